@@ -7,7 +7,7 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
-    ///Key with which programs of a clinic call the API. Only a hash of its secret is stored.
+    ///API key, with which programs of an organization call the API. Only a hash of its secret is stored.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ApiKey {
         ///Time at which the key was created.
@@ -15,7 +15,7 @@ pub mod types {
         ///Id of the user who created the key; absent if that user was erased.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub created_by: ::std::option::Option<i64>,
-        ///Time at which the key expires; absent if it does not.
+        ///Time at which the key expires; absent if it does not expire.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub expires_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
         ///Id of the key.
@@ -27,17 +27,17 @@ pub mod types {
         >,
         ///Name that describes the purpose of the key.
         pub name: ::std::string::String,
-        ///Beginning of the secret, to tell keys apart.
+        ///First characters of the secret, to tell keys apart.
         pub prefix: ::std::string::String,
-        ///Time until which the previous secret is accepted, too; absent if there is none.
+        ///Time until which the previous secret is accepted besides the current one; absent if there is no previous secret.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub previous_expires_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///Time at which the key was revoked; absent if it was not.
+        ///Time at which the key was revoked; absent if it is not revoked.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub revoked_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///Areas in which the key may be used.
+        ///Scopes of the key.
         pub scopes: ::std::vec::Vec<Scope>,
         ///Time of the last change.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
@@ -60,19 +60,19 @@ pub mod types {
             Default::default()
         }
     }
-    ///Appointment of a patient with a specialist, or a hold of a slot for one.
+    ///Appointment of a patient with a specialist, or a hold that keeps a slot for one.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Appointment {
-        ///Series that it belongs to, if any.
+        ///Id of the series that the appointment belongs to; absent if it belongs to none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_series_id: ::std::option::Option<i64>,
-        ///Appointment template that it was booked with, if any.
+        ///Id of the appointment template that it was booked with; absent if there was none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_template_id: ::std::option::Option<i64>,
         ///Reason for the cancellation.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub cancellation_reason: ::std::option::Option<CancellationReason>,
-        ///Time of the cancellation.
+        ///Time of the cancellation; absent unless the appointment is cancelled.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub cancelled_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
@@ -81,40 +81,40 @@ pub mod types {
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
         ///End of the appointment.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Time at which the hold lapses or lapsed; absent once it is booked.
+        ///Time at which the hold lapses, or would have lapsed if it was released; absent once the appointment is booked.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub hold_expires_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///Identifier of the appointment.
+        ///Id of the appointment.
         pub id: i64,
-        ///Form in which specialist and patient meet.
+        ///Form of the meeting of specialist and patient.
         pub modality: Modality,
-        ///Organization of the appointment.
+        ///Id of the organization of the appointment.
         pub organization_id: i64,
-        ///Patient who is treated.
+        ///Id of the patient who is treated.
         pub patient_id: i64,
-        ///Number of changes that calendar feeds show: `SEQUENCE` of iCalendar (RFC 5545).
+        ///Number of changes that are visible in calendar feeds; the `SEQUENCE` of iCalendar (RFC 5545).
         pub sequence: i32,
-        ///Specialist who treats.
+        ///Id of the specialist who treats the patient.
         pub specialist_id: i64,
-        ///Specialty of the appointment, if any.
+        ///Id of the specialty of the appointment; absent if it has none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty_id: ::std::option::Option<i64>,
-        ///Beginning of the appointment.
+        ///Start of the appointment.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
         ///Status of the appointment.
         pub status: AppointmentStatus,
         ///Subject of the appointment.
         pub title: ::std::string::String,
-        ///Random identifier for links and calendars.
+        ///Random UUID, for links and as `UID` in calendar feeds.
         pub uid: ::uuid::Uuid,
         ///Time of the last change.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///User who booked it; absent if an API key booked it or the user was deleted.
+        ///Id of the user who booked it; absent if an API key booked it or the user was erased.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_id: ::std::option::Option<i64>,
-        ///Version of the appointment, to be sent with the next change.
+        ///Version of the appointment, to be sent with the next change; increases with each change.
         pub version: i64,
     }
     impl Appointment {
@@ -125,38 +125,39 @@ pub mod types {
     ///Series of appointments that repeat.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AppointmentSeries {
-        ///Appointment template that it was booked with, if any.
+        ///Id of the appointment template that it was booked with; absent if there was none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_template_id: ::std::option::Option<i64>,
-        ///Appointments with any status, earliest first. A specialist sees only its own.
+        ///Appointments with any status, earliest first. Specialists see only their own.
         pub appointments: ::std::vec::Vec<Appointment>,
         ///Time of the booking.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///End of the first appointment as booked.
+        ///End of the first appointment, as it was booked.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Identifier of the series.
+        ///Id of the series.
         pub id: i64,
-        ///Organization of the series.
+        ///Id of the organization of the series.
         pub organization_id: i64,
-        ///Patient who is treated.
+        ///Id of the patient who is treated.
         pub patient_id: i64,
-        ///Rule that it was booked with. Later moves of appointments do not change it.
+        ///Rule that the series was booked with. Later moves of its appointments do not change the rule.
         pub recurrence: Recurrence,
-        /**Specialist of all its coming appointments at the last change of the series. If they have several, the value
-stays as it was.*/
+        /**Id of the specialist of the series. A change of the series sets it to the specialist of all booked appointments
+that have not begun; if these have several specialists, it keeps its previous value.*/
         pub specialist_id: i64,
-        ///Beginning of the first appointment as booked.
+        ///Start of the first appointment, as it was booked.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///IANA zone in which its local times are constant: the specialist's zone at the time of booking.
+        /**IANA time zone in which the appointments repeat at the same local time: the specialist's time zone when the
+series was booked.*/
         pub timezone: ::std::string::String,
         ///Subject of the series.
         pub title: ::std::string::String,
         ///Time of the last change of the series.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///User who booked it; absent if an API key booked it or the user was deleted.
+        ///Id of the user who booked it; absent if an API key booked it or the user was erased.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_id: ::std::option::Option<i64>,
-        ///Version of the series and its appointments, to be sent with the next change.
+        ///Version of the series and its appointments, to be sent with the next change; increases with each change.
         pub version: i64,
     }
     impl AppointmentSeries {
@@ -237,11 +238,12 @@ stays as it was.*/
     }
     /**Status of an appointment.
 
-- `held`: kept for its maker until `hold_expires_at`, or offered to a patient of the waitlist
-- `expired`: was held; the hold lapsed or was released
+- `held`: a hold that keeps a slot until `hold_expires_at`, for its maker or as an offer to a patient on the
+waitlist
+- `expired`: a hold that lapsed or was released
 - `scheduled`: booked
 - `confirmed`: booked and confirmed
-- `in_progress`: has begun
+- `in_progress`: started
 - `completed`: took place
 - `cancelled`: cancelled by the patient or the clinic
 - `no_show`: the patient did not come*/
@@ -326,15 +328,15 @@ stays as it was.*/
     ///Kind of appointment that a clinic offers for booking.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AppointmentTemplate {
-        ///Time of archiving; absent while it can be booked.
+        ///Time of archiving; absent while the template can be booked.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub archived_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///Minutes that stay free after the appointment; absent if the specialist's own setting applies.
+        ///Minutes that stay free after the appointment; absent if the value of the specialist's schedule applies.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub buffer_after_minutes: ::std::option::Option<i32>,
-        ///Minutes that stay free before the appointment; absent if the specialist's own setting applies.
+        ///Minutes that stay free before the appointment; absent if the value of the specialist's schedule applies.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub buffer_before_minutes: ::std::option::Option<i32>,
         ///Minutes before the start from which on patients can no longer cancel.
@@ -345,12 +347,13 @@ stays as it was.*/
         pub description: ::std::string::String,
         ///Duration of the appointment in minutes.
         pub duration_minutes: i32,
-        ///Identifier of the template.
+        ///Id of the template.
         pub id: i64,
-        ///Minimum notice of a booking in minutes before the start; absent if the specialist's own setting applies.
+        /**Minimum notice of a booking in minutes before the start; absent if the value of the specialist's schedule
+applies.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub minimum_notice_minutes: ::std::option::Option<i32>,
-        ///Form of the meeting.
+        ///Form of the meeting of specialist and patient.
         pub modality: Modality,
         ///Name.
         pub name: ::std::string::String,
@@ -358,7 +361,7 @@ stays as it was.*/
         pub reschedule_cutoff_minutes: i32,
         ///Name in links, unique among the templates in use.
         pub slug: ::std::string::String,
-        ///Identifier of the specialty, if the appointment belongs to one.
+        ///Id of the specialty of the appointment; absent if it has none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty_id: ::std::option::Option<i64>,
         ///Time of the last change.
@@ -373,10 +376,10 @@ stays as it was.*/
 were booked with.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AppointmentTemplateInput {
-        ///Minutes that stay free after the appointment; the specialist's own setting if left out.
+        ///Minutes that stay free after the appointment; if left out, the value of the specialist's schedule applies.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub buffer_after_minutes: ::std::option::Option<i32>,
-        ///Minutes that stay free before the appointment; the specialist's own setting if left out.
+        ///Minutes that stay free before the appointment; if left out, the value of the specialist's schedule applies.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub buffer_before_minutes: ::std::option::Option<i32>,
         ///Minutes before the start from which on patients can no longer cancel.
@@ -387,21 +390,23 @@ were booked with.*/
         pub description: ::std::option::Option<::std::string::String>,
         ///Duration of the appointment in minutes.
         pub duration_minutes: i32,
-        ///Minimum notice of a booking in minutes before the start; the specialist's own setting if left out.
+        /**Minimum notice of a booking in minutes before the start; if left out, the value of the specialist's schedule
+applies.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub minimum_notice_minutes: ::std::option::Option<i32>,
-        ///Form of the meeting.
+        ///Form of the meeting of specialist and patient.
         pub modality: Modality,
-        ///Name, without names of people, because calendars show it.
+        ///Name of the template. It must not contain names of people, because calendars show it.
         pub name: ::std::string::String,
-        ///Minutes before its beginning up to which a patient can move it; as `cancellation_cutoff_minutes` when left out.
+        /**Minutes before the start from which on patients can no longer reschedule; the same as
+`cancellation_cutoff_minutes` if left out.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub reschedule_cutoff_minutes: ::std::option::Option<i32>,
-        /**Name in links, unique among the templates in use. If it is left out, creating derives it from the name and
-replacing keeps it.*/
+        /**Name in links, unique among the templates in use. If left out, a new template derives it from the name, and a
+replaced one keeps it.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub slug: ::std::option::Option<::std::string::String>,
-        ///Identifier of the specialty, if the appointment belongs to one.
+        ///Id of the specialty of the appointment; absent if it has none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty_id: ::std::option::Option<i64>,
     }
@@ -471,13 +476,13 @@ replacing keeps it.*/
     ///Open slots of a specialist.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Availability {
-        ///Open slots, earliest first. They overlap if their duration exceeds `slot_minutes`.
+        ///Open slots, earliest first. Slots that are longer than `slot_minutes` overlap.
         pub data: ::std::vec::Vec<OpenSlot>,
-        ///Minutes between the beginnings of slots.
+        ///Minutes from the start of one slot to the start of the next.
         pub slot_minutes: i64,
-        ///Identifier of the specialist.
+        ///Id of the specialist.
         pub specialist_id: i64,
-        ///IANA zone of the specialist's hours, for the display of slots.
+        ///IANA time zone of the specialist's hours, for the display of slots.
         pub timezone: ::std::string::String,
     }
     impl Availability {
@@ -502,22 +507,24 @@ replacing keeps it.*/
     ///Request to book an open slot or a hold of the caller.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct BookAppointment {
-        ///Hold to book. It determines specialist, patient, template and time, which must be left out.
+        ///Id of the hold to book. It determines specialist, patient, template and time, whose fields must be left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub hold_id: ::std::option::Option<i64>,
-        ///Patient who is treated; required without `hold_id`. Optional for a patient, who can name only itself.
+        /**Id of the patient who is treated; required without `hold_id`, except from callers who are patients: they can
+book only for themselves.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub patient_id: ::std::option::Option<i64>,
-        ///Specialist who treats; required without `hold_id`.
+        ///Id of the specialist who treats the patient; required without `hold_id`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialist_id: ::std::option::Option<i64>,
-        ///Beginning of the slot, as listed by the specialist's availability; required without `hold_id`.
+        ///Start of the slot, as listed by `specialist_availability_get`; required without `hold_id`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub started_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
+        /**Id of the appointment template to book. If left out, the slot has the duration and buffers of the specialist's
+schedule.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub template_id: ::std::option::Option<i64>,
-        ///Subject of the appointment. Must not contain names or diagnoses.
+        ///Subject of the appointment; it must not contain names or diagnoses.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub title: ::std::option::Option<::std::string::String>,
     }
@@ -531,7 +538,7 @@ replacing keeps it.*/
     pub struct Calendar {
         ///Appointments, earliest first.
         pub entries: ::std::vec::Vec<CalendarEntry>,
-        ///IANA zone of the local times: the requested one, or the organization's.
+        ///IANA time zone of the local times: the requested one, or the organization's.
         pub timezone: ::std::string::String,
     }
     impl Calendar {
@@ -539,31 +546,31 @@ replacing keeps it.*/
             Default::default()
         }
     }
-    ///Appointment as a calendar shows it, without title and names.
+    ///Appointment in a calendar, without title and names.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CalendarEntry {
         ///End of the appointment.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Identifier of the appointment.
+        ///Id of the appointment.
         pub id: i64,
-        ///End in local time of the calendar's zone, with the offset from UTC at that time.
+        ///End in the calendar's time zone, with the offset from UTC at that time.
         pub local_ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Beginning in local time of the calendar's zone, with the offset from UTC at that time.
+        ///Start in the calendar's time zone, with the offset from UTC at that time.
         pub local_started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Form in which specialist and patient meet.
+        ///Form of the meeting of specialist and patient.
         pub modality: Modality,
-        ///Patient who is treated.
+        ///Id of the patient who is treated.
         pub patient_id: i64,
-        ///Specialist who treats.
+        ///Id of the specialist who treats the patient.
         pub specialist_id: i64,
-        ///Specialty of the appointment, if any.
+        ///Id of the specialty of the appointment; absent if it has none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty: ::std::option::Option<CalendarSpecialty>,
-        ///Beginning of the appointment.
+        ///Start of the appointment.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
         ///Status of the appointment.
         pub status: AppointmentStatus,
-        ///Random identifier of the appointment for links and calendars.
+        ///Random UUID of the appointment, for links and as `UID` in calendar feeds.
         pub uid: ::uuid::Uuid,
     }
     impl CalendarEntry {
@@ -571,14 +578,14 @@ replacing keeps it.*/
             Default::default()
         }
     }
-    ///Calendar feed of a member, readable with its token.
+    ///Calendar feed of a member. Calendar programs read it with its token.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CalendarFeed {
-        ///Time at which its token was created.
+        ///Time at which the current token was created.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Identifier of the feed; stays when the token is replaced.
+        ///Id of the feed, which stays the same when the token is replaced.
         pub id: i64,
-        ///User whose appointments it shows.
+        ///Id of the user whose appointments the feed contains.
         pub user_id: i64,
     }
     impl CalendarFeed {
@@ -602,7 +609,7 @@ replacing keeps it.*/
     ///Specialty of an appointment.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CalendarSpecialty {
-        ///Identifier of the specialty.
+        ///Id of the specialty.
         pub id: i64,
         ///Name of the specialty.
         pub name: ::std::string::String,
@@ -626,7 +633,8 @@ replacing keeps it.*/
     ///Request to cancel appointments of a series.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CancelAppointmentSeries {
-        ///Appointment to cancel, or the first one of `following`; required unless `scope` is `all`.
+        /**Id of the appointment to cancel, or of the first one for the scope `following`; required unless the scope is
+`all`.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_id: ::std::option::Option<i64>,
         ///Reason for the cancellation.
@@ -637,7 +645,7 @@ replacing keeps it.*/
             Default::default()
         }
     }
-    /**Reason for the cancellation of an appointment. A fixed list, because a free text could contain personal data.
+    /**Reason for the cancellation of an appointment.
 
 - `patient_request`: the patient asked for it
 - `specialist_unavailable`: the specialist is not available
@@ -705,10 +713,10 @@ replacing keeps it.*/
             value.parse()
         }
     }
-    ///An event of Clerk. Unknown fields are ignored.
+    ///Event of Clerk. Unknown fields are ignored.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ClerkEvent {
-        ///Object that the event is about, in the form of Clerk's API.
+        ///Object that the event is about, as Clerk's API represents it.
         pub data: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
         ///Time of the event, in milliseconds since 1970.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -724,7 +732,7 @@ replacing keeps it.*/
             Default::default()
         }
     }
-    /**Reason why an appointment of a series can't have a time.
+    /**Reason for which an appointment of a series can't take place at a time.
 
 - `slot_taken`: the specialist or the patient has an appointment at this time
 - `specialist_away`: the specialist's schedule has an absence at this time, or the specialist has left the clinic
@@ -795,7 +803,7 @@ replacing keeps it.*/
     ///Person to invite to an organization, by exactly one of `email` and `user_id`.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ConnectUser {
-        ///E-mail address. A user with this verified address can accept, now or later.
+        ///E-mail address. Any user with this verified address can accept, even one who registers later.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub email: ::std::option::Option<::std::string::String>,
         ///Role of the new member.
@@ -812,12 +820,12 @@ replacing keeps it.*/
     ///New API key.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateApiKey {
-        ///Time at which the key expires, at most two years from now; it does not expire if left out.
+        ///Time at which the key expires, at most two years from now. If left out, the key does not expire.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub expires_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
         ///Name that describes the purpose of the key.
         pub name: ::std::string::String,
-        ///Areas in which the key may be used.
+        ///Scopes of the key.
         pub scopes: ::std::vec::Vec<Scope>,
     }
     impl CreateApiKey {
@@ -828,18 +836,18 @@ replacing keeps it.*/
     ///Request to create an appointment.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateAppointment {
-        ///End of the appointment, at most 24 hours after its beginning.
+        ///End of the appointment, at most 24 hours after its start.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Patient who is treated.
+        ///Id of the patient who is treated.
         pub patient_id: i64,
-        ///Specialist who treats.
+        ///Id of the specialist who treats the patient.
         pub specialist_id: i64,
         ///Specialty of the appointment.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty_id: ::std::option::Option<i64>,
-        ///Beginning of the appointment.
+        ///Start of the appointment.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Subject of the appointment. Must not contain names or diagnoses.
+        ///Subject of the appointment; it must not contain names or diagnoses.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub title: ::std::option::Option<::std::string::String>,
     }
@@ -851,26 +859,26 @@ replacing keeps it.*/
     ///Request to book a series.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateAppointmentSeries {
-        /**End of the first appointment, at most 24 hours after its beginning. Determined by the template when left out;
-required without a template.*/
+        /**End of the first appointment, at most 24 hours after its start. The template determines it if left out; required
+without a template.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub ended_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///Patient who is treated.
+        ///Id of the patient who is treated.
         pub patient_id: i64,
         ///Rule by which the appointments repeat.
         pub recurrence: Recurrence,
-        ///Specialist who treats.
+        ///Id of the specialist who treats the patient.
         pub specialist_id: i64,
-        ///Specialty of the appointments; the template's when left out.
+        ///Specialty of the appointments; the template's if left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty_id: ::std::option::Option<i64>,
-        ///Beginning of the first appointment; the others begin at the same local time.
+        ///Start of the first appointment; the others start at the same local time.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        /**Appointment template to book. It determines buffers, modality and cut-offs, and duration and specialty unless
-the request states them.*/
+        /**Id of the appointment template to book. It determines buffers, modality and cut-offs, and also duration and
+specialty if the request does not state them.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub template_id: ::std::option::Option<i64>,
-        ///Subject of the appointments. Must not contain names or diagnoses.
+        ///Subject of the appointments; it must not contain names or diagnoses.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub title: ::std::option::Option<::std::string::String>,
     }
@@ -882,18 +890,19 @@ the request states them.*/
     ///Values of a new organization.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateOrganization {
-        ///Identifier of the same organization at the identity provider, if there is one; never changes.
+        ///Id of the same organization at the identity provider, if there is one. It can't be changed later.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub clerk_organization_id: ::std::option::Option<::std::string::String>,
-        ///Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`.
+        /**Country (ISO 3166-1 alpha-2), e.g. `DE`. Telephone numbers without a country prefix are read as numbers of this
+country.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub country: ::std::option::Option<::std::string::String>,
         ///Name of the organization.
         pub name: ::std::string::String,
-        ///Name in links; derived from the name if left out.
+        ///Name in links, unique among all organizations; derived from the name if left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub slug: ::std::option::Option<::std::string::String>,
-        ///IANA time zone of opening hours and reports.
+        ///IANA time zone, e.g. `Europe/Berlin`, of calendars and of dates without a time.
         pub timezone: ::std::string::String,
     }
     impl CreateOrganization {
@@ -907,7 +916,7 @@ the request states them.*/
         ///Postal address.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub address: ::std::option::Option<::std::string::String>,
-        ///Notes of the specialists who treat the patient. A value from a caller who may not read them is ignored.
+        ///Clinical notes. A value from a caller who may not read them is ignored.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub clinical_notes: ::std::option::Option<::std::string::String>,
         ///Date of birth, from 1850 to today in the organization's time zone.
@@ -926,7 +935,7 @@ the request states them.*/
         ///Number of a national identity document or health insurance.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub national_id: ::std::option::Option<::std::string::String>,
-        ///Telephone number: with the prefix of its country, or in the national form of the organization's country.
+        ///Telephone number, with the country prefix (`+49 …`), or in the national form of the organization's country.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub phone: ::std::option::Option<::std::string::String>,
     }
@@ -938,23 +947,24 @@ the request states them.*/
     ///Request to add an entry to the waitlist, for a specialist, an appointment template, or both.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct CreateWaitlistEntry {
-        ///Patient who waits. Optional for a patient, who can name only itself.
+        ///Id of the patient who waits; required, except from callers who are patients: they can add only themselves.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub patient_id: ::std::option::Option<i64>,
-        ///Earliest beginning of the appointment; now when left out.
+        ///Earliest start of the appointment; now if left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub requested_from: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///Latest end of the appointment, at most 366 days after `requested_from`; 90 days after it when left out.
+        /**Latest end of the appointment, at most 366 days after `requested_from`; 90 days after `requested_from` if left
+out.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub requested_to: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
-        ///Requested specialist; when left out, any bookable specialist who has the template's specialty.
+        ///Id of the requested specialist; if left out, any bookable specialist who has the template's specialty.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialist_id: ::std::option::Option<i64>,
-        ///Requested appointment template; when left out, a slot with the length of the specialist's schedule.
+        ///Id of the requested appointment template; if left out, a slot with the duration of the specialist's schedule.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub template_id: ::std::option::Option<i64>,
     }
@@ -966,13 +976,13 @@ the request states them.*/
     ///State of a dependency.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct DependencyState {
-        ///Time that the answer took, in milliseconds.
+        ///Duration of the check in milliseconds.
         pub latency_ms: f64,
         ///Name of the dependency.
         pub name: ::std::string::String,
-        ///`true` if the service can't work without it.
+        ///`true` if the service can't work without the dependency.
         pub required: bool,
-        ///`true` if it answered in time.
+        ///`true` if the dependency answered in time.
         pub up: bool,
     }
     impl DependencyState {
@@ -980,14 +990,14 @@ the request states them.*/
             Default::default()
         }
     }
-    ///Accepted request for an erasure.
+    ///Accepted erasure.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErasureAccepted {
         ///`true` if the job only makes the plan and changes nothing.
         pub dry_run: bool,
         ///Id of the job.
         pub job_id: ::uuid::Uuid,
-        ///State of the job.
+        ///Status of the job.
         pub status: JobState,
     }
     impl ErasureAccepted {
@@ -995,12 +1005,13 @@ the request states them.*/
             Default::default()
         }
     }
-    /**Action of an erasure on rows.
+    /**Action on the rows.
 
-- `delete`: deletes them
-- `anonymize`: keeps them without the person's data
-- `destroy_key`: destroys the key, so that data encrypted with it can't be decrypted any more, in backups either
-- `retain`: keeps them unchanged; see `reason` and `until`*/
+- `delete`: the rows are deleted
+- `anonymize`: the rows are kept without the person's data
+- `destroy_key`: the encryption key is destroyed, so that data encrypted with it can't be decrypted any more, not
+even in backups
+- `retain`: the rows are kept unchanged; see `reason` and `until`*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1068,23 +1079,23 @@ the request states them.*/
     pub struct ErasureItem {
         ///Action on the rows.
         pub action: ErasureAction,
-        ///Columns with the person's data.
+        ///Columns that contain the person's data.
         pub columns: ::std::vec::Vec<::std::string::String>,
-        /**Way in which the person is found, and the column: `user`, `address`, `patient`, `specialist`, `data_key`,
-`audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.*/
+        /**Way in which the person is found (`user`, `address`, `patient`, `specialist`, `data_key`, `audit_entry`,
+`organization`, `entity`, `erasure`, `pseudonym` or `key`), then `:` and the column.*/
         pub found_by: ::std::string::String,
-        ///Reason for retaining the rows.
+        ///Reason for which the rows are retained.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub reason: ::std::option::Option<::std::string::String>,
-        ///Number of rows, keys or objects: to be changed, in a plan; changed, in a receipt.
+        ///Number of rows, keys or objects: found in a plan; changed or retained in a receipt.
         pub rows: i64,
         ///Service that holds the data.
         pub service: HoldingService,
-        ///Store: `postgresql`, `redis`, `s3`, `clickhouse` or `users` (of the identity provider).
+        ///Store that holds the data: `postgresql`, `redis`, `s3`, `clickhouse` or `users` (of the identity provider).
         pub store: ::std::string::String,
-        ///Table, or prefix or pattern of keys.
+        ///Name of the table; for Redis and S3, prefix or pattern of the keys.
         pub table: ::std::string::String,
-        ///End of the retention, in words.
+        ///End of the retention, in words, e.g. `three years after the erasure`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub until: ::std::option::Option<::std::string::String>,
     }
@@ -1093,41 +1104,42 @@ the request states them.*/
             Default::default()
         }
     }
-    ///Erasure, with its plan and its receipt.
+    ///Job of an erasure, with its plan and receipt.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErasureJob {
-        ///`true` if the user's account is erased, too.
+        ///`true` if the job also erases the user's account.
         pub account: bool,
-        ///Number of attempts.
+        ///Number of attempts so far.
         pub attempts: i32,
         ///`true` if the job only makes the plan and changes nothing.
         pub dry_run: bool,
-        ///Time at which the job finished.
+        ///Time at which the job finished; absent before that.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub finished_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
         ///Id of the job.
         pub job_id: ::uuid::Uuid,
-        ///Error code of the last failed attempt.
+        ///Error code of the last failed attempt; absent if none has failed.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub last_error: ::std::option::Option<::std::string::String>,
-        ///Extent to which data is erased.
+        ///Extent of the erasure.
         pub mode: ErasureMode,
-        ///Organization whose data is covered; absent if all organizations are.
+        ///Organization whose data is erased; absent if the job covers every organization.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub organization_id: ::std::option::Option<i64>,
-        /**Data found at the beginning, place by place; empty before the job has made its plan. Telemetry's items are added
-when Telemetry has finished its own job.*/
+        /**Rows that were found at the start, one item for each table or other store; empty before that. Telemetry's items
+are added once Telemetry has finished its part.*/
         pub plan: ::std::vec::Vec<ErasureItem>,
-        ///Changed and retained data, place by place; complete when the job has succeeded. Empty for a dry run.
+        /**Rows that were changed or retained, one item for each table or other store; complete once `status` is
+`succeeded`. Empty for a dry run.*/
         pub receipt: ::std::vec::Vec<ErasureItem>,
         ///Time of the request.
         pub requested_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Time at which the job was first started.
+        ///Time of the first attempt; absent before it.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub started_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///State of the job. Failed attempts are retried automatically.
+        ///Status of the job. Failed attempts are retried automatically.
         pub status: JobState,
         ///Id of the person.
         pub subject_id: i64,
@@ -1139,7 +1151,7 @@ when Telemetry has finished its own job.*/
             Default::default()
         }
     }
-    /**Extent to which data is erased.
+    /**Extent of the erasure.
 
 - `erase`: deletes data that the law does not require to be kept, and anonymizes the rest
 - `anonymize`: keeps data that can be kept without identifying the person, and deletes the rest*/
@@ -1202,14 +1214,14 @@ when Telemetry has finished its own job.*/
     pub struct ErrorBody {
         ///Stable, machine-readable name of the fault; never changes once released.
         pub code: ::std::string::String,
-        /**Facts about the fault; which ones depends on the code. Validation puts a list under
-`fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`: the first
-hundred at most. `count` says how many there are in all.*/
+        /**Facts about the fault, depending on `code`. For wrong values, `fields` lists at most 100 faults, each with
+`pointer` (a JSON pointer into the body, or the name of a parameter), `rule` (the name of the broken rule) and
+`message`; `count` is the number of all faults.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub details: ::std::option::Option<::serde_json::Value>,
-        ///One sentence for a person, with what to do about it where that is known.
+        ///Description of the fault for people, with a remedy if there is one. The text may change.
         pub message: ::std::string::String,
-        ///Id of the request, to be quoted to support; the same as the `X-Request-Id` header.
+        ///Id of the request, for enquiries to support; the same as in the header `X-Request-Id`.
         pub request_id: ::std::string::String,
     }
     impl ErrorBody {
@@ -1217,10 +1229,10 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///The body of every error answer.
+    ///Body of every error answer.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErrorEnvelope {
-        ///The error.
+        ///Error.
         pub error: ErrorBody,
     }
     impl ErrorEnvelope {
@@ -1233,11 +1245,11 @@ hundred at most. `count` says how many there are in all.*/
     pub struct ExportedHolding {
         ///Way in which the person is found; see `found_by` of the items of an erasure.
         pub found_by: ::std::string::String,
-        ///Rows, each an object with its columns. Columns with data of other persons are left out.
+        ///Rows, each an object with its columns. Columns about other people are left out.
         pub rows: ::std::vec::Vec<::serde_json::Value>,
-        ///Store: `postgresql` or `s3`.
+        ///Store that holds the data: `postgresql` or `s3`.
         pub store: ::std::string::String,
-        ///Table, or prefix of keys.
+        ///Name of the table; for S3, prefix of the keys.
         pub table: ::std::string::String,
     }
     impl ExportedHolding {
@@ -1248,7 +1260,7 @@ hundred at most. `count` says how many there are in all.*/
     ///State of the process.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Health {
-        ///Always `ok`; a process that is not does not answer.
+        ///Always `ok`; a process that does not serve requests does not answer.
         pub status: HealthStatus,
         ///Version of the running binary.
         pub version: ::std::string::String,
@@ -1312,14 +1324,16 @@ hundred at most. `count` says how many there are in all.*/
     ///Request to hold an open slot.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct HoldAppointment {
-        ///Patient who is treated. Optional for a patient, who can name only itself.
+        /**Id of the patient who is treated; required, except from callers who are patients: they can hold slots only for
+themselves.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub patient_id: ::std::option::Option<i64>,
-        ///Specialist who treats.
+        ///Id of the specialist who treats the patient.
         pub specialist_id: i64,
-        ///Beginning of the slot, as listed by the specialist's availability.
+        ///Start of the slot, as listed by `specialist_availability_get`.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
+        /**Id of the appointment template to book. If left out, the slot has the duration and buffers of the specialist's
+schedule.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub template_id: ::std::option::Option<i64>,
     }
@@ -1425,15 +1439,15 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///Invitation as shown to the organization. It does not disclose whether the person has an account.
+    ///Invitation, as shown to the organization. It does not disclose whether the person has an account.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Invitation {
-        ///Time at which it was created.
+        ///Time at which the invitation was created.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Invited e-mail address, as it was typed; absent if a user was invited by its id.
+        ///Invited e-mail address, as it was typed; absent if a user was invited by id.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub email: ::std::option::Option<::std::string::String>,
-        ///Time at which it was answered or revoked.
+        ///Time at which the invitation was answered or revoked; absent before that.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub ended_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
         ///Time at which the invitation expires, unless it is renewed.
@@ -1442,12 +1456,12 @@ hundred at most. `count` says how many there are in all.*/
         pub id: i64,
         ///Kind of the invitation.
         pub kind: InvitationKind,
-        ///Id of the patient record that is to be linked to the person.
+        ///Id of the patient record that is linked to the person's user on acceptance; absent for other kinds.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub patient_id: ::std::option::Option<i64>,
-        ///Role that the person is to have in the organization.
+        ///Role that the person gets in the organization by accepting.
         pub role: MemberRole,
-        ///Id of the specialist record that is to be linked to the person.
+        ///Id of the specialist record that is linked to the person's user on acceptance; absent for other kinds.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialist_id: ::std::option::Option<i64>,
         ///Status of the invitation.
@@ -1463,9 +1477,9 @@ hundred at most. `count` says how many there are in all.*/
     }
     /**Kind of an invitation.
 
-- `membership`: to become a member of the organization
-- `patient_link`: to sign in as a patient
-- `specialist_link`: to sign in as a specialist*/
+- `membership`: invites the person to become a member of the organization
+- `patient_link`: invites the person to sign in as a patient
+- `specialist_link`: invites the person to sign in as a specialist*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1597,12 +1611,12 @@ hundred at most. `count` says how many there are in all.*/
             value.parse()
         }
     }
-    /**State of a job.
+    /**Status of a job.
 
-- `queued`: Waits to be run, for the first time or again.
-- `running`: A process is running it.
-- `succeeded`: Done.
-- `failed`: Failed for good; `last_error` states the reason.*/
+- `queued`: waits for its first or next attempt
+- `running`: is in progress
+- `succeeded`: is done
+- `failed`: failed and is not retried any more; see `last_error`*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1665,7 +1679,7 @@ hundred at most. `count` says how many there are in all.*/
             value.parse()
         }
     }
-    ///A JSON Web Key Set (RFC 7517).
+    ///JSON Web Key Set (RFC 7517).
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct KeySet {
         ///Ed25519 keys in the form of RFC 8037.
@@ -1679,7 +1693,7 @@ hundred at most. `count` says how many there are in all.*/
     ///Person to be linked to a record, by exactly one of `email` and `user_id`.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct LinkRecord {
-        ///E-mail address. A user with this verified address can accept, now or later.
+        ///E-mail address. Any user with this verified address can accept, even one who registers later.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub email: ::std::option::Option<::std::string::String>,
         ///Id of a member of the organization.
@@ -1702,18 +1716,19 @@ hundred at most. `count` says how many there are in all.*/
         pub memberships: ::std::vec::Vec<MyMembership>,
         ///Display name of the user.
         pub name: ::std::string::String,
-        ///Organization of the request; absent if the user has none.
+        ///Id of the organization of the request; absent if the user has no current organization.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub organization_id: ::std::option::Option<i64>,
-        ///Patient record of the user in that organization.
+        ///Id of the user's patient record in the organization of the request, if the role is `patient`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub patient_id: ::std::option::Option<i64>,
-        ///Permissions of the user in that organization, e.g. `appointment_write`; later versions may add names.
+        /**Permissions of the user in the organization of the request, e.g. `appointment_write`. Later versions may add
+names.*/
         pub permissions: ::std::vec::Vec<::std::string::String>,
-        ///Role of the user in that organization.
+        ///Role of the user in the organization of the request; absent without one.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub role: ::std::option::Option<Role>,
-        ///Specialist record of the user in that organization.
+        ///Id of the user's specialist record in the organization of the request, if the role is `specialist`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialist_id: ::std::option::Option<i64>,
         ///`true` if the user administers the platform.
@@ -1812,7 +1827,7 @@ hundred at most. `count` says how many there are in all.*/
             value.parse()
         }
     }
-    /**Form in which specialist and patient meet.
+    /**Form of the meeting of specialist and patient.
 
 - `in_person`: at the clinic
 - `video`: by video call*/
@@ -1870,8 +1885,8 @@ hundred at most. `count` says how many there are in all.*/
             value.parse()
         }
     }
-    /**Open invitation as shown to the invited person. The record of a link is not shown before the person accepts, since the
-address may have been mistyped.*/
+    /**Open invitation, as shown to the invited person. It does not name the record that the person would be linked to,
+because the address may have been mistyped.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct MyInvitation {
         ///Time at which the invitation expires, unless it is renewed.
@@ -1884,7 +1899,7 @@ address may have been mistyped.*/
         pub organization_id: i64,
         ///Name of the organization.
         pub organization_name: ::std::string::String,
-        ///Role that the person is to have in the organization.
+        ///Role that the person gets in the organization by accepting.
         pub role: MemberRole,
     }
     impl MyInvitation {
@@ -1899,7 +1914,7 @@ address may have been mistyped.*/
         pub organization_id: i64,
         ///Name of the organization.
         pub organization_name: ::std::string::String,
-        ///Name of the organization in links.
+        ///Slug of the organization.
         pub organization_slug: ::std::string::String,
         ///Role of the user in the organization.
         pub role: Role,
@@ -1911,8 +1926,8 @@ address may have been mistyped.*/
     }
     /**Treatment of times that are not free.
 
-- `fail`: nothing is booked or changed
-- `skip`: the other times are booked or changed, and the answer lists those that were skipped*/
+- `fail`: refuses the request; nothing is booked or changed
+- `skip`: books or changes the other times; the answer lists the skipped ones*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1972,7 +1987,7 @@ address may have been mistyped.*/
     pub struct OpenSlot {
         ///End of the slot.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Beginning of the slot.
+        ///Start of the slot.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
     }
     impl OpenSlot {
@@ -1980,24 +1995,26 @@ address may have been mistyped.*/
             Default::default()
         }
     }
-    ///A clinic.
+    ///Organization: a clinic.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Organization {
-        ///Identifier of the same organization at the identity provider. People who accept an invitation there become members.
+        /**Id of the same organization at the identity provider; absent if there is none. People who accept an invitation
+of the identity provider to it become members here.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub clerk_organization_id: ::std::option::Option<::std::string::String>,
-        ///Country (ISO 3166-1 alpha-2) in which national telephone numbers are read.
+        /**Country (ISO 3166-1 alpha-2), e.g. `DE`. Telephone numbers without a country prefix are read as numbers of this
+country.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub country: ::std::option::Option<::std::string::String>,
         ///Time of creation.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Identifier of the organization.
+        ///Id of the organization.
         pub id: i64,
         ///Name of the organization.
         pub name: ::std::string::String,
-        ///Name in links; never changes.
+        ///Name in links, unique among all organizations; never changes.
         pub slug: ::std::string::String,
-        ///IANA time zone of opening hours and reports.
+        ///IANA time zone, e.g. `Europe/Berlin`, of calendars and of dates without a time.
         pub timezone: ::std::string::String,
         ///Time of the last change.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
@@ -2007,16 +2024,16 @@ address may have been mistyped.*/
             Default::default()
         }
     }
-    ///Settings of an organization. A setting that was never made has its default.
+    ///Settings of an organization. A setting that was never changed has its default.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct OrganizationSettings {
         ///Id of the organization.
         pub organization_id: i64,
-        ///Period for which specialists may open the records of their patients.
+        ///Rules for the period in which specialists may open the records of their patients.
         pub record_access: RecordAccess,
         ///Time of the last change.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Version, which increases with each change; an update states the version that it was made from.
+        ///Version of the settings, to be sent with the next change; increases with each change.
         pub version: i64,
     }
     impl OrganizationSettings {
@@ -2029,7 +2046,7 @@ address may have been mistyped.*/
     pub struct PageApiKey {
         ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<ApiKey>,
-        ///Number of this page, and the size of the whole list.
+        ///Position of the page in the list, and the size of the list.
         pub meta: PageMeta,
     }
     impl PageApiKey {
@@ -2042,7 +2059,7 @@ address may have been mistyped.*/
     pub struct PageAppointment {
         ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Appointment>,
-        ///Number of this page, and the size of the whole list.
+        ///Position of the page in the list, and the size of the list.
         pub meta: PageMeta,
     }
     impl PageAppointment {
@@ -2055,7 +2072,7 @@ address may have been mistyped.*/
     pub struct PageAppointmentTemplate {
         ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<AppointmentTemplate>,
-        ///Number of this page, and the size of the whole list.
+        ///Position of the page in the list, and the size of the list.
         pub meta: PageMeta,
     }
     impl PageAppointmentTemplate {
@@ -2068,7 +2085,7 @@ address may have been mistyped.*/
     pub struct PageInvitation {
         ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Invitation>,
-        ///Number of this page, and the size of the whole list.
+        ///Position of the page in the list, and the size of the list.
         pub meta: PageMeta,
     }
     impl PageInvitation {
@@ -2081,7 +2098,7 @@ address may have been mistyped.*/
     pub struct PageMember {
         ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Member>,
-        ///Number of this page, and the size of the whole list.
+        ///Position of the page in the list, and the size of the list.
         pub meta: PageMeta,
     }
     impl PageMember {
@@ -2094,11 +2111,11 @@ address may have been mistyped.*/
     pub struct PageMeta {
         ///Number of this page, from 1.
         pub page: i64,
-        ///Most entries of a page.
+        ///Maximum number of entries on a page.
         pub page_size: i64,
-        ///Number of entries of all pages.
+        ///Number of entries on all pages.
         pub total: i64,
-        ///Number of pages; 0 when there is no entry.
+        ///Number of pages; 0 if there is no entry.
         pub total_pages: i64,
     }
     impl PageMeta {
@@ -2111,7 +2128,7 @@ address may have been mistyped.*/
     pub struct PageOrganization {
         ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Organization>,
-        ///Number of this page, and the size of the whole list.
+        ///Position of the page in the list, and the size of the list.
         pub meta: PageMeta,
     }
     impl PageOrganization {
@@ -2124,7 +2141,7 @@ address may have been mistyped.*/
     pub struct PagePatient {
         ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Patient>,
-        ///Number of this page, and the size of the whole list.
+        ///Position of the page in the list, and the size of the list.
         pub meta: PageMeta,
     }
     impl PagePatient {
@@ -2137,7 +2154,7 @@ address may have been mistyped.*/
     pub struct PageReschedule {
         ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Reschedule>,
-        ///Number of this page, and the size of the whole list.
+        ///Position of the page in the list, and the size of the list.
         pub meta: PageMeta,
     }
     impl PageReschedule {
@@ -2150,7 +2167,7 @@ address may have been mistyped.*/
     pub struct PageSpecialist {
         ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Specialist>,
-        ///Number of this page, and the size of the whole list.
+        ///Position of the page in the list, and the size of the list.
         pub meta: PageMeta,
     }
     impl PageSpecialist {
@@ -2163,7 +2180,7 @@ address may have been mistyped.*/
     pub struct PageSpecialty {
         ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Specialty>,
-        ///Number of this page, and the size of the whole list.
+        ///Position of the page in the list, and the size of the list.
         pub meta: PageMeta,
     }
     impl PageSpecialty {
@@ -2176,7 +2193,7 @@ address may have been mistyped.*/
     pub struct PageWaitlistEntry {
         ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<WaitlistEntry>,
-        ///Number of this page, and the size of the whole list.
+        ///Position of the page in the list, and the size of the list.
         pub meta: PageMeta,
     }
     impl PageWaitlistEntry {
@@ -2190,7 +2207,7 @@ address may have been mistyped.*/
         ///Postal address.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub address: ::std::option::Option<::std::string::String>,
-        ///Notes of the specialists who treat the patient; absent for every other reader.
+        ///Clinical notes. Specialists who treat the patient and administrators can read them; absent for other callers.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub clinical_notes: ::std::option::Option<::std::string::String>,
         ///Time of creation.
@@ -2206,7 +2223,7 @@ address may have been mistyped.*/
         pub emergency_contact: ::std::option::Option<::std::string::String>,
         ///First name.
         pub first_name: ::std::string::String,
-        ///Identifier of the patient.
+        ///Id of the patient.
         pub id: i64,
         ///Last name.
         pub last_name: ::std::string::String,
@@ -2216,14 +2233,14 @@ address may have been mistyped.*/
         ///Telephone number.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub phone: ::std::option::Option<::std::string::String>,
-        ///Random identifier for links; reveals no count of patients.
+        ///Random UUID, for links. Unlike `id`, it does not reveal the number of patients.
         pub uid: ::uuid::Uuid,
         ///Time of the last change.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///User who signs in as the patient; absent if there is none.
+        ///Id of the user who signs in as the patient; absent if none is linked.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_id: ::std::option::Option<i64>,
-        ///Number of the record's state, to be sent back with the next change.
+        ///Version of the record, to be sent with the next change; increases with each change.
         pub version: i64,
     }
     impl Patient {
@@ -2289,14 +2306,14 @@ address may have been mistyped.*/
             value.parse()
         }
     }
-    ///All data that is held on a person. The document is streamed in this form.
+    ///Export of all data about a person. This schema describes the document, which is sent while it is read.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PersonExport {
-        ///Data in Core, table by table.
+        ///Data in Core, one item for each table or other store.
         pub core: ::std::vec::Vec<ExportedHolding>,
-        ///Time at which the export began.
+        ///Time at which the export started.
         pub exported_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Organization whose data is covered; absent if all organizations are.
+        ///Organization whose data is erased; absent if the job covers every organization.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub organization_id: ::std::option::Option<i64>,
         ///Id of the person.
@@ -2322,15 +2339,16 @@ address may have been mistyped.*/
             Default::default()
         }
     }
-    /**Period for which an appointment lets its specialist open the patient's record. It always begins with the booking and
-lasts at least until the end of the appointment. A cancelled, deleted or held appointment gives no access.*/
+    /**Period in which an appointment lets its specialist open the patient's record. It starts with the booking and lasts
+at least until the end of the appointment. A cancelled, deleted or held appointment gives no access.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct RecordAccess {
-        ///Days of access after the end of an appointment that the patient missed.
+        ///Number of days of access after the end of an appointment that the patient missed.
         pub after_no_show_days: i32,
-        ///Days of access after the end of an appointment that took place, or whose outcome is not recorded.
+        ///Number of days of access after the end of an appointment that took place, or whose outcome is not recorded.
         pub after_treatment_days: i32,
-        ///`true` if access by an appointment that was not missed never ends; then `after_treatment_days` has no effect.
+        /**`true` if access never ends after an appointment that the patient did not miss; `after_treatment_days` then has
+no effect.*/
         pub unlimited: bool,
     }
     impl RecordAccess {
@@ -2341,19 +2359,20 @@ lasts at least until the end of the appointment. A cancelled, deleted or held ap
     ///Rule by which a series repeats, in the local calendar of its specialist.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Recurrence {
-        ///Number of appointments, the first one included. Either this or `until` is required.
+        ///Number of appointments, including the first one. Exactly one of `count` and `until` is required.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub count: ::std::option::Option<i32>,
         ///Unit of `interval`.
         pub frequency: RecurrenceFrequency,
-        ///Number of days, weeks or months from one occurrence to the next; 1 when left out.
+        ///Number of days, weeks or months from one appointment to the next; 1 if left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub interval: ::std::option::Option<i32>,
-        ///Last possible date of an appointment. Either this or `count` is required.
+        /**Last date on which an appointment can start, in the specialist's time zone. Exactly one of `count` and `until`
+is required.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub until: ::std::option::Option<::chrono::naive::NaiveDate>,
-        /**Days of the week, only if the frequency is `weekly`: 1 is Monday, 7 is Sunday. Must contain the day of the first
-appointment, and is that day alone when left out.*/
+        /**Days of the week, allowed only if `frequency` is `weekly`: 1 is Monday, 7 is Sunday. They must include the day
+of the first appointment; if left out, they are that day alone.*/
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub weekdays: ::std::vec::Vec<i32>,
     }
@@ -2432,19 +2451,19 @@ appointment, and is that day alone when left out.*/
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
         ///End before the move.
         pub from_ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Specialist before the move.
+        ///Id of the specialist before the move.
         pub from_specialist_id: i64,
-        ///Beginning before the move.
+        ///Start before the move.
         pub from_started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Identifier of the move.
+        ///Id of the move.
         pub id: i64,
         ///End after the move.
         pub to_ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Specialist after the move.
+        ///Id of the specialist after the move.
         pub to_specialist_id: i64,
-        ///Beginning after the move.
+        ///Start after the move.
         pub to_started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///User who moved it; absent if an API key moved it or the user was deleted.
+        ///Id of the user who moved it; absent if an API key moved it or the user was erased.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_id: ::std::option::Option<i64>,
     }
@@ -2456,12 +2475,12 @@ appointment, and is that day alone when left out.*/
     ///Request to move an appointment.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct RescheduleAppointment {
-        ///New specialist; the present one when left out.
+        ///Id of the new specialist; the present one if left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialist_id: ::std::option::Option<i64>,
-        ///New beginning of the appointment; its duration stays.
+        ///New start of the appointment, whose duration does not change.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Version that the change is based on; not checked when left out.
+        ///Version that the change is based on; 409 `stale_version` if it is not the current one. Not checked if left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub version: ::std::option::Option<i64>,
     }
@@ -2472,11 +2491,11 @@ appointment, and is that day alone when left out.*/
     }
     /**Role of a caller in the organization of the request.
 
-- `superadmin`: Operates the platform, above organizations.
-- `admin`: Administers the clinic.
-- `specialist`: Treats patients.
-- `staff`: Works at the front desk.
-- `patient`: Receives treatment.*/
+- `superadmin`: operates the platform, for all organizations
+- `admin`: administers the organization
+- `specialist`: treats patients
+- `staff`: works at the front desk
+- `patient`: is treated*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -2543,14 +2562,14 @@ appointment, and is that day alone when left out.*/
             value.parse()
         }
     }
-    ///Period with other than the weekly hours.
+    ///Period in which the working hours differ from the weekly ones.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ScheduleException {
-        ///Local date and time of the end, after the beginning and at most 366 days after it.
+        ///End, as local date and time without an offset; after the start and at most 366 days after it.
         pub ends_at: ::std::string::String,
         ///Effect on the weekly hours.
         pub kind: ScheduleExceptionKind,
-        ///Local date and time of the beginning.
+        ///Start, as local date and time without an offset.
         pub starts_at: ::std::string::String,
     }
     impl ScheduleException {
@@ -2616,24 +2635,24 @@ appointment, and is that day alone when left out.*/
             value.parse()
         }
     }
-    /**Scope of an API key. A key may do what its scopes name, and no more than `staff` may.
+    /**Scope of an API key: an area and the kind of access to it. A key never has more permissions than the role `staff`.
 
-- `patients:read`: See patients.
-- `patients:write`: Create, change and delete patients.
-- `appointments:read`: See appointments.
-- `appointments:write`: Book, change and cancel appointments.
-- `specialists:read`: See specialists.
-- `specialists:write`: Change specialists.
-- `specialties:read`: See specialties.
-- `specialties:write`: Change specialties.
-- `calendar:read`: See calendars.
-- `calendar:write`: Create and revoke calendar feeds.
-- `forms:read`: See forms.
-- `forms:write`: Fill in forms.
-- `documents:read`: See documents.
-- `documents:write`: Write documents.
-- `webhooks:read`: See webhooks.
-- `webhooks:write`: Change webhooks.*/
+- `patients:read`: see patients
+- `patients:write`: create, change and delete patients
+- `appointments:read`: see appointments
+- `appointments:write`: book, change and cancel appointments
+- `specialists:read`: see specialists
+- `specialists:write`: change specialists
+- `specialties:read`: see specialties
+- `specialties:write`: change specialties
+- `calendar:read`: see calendars
+- `calendar:write`: create and revoke calendar feeds
+- `forms:read`: see forms
+- `forms:write`: fill in forms
+- `documents:read`: see documents
+- `documents:write`: write documents
+- `webhooks:read`: see webhooks
+- `webhooks:write`: change webhooks*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -2747,15 +2766,15 @@ appointment, and is that day alone when left out.*/
     ///Request to search a calendar.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SearchCalendar {
-        ///Beginning of the range: selects appointments that end after it.
+        ///Start of the range: selects appointments that end after it.
         pub from: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Selects appointments of these specialists; of all when empty.
+        ///Selects appointments of these specialists; of all specialists if empty.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub specialist_ids: ::std::vec::Vec<i64>,
-        ///Selects appointments with one of these statuses; all but `held` and `expired` when empty.
+        ///Selects appointments with one of these statuses; with any status but `held` and `expired` if empty.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub statuses: ::std::vec::Vec<AppointmentStatus>,
-        ///IANA zone of the local times; the organization's when left out.
+        ///IANA time zone of the local times; the organization's if left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub timezone: ::std::option::Option<::std::string::String>,
         ///End of the range, after `from` and at most 92 days after it: selects appointments that begin before it.
@@ -2766,17 +2785,17 @@ appointment, and is that day alone when left out.*/
             Default::default()
         }
     }
-    ///Time that conflicts with a booking or the schedule.
+    ///Time at which an appointment of a series can't take place.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SeriesConflict {
-        ///Appointment that was to move to this time; absent when a series is booked.
+        ///Id of the appointment that would have moved to this time; absent if the series is new.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_id: ::std::option::Option<i64>,
         ///End of the time.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
         ///Reason for the conflict.
         pub reason: ConflictReason,
-        ///Beginning of the time.
+        ///Start of the time.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
     }
     impl SeriesConflict {
@@ -2784,11 +2803,12 @@ appointment, and is that day alone when left out.*/
             Default::default()
         }
     }
-    /**Appointments of a series that a change applies to. Appointments that have begun stay as they are.
+    /**Scope of a change: the appointments of the series that it applies to. Only `scheduled` and `confirmed` appointments
+change, and those whose start is past only if they are named.
 
 - `one`: the named appointment
-- `following`: the named appointment and those that begin after it
-- `all`: every appointment*/
+- `following`: the named appointment and those that start after it
+- `all`: every appointment of the series*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -2847,18 +2867,18 @@ appointment, and is that day alone when left out.*/
             value.parse()
         }
     }
-    ///A person who treats patients.
+    ///Person who treats patients.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Specialist {
         ///`true` if patients can book appointments with the specialist.
         pub bookable: bool,
         ///Time of creation.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Identifier of the specialist.
+        ///Id of the specialist.
         pub id: i64,
         ///Name of the specialist.
         pub name: ::std::string::String,
-        ///Identifiers of the specialties that the specialist practises, in ascending order.
+        ///Ids of the specialties that the specialist practises, in ascending order.
         pub specialty_ids: ::std::vec::Vec<i64>,
         ///IANA time zone of the working hours.
         pub timezone: ::std::string::String,
@@ -2866,7 +2886,7 @@ appointment, and is that day alone when left out.*/
         pub title: ::std::string::String,
         ///Time of the last change.
         pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///User who signs in as the specialist; absent if nobody does.
+        ///Id of the user who signs in as the specialist; absent if none is linked.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub user_id: ::std::option::Option<i64>,
     }
@@ -2883,7 +2903,7 @@ appointment, and is that day alone when left out.*/
         pub bookable: ::std::option::Option<bool>,
         ///Name of the specialist.
         pub name: ::std::string::String,
-        ///Identifiers of the specialties that the specialist practises, each once.
+        ///Ids of the specialties that the specialist practises, each once.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub specialty_ids: ::std::vec::Vec<i64>,
         ///IANA time zone of the working hours.
@@ -2897,31 +2917,33 @@ appointment, and is that day alone when left out.*/
             Default::default()
         }
     }
-    ///Working hours and booking rules of a specialist. Times are local to the specialist's zone.
+    ///Working hours and booking rules of a specialist. Times are local to the specialist's time zone.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SpecialistSchedule {
-        ///Minutes kept free after a booking.
+        ///Minutes that stay free after an appointment.
         pub buffer_after_minutes: i32,
-        ///Minutes kept free before a booking.
+        ///Minutes that stay free before an appointment.
         pub buffer_before_minutes: i32,
-        ///Maximal number of bookings that begin on one day; unlimited when absent.
+        /**Maximum number of bookings that start on one day in the specialist's time zone; a day that has reached it has no
+open slots. Absent if unlimited.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub daily_cap: ::std::option::Option<i32>,
         ///Additional working hours and absences, ordered by time.
         pub exceptions: ::std::vec::Vec<ScheduleException>,
-        ///Days after today on which slots are offered.
+        ///Number of days after today, in the specialist's time zone, on which slots are offered.
         pub horizon_days: i32,
         ///Weekly working hours, ordered by weekday and time.
         pub hours: ::std::vec::Vec<WorkingHours>,
-        ///Minutes before its beginning up to which a slot can be booked.
+        ///Minimum notice of a booking in minutes before the start of the slot.
         pub minimum_notice_minutes: i32,
-        ///Minutes between the beginnings of slots, counted from midnight, and the duration of a slot without a template.
+        /**Minutes from the start of one slot to the start of the next, counted from local midnight; also the duration of a
+slot that is booked without a template.*/
         pub slot_minutes: i32,
-        ///Identifier of the specialist.
+        ///Id of the specialist.
         pub specialist_id: i64,
-        ///IANA zone of the times, from the specialist's record.
+        ///IANA time zone of the local times; the time zone of the specialist's record.
         pub timezone: ::std::string::String,
-        ///Version of the schedule, to be sent with the next change.
+        ///Version of the schedule, to be sent with the next change; increases with each change.
         pub version: i64,
     }
     impl SpecialistSchedule {
@@ -2987,10 +3009,10 @@ appointment, and is that day alone when left out.*/
             value.parse()
         }
     }
-    ///A medical specialty that a clinic offers.
+    ///Medical specialty that a clinic offers.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Specialty {
-        ///Time of archiving; absent while it can be chosen.
+        ///Time of archiving; absent while the specialty can be chosen.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub archived_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
@@ -2999,7 +3021,7 @@ appointment, and is that day alone when left out.*/
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
         ///Description.
         pub description: ::std::string::String,
-        ///Identifier of the specialty.
+        ///Id of the specialty.
         pub id: i64,
         ///Name, unique among the specialties in use.
         pub name: ::std::string::String,
@@ -3085,7 +3107,7 @@ appointment, and is that day alone when left out.*/
     }
     /**Kind of the person's id.
 
-- `user`: id of a user; covers every record that is linked to the user
+- `user`: id of a user; covers every patient and specialist record that is linked to the user
 - `patient`: id of a patient record; does not cover a linked user*/
     #[derive(
         ::serde::Deserialize,
@@ -3152,7 +3174,7 @@ appointment, and is that day alone when left out.*/
             Default::default()
         }
     }
-    ///A token that Telemetry accepts.
+    ///Token that Telemetry accepts.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct TelemetryToken {
         ///Time at which the token expires.
@@ -3168,21 +3190,21 @@ appointment, and is that day alone when left out.*/
     ///Request to replace an appointment.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateAppointment {
-        ///End of the appointment, at most 24 hours after its beginning.
+        ///End of the appointment, at most 24 hours after its start.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Patient who is treated.
+        ///Id of the patient who is treated.
         pub patient_id: i64,
-        ///Specialist who treats.
+        ///Id of the specialist who treats the patient.
         pub specialist_id: i64,
         ///Specialty of the appointment.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty_id: ::std::option::Option<i64>,
-        ///Beginning of the appointment.
+        ///Start of the appointment.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Subject of the appointment. Must not contain names or diagnoses.
+        ///Subject of the appointment; it must not contain names or diagnoses.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub title: ::std::option::Option<::std::string::String>,
-        ///Version that the change is based on; 409 `stale_version` when there is a newer one.
+        ///Version that the change is based on; 409 `stale_version` if it is not the current one.
         pub version: i64,
     }
     impl UpdateAppointment {
@@ -3190,25 +3212,26 @@ appointment, and is that day alone when left out.*/
             Default::default()
         }
     }
-    /**Request to change a series. The fields state one appointment after the change. Fields that change for it change for
-the other appointments, too; the others keep their values. Times move by the same amount of local time.*/
+    /**Request to change a series. The fields describe one of its appointments after the change. Each field that differs
+from the appointment's present value is changed in the other appointments of the scope, too; times move by the same
+amount of local time.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateAppointmentSeries {
-        ///Appointment that the other fields state; one that has not begun.
+        ///Id of the appointment that the other fields describe; its status must be `scheduled` or `confirmed`.
         pub appointment_id: i64,
-        ///New end, at most 24 hours after the beginning.
+        ///New end, at most 24 hours after the start.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
         ///New specialist.
         pub specialist_id: i64,
         ///New specialty.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialty_id: ::std::option::Option<i64>,
-        ///New beginning.
+        ///New start.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///New subject. Must not contain names or diagnoses.
+        ///New subject; it must not contain names or diagnoses.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub title: ::std::option::Option<::std::string::String>,
-        ///Version that the change is based on; 409 `stale_version` when there is a newer one.
+        ///Version that the change is based on; 409 `stale_version` if it is not the current one.
         pub version: i64,
     }
     impl UpdateAppointmentSeries {
@@ -3219,7 +3242,7 @@ the other appointments, too; the others keep their values. Times move by the sam
     ///New role of a member.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateMember {
-        ///Role from now on.
+        ///New role of the member.
         pub role: MemberRole,
     }
     impl UpdateMember {
@@ -3227,15 +3250,16 @@ the other appointments, too; the others keep their values. Times move by the sam
             Default::default()
         }
     }
-    ///Values that replace those of an organization; the slug stays.
+    ///Values that replace those of an organization; the slug does not change.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateOrganization {
-        ///Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`; removed if left out.
+        /**Country (ISO 3166-1 alpha-2), e.g. `DE`; removed if left out. Telephone numbers without a country prefix are
+read as numbers of this country.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub country: ::std::option::Option<::std::string::String>,
         ///Name of the organization.
         pub name: ::std::string::String,
-        ///IANA time zone of opening hours and reports.
+        ///IANA time zone, e.g. `Europe/Berlin`, of calendars and of dates without a time.
         pub timezone: ::std::string::String,
     }
     impl UpdateOrganization {
@@ -3246,10 +3270,10 @@ the other appointments, too; the others keep their values. Times move by the sam
     ///New settings of an organization, which replace all present ones.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateOrganizationSettings {
-        ///Period for which specialists may open the records of their patients; the default if left out.
+        ///Rules for the period in which specialists may open the records of their patients; the default if left out.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub record_access: ::std::option::Option<UpdateRecordAccess>,
-        ///Version that the change was made from; 409 `stale_version` if there is a newer one.
+        ///Version that the change is based on; 409 `stale_version` if it is not the current one.
         pub version: i64,
     }
     impl UpdateOrganizationSettings {
@@ -3263,7 +3287,7 @@ the other appointments, too; the others keep their values. Times move by the sam
         ///Postal address.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub address: ::std::option::Option<::std::string::String>,
-        ///Notes of the specialists who treat the patient. A value from a caller who may not read them is ignored.
+        ///Clinical notes. A value from a caller who may not read them is ignored.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub clinical_notes: ::std::option::Option<::std::string::String>,
         ///Date of birth, from 1850 to today in the organization's time zone.
@@ -3282,10 +3306,10 @@ the other appointments, too; the others keep their values. Times move by the sam
         ///Number of a national identity document or health insurance.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub national_id: ::std::option::Option<::std::string::String>,
-        ///Telephone number: with the prefix of its country, or in the national form of the organization's country.
+        ///Telephone number, with the country prefix (`+49 …`), or in the national form of the organization's country.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub phone: ::std::option::Option<::std::string::String>,
-        ///Version that the change was made from; 409 `stale_version` if there is a newer one.
+        ///Version that the change is based on; 409 `stale_version` if it is not the current one.
         pub version: i64,
     }
     impl UpdatePatient {
@@ -3293,18 +3317,18 @@ the other appointments, too; the others keep their values. Times move by the sam
             Default::default()
         }
     }
-    ///Period for which an appointment lets its specialist open the patient's record.
+    ///Period in which an appointment lets its specialist open the patient's record.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct UpdateRecordAccess {
-        ///Days of access after the end of an appointment that the patient missed; 7 if left out, 0 for none.
+        ///Number of days of access after the end of an appointment that the patient missed; 7 if left out, 0 for none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub after_no_show_days: ::std::option::Option<i32>,
-        /**Days of access after the end of an appointment that took place, or whose outcome is not recorded; 90 if left out, 0
-for none.*/
+        /**Number of days of access after the end of an appointment that took place, or whose outcome is not recorded; 90
+if left out, 0 for none.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub after_treatment_days: ::std::option::Option<i32>,
-        /**`true` if access by an appointment that was not missed never ends; then `after_treatment_days` has no effect.
-`false` if left out.*/
+        /**`true` if access never ends after an appointment that the patient did not miss; `after_treatment_days` then has
+no effect. `false` if left out.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub unlimited: ::std::option::Option<bool>,
     }
@@ -3316,28 +3340,30 @@ for none.*/
     ///Request to replace a schedule.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateSpecialistSchedule {
-        ///Minutes kept free after a booking.
+        ///Minutes that stay free after an appointment.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub buffer_after_minutes: ::std::option::Option<i32>,
-        ///Minutes kept free before a booking.
+        ///Minutes that stay free before an appointment.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub buffer_before_minutes: ::std::option::Option<i32>,
-        ///Maximal number of bookings that begin on one day; unlimited when left out.
+        /**Maximum number of bookings that start on one day in the specialist's time zone; a day that has reached it has no
+open slots. Unlimited if left out.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub daily_cap: ::std::option::Option<i32>,
         ///Additional working hours and absences.
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub exceptions: ::std::vec::Vec<ScheduleException>,
-        ///Days after today on which slots are offered.
+        ///Number of days after today, in the specialist's time zone, on which slots are offered.
         pub horizon_days: i32,
         ///Weekly working hours. Windows that touch count as one; windows must not overlap.
         pub hours: ::std::vec::Vec<WorkingHours>,
-        ///Minutes before its beginning up to which a slot can be booked.
+        ///Minimum notice of a booking in minutes before the start of the slot.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub minimum_notice_minutes: ::std::option::Option<i32>,
-        ///Minutes between the beginnings of slots, counted from midnight, and the duration of a slot without a template.
+        /**Minutes from the start of one slot to the start of the next, counted from local midnight; also the duration of a
+slot that is booked without a template.*/
         pub slot_minutes: i32,
-        ///Version that the change is based on; 409 `stale_version` when there is a newer one.
+        ///Version that the change is based on; 409 `stale_version` if it is not the current one.
         pub version: i64,
     }
     impl UpdateSpecialistSchedule {
@@ -3348,12 +3374,12 @@ for none.*/
     ///Token of one participant for one room.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct VideoToken {
-        /**Time at which room and token expire, 30 minutes after the end of the appointment. Participants are disconnected
-then.*/
+        /**Time at which room and token expire, 30 minutes after the end of the appointment. Participants are then
+disconnected.*/
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Address of the room, which requires the token.
+        ///URL of the room, which requires the token.
         pub room_url: ::std::string::String,
-        ///Token to pass to Daily's library together with the address. Must be kept secret.
+        ///Secret token to pass to Daily's client library together with `room_url`.
         pub token: ::std::string::String,
     }
     impl VideoToken {
@@ -3361,33 +3387,33 @@ then.*/
             Default::default()
         }
     }
-    ///Entry of the waitlist: a patient who waits for a slot.
+    ///Entry of the waitlist: the request of a patient who waits for a slot.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct WaitlistEntry {
-        ///Appointment that was booked by accepting an offer.
+        ///Id of the appointment that was booked by accepting an offer; absent if there is none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_id: ::std::option::Option<i64>,
-        ///Time of creation; the oldest entry gets the first offer.
+        ///Time of creation. The oldest entry gets the first offer.
         pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Identifier of the entry.
+        ///Id of the entry.
         pub id: i64,
-        ///Present offer, if any.
+        ///Present offer; absent if there is none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub offer: ::std::option::Option<WaitlistOffer>,
-        ///Organization of the entry.
+        ///Id of the organization of the entry.
         pub organization_id: i64,
-        ///Patient who waits.
+        ///Id of the patient who waits.
         pub patient_id: i64,
-        ///Earliest beginning of the appointment.
+        ///Earliest start of the appointment.
         pub requested_from: ::chrono::DateTime<::chrono::offset::Utc>,
         ///Latest end of the appointment.
         pub requested_to: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Requested specialist; absent for any specialist who can be booked with the template.
+        ///Id of the requested specialist; absent for any bookable specialist who has the template's specialty.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub specialist_id: ::std::option::Option<i64>,
         ///Status of the entry.
         pub status: WaitlistStatus,
-        ///Requested appointment template; absent for a slot with the length of the specialist's schedule.
+        ///Id of the requested appointment template; absent for a slot with the duration of the specialist's schedule.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub template_id: ::std::option::Option<i64>,
     }
@@ -3399,15 +3425,15 @@ then.*/
     ///Slot that is offered to an entry.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct WaitlistOffer {
-        ///Identifier of the hold, and of the appointment once accepted.
+        ///Id of the hold that keeps the slot; the booked appointment has the same id.
         pub appointment_id: i64,
         ///End of the slot.
         pub ended_at: ::chrono::DateTime<::chrono::offset::Utc>,
         ///Time at which the offer lapses.
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Specialist of the slot.
+        ///Id of the specialist of the slot.
         pub specialist_id: i64,
-        ///Beginning of the slot.
+        ///Start of the slot.
         pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
     }
     impl WaitlistOffer {
@@ -3417,11 +3443,11 @@ then.*/
     }
     /**Status of an entry of the waitlist.
 
-- `waiting`: has no offer at present
-- `offered`: a slot is kept for it
-- `booked`: an offer was accepted
-- `expired`: the requested range has passed
-- `unanswered`: three offers lapsed; it gets no more*/
+- `waiting`: waits for an offer
+- `offered`: has an offer, whose slot is held
+- `booked`: an offer was accepted and its slot booked
+- `expired`: the requested range is over
+- `unanswered`: three offers lapsed, and there will be no further one*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -3491,12 +3517,12 @@ then.*/
     ///Weekly window of working hours.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct WorkingHours {
-        /**Local time of the end, in hours and minutes. A time at or before the beginning is on the next day, so `00:00` is
-midnight.*/
+        /**Local time of the end, e.g. `17:30`. A time at or before the start is on the next day, so `00:00` is the
+midnight that ends the day.*/
         pub ends_at: ::std::string::String,
-        ///Local time of the beginning, in hours and minutes.
+        ///Local time of the start, e.g. `09:00`.
         pub starts_at: ::std::string::String,
-        ///Day on which it begins: 1 is Monday, 7 is Sunday.
+        ///Day of the week on which the window starts: 1 is Monday, 7 is Sunday.
         pub weekday: i32,
     }
     impl WorkingHours {
@@ -13924,9 +13950,9 @@ midnight.*/
 
 Organizations, people and appointments of rehabilitation and telehealth clinics.
 
-Send a session token as `Authorization: Bearer …` and the organization to work in as `X-Organization-Id`; without it, requests go to the caller's current organization. Errors come in one envelope whose `code` never changes. Lists are paged by `page` and `page_size`.
+People send a session token as `Authorization: Bearer …`, programs an API key as `X-Api-Key`. The header `X-Organization-Id` names the organization of the request; without it, the caller's current organization, or the organization of the API key, applies. Every error has the body `ErrorEnvelope`, whose `code` never changes. Lists are paged by `page` and `page_size`. Times are in UTC (RFC 3339) unless a field states otherwise.
 
-A query parameter, a header of the specification or a key of a JSON object that is given more than once is refused with 400 and named. Bodies are sent without `Content-Encoding`; any other is refused with 415.
+A query parameter, a declared header or a key of a JSON object that occurs more than once is refused with 400, and the answer names it. A body with a `Content-Encoding` is refused with 415.
 
 Version: 2.0.0*/
 pub struct Client {
@@ -13975,9 +14001,9 @@ const _: () = {
     {}
 };
 impl Client {
-    /**Say that the process serves
+    /**Check that the process serves requests
 
-Checks no dependency, so it stays 200 while one is down.
+Answers 200 as long as the process serves requests. Does not check the dependencies; see `ready_get`.
 
 Sends a `GET` request to `/health`
 
@@ -13989,10 +14015,10 @@ let response = client.health_get()
     pub fn health_get(&self) -> builder::HealthGet<'_> {
         builder::HealthGet::new(self)
     }
-    /**Check the dependencies
+    /**Check the dependencies of the service
 
-503 `not_ready` when a required one does not answer; `details.dependencies` has the same
-entries as the body of a 200. The answer may be a second old.
+Answers 503 `not_ready` if a required one does not answer; `details.dependencies` has the same entries as the
+body of a 200. The answer may be a second old.
 
 Sends a `GET` request to `/ready`
 
@@ -14025,7 +14051,7 @@ Returns every membership, the role and permissions in the organization of the re
 Sends a `GET` request to `/v1/me`
 
 Arguments:
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.me_get()
     .x_organization_id(x_organization_id)
@@ -14037,15 +14063,16 @@ let response = client.me_get()
     }
     /**End the caller's own account
 
-Ends every membership immediately. A job then erases the account, here and at the identity provider, with its
-data outside organizations. Records of organizations on the person stay, without a login; each organization
-erases its own (`gdpr_user_erase`, `gdpr_patient_erase`). A repeated request returns the same job. 409
-`last_admin` if an organization would be left without an administrator.
+Ends every membership immediately. A job then erases the account, here and at the identity provider, and the
+personal data that belongs to no organization. Patient and specialist records stay with their organizations,
+unlinked from the account; each organization erases its own (`gdpr_user_erase`, `gdpr_patient_erase`). A
+repeated request returns the same job. Answers 409 `last_admin` if an organization would be left without an
+administrator.
 
 Sends a `DELETE` request to `/v1/me`
 
 Arguments:
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.me_delete()
     .x_organization_id(x_organization_id)
@@ -14057,13 +14084,13 @@ let response = client.me_delete()
     }
     /**Switch to another organization
 
-Later requests that name no organization go to this one. 403 `not_a_member` if the caller is not a member of
-it.
+Makes this organization the caller's current one, to which requests without `X-Organization-Id` go. Answers 403
+`not_a_member` if the caller is not a member of it.
 
 Sends a `PUT` request to `/v1/me/switch-organization`
 
 Arguments:
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.me_organization_switch()
@@ -14077,14 +14104,14 @@ let response = client.me_organization_switch()
     }
     /**Get a token for Telemetry
 
-Valid for ten minutes, for the caller in the organization of the request; revoked when the caller's role there
-changes. Refused during an impersonation.
+Returns a token that is valid for ten minutes, for the caller in the organization of the request. It is revoked
+when the caller's role there changes. Answers 403 `impersonation_not_allowed` during an impersonation.
 
 Sends a `POST` request to `/v1/me/telemetry-token`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.me_telemetry_token_create()
     .idempotency_key(idempotency_key)
@@ -14097,17 +14124,18 @@ let response = client.me_telemetry_token_create()
     }
     /**Act as a patient
 
-Returns a token, which is shown only once. Requests with the token are made as the patient, and every audit row
-names both persons. An impersonation lasts at most half an hour. It ends earlier on request, with the caller's
-session, or when the role of one of the two changes. It can't get a token for Telemetry. 409
-`patient_has_no_user` for a patient without a login.
+Returns a token, which is shown only once. Requests with the token have the rights of the patient, and every
+audit entry names the patient and the administrator. An impersonation lasts at most half an hour. It ends
+earlier if `impersonation_delete` is called, if the administrator's session ends, or if the role of the patient
+or the administrator changes. The token can't be exchanged for a token for Telemetry. Answers 409
+`patient_has_no_user` if no user is linked to the patient.
 
 Sends a `POST` request to `/v1/patients/{patient_id}/impersonate`
 
 Arguments:
 - `patient_id`: Id of the patient.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.patient_impersonate()
@@ -14123,13 +14151,13 @@ let response = client.patient_impersonate()
     }
     /**End an impersonation
 
-Its token is refused from then on. A repeated request has no further effect.
+Ends the impersonation; its token is refused from then on. A repeated request has no further effect.
 
 Sends a `DELETE` request to `/v1/impersonations/{impersonation_id}`
 
 Arguments:
 - `impersonation_id`: Id of the impersonation.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.impersonation_delete()
     .impersonation_id(impersonation_id)
@@ -14142,10 +14170,10 @@ let response = client.impersonation_delete()
     }
     /**Receive an event of the identity provider
 
-For Clerk, which signs each message by the scheme of Svix. 401 `invalid_signature` for a message without a
-valid signature, or signed more than five minutes ago. Each message takes effect once, whatever the order in
-which messages arrive. 204 also acknowledges a message that changes nothing: of a type that is not needed
-here, or with a `timestamp` or `data.updated_at` before 1970 or more than five minutes in the future.
+Takes the webhooks of Clerk, which signs each message by the scheme of Svix. Answers 401 `invalid_signature` for
+a message without a valid signature, or signed more than five minutes ago. Each message takes effect once, in
+whatever order messages arrive. Answers 204 also for a message that changes nothing: of a type that is not
+needed here, or with a `timestamp` or `data.updated_at` before 1970 or more than five minutes in the future.
 
 Sends a `POST` request to `/webhooks/clerk`
 
@@ -14166,17 +14194,17 @@ let response = client.clerk_webhook_receive()
     pub fn clerk_webhook_receive(&self) -> builder::ClerkWebhookReceive<'_> {
         builder::ClerkWebhookReceive::new(self)
     }
-    /**List one's own organizations
+    /**List the caller's organizations
 
-Returns the organizations that the caller belongs to, and to superadmins all, sorted by name in the order of the
-Unicode collation.
+Returns the organizations that the caller belongs to, or all organizations for a superadmin, sorted by name in
+the order of the Unicode collation.
 
 Sends a `GET` request to `/v1/organizations`
 
 Arguments:
-- `page`: Number of the page, from 1.
-- `page_size`: Entries a page, at most 100.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.organization_list()
     .page(page)
@@ -14191,13 +14219,13 @@ let response = client.organization_list()
     /**Create an organization
 
 Permitted to superadmins. Answers 409 `slug_taken` if another organization has the slug, and
-`clerk_organization_taken` if another one has the identifier at the identity provider.
+`clerk_organization_taken` if another one has the same `clerk_organization_id`.
 
 Sends a `POST` request to `/v1/organizations`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.organization_create()
@@ -14212,13 +14240,14 @@ let response = client.organization_create()
     }
     /**Find an organization by its slug
 
-Searches the organizations that the caller belongs to.
+Searches the organizations that the caller belongs to. Answers 404 `organization_not_found` if none of them has
+the slug.
 
 Sends a `GET` request to `/v1/organizations/slug/{slug}`
 
 Arguments:
 - `slug`: Slug of the organization.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.organization_find()
     .slug(slug)
@@ -14231,13 +14260,13 @@ let response = client.organization_find()
     }
     /**Get an organization
 
-Answers 404 `organization_not_found` for an organization that the caller does not belong to.
+Returns an organization that the caller belongs to. Answers 404 `organization_not_found` for any other.
 
 Sends a `GET` request to `/v1/organizations/{organization_id}`
 
 Arguments:
-- `organization_id`: Identifier of the organization, which becomes the context of the request.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `organization_id`: Id of the organization, which is also the organization of the request.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.organization_get()
     .organization_id(organization_id)
@@ -14250,13 +14279,13 @@ let response = client.organization_get()
     }
     /**Replace an organization
 
-Replaces name, time zone and country; the slug stays.
+Replaces name, time zone and country; the slug does not change.
 
 Sends a `PUT` request to `/v1/organizations/{organization_id}`
 
 Arguments:
-- `organization_id`: Identifier of the organization, which becomes the context of the request.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `organization_id`: Id of the organization, which is also the organization of the request.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.organization_update()
@@ -14271,13 +14300,13 @@ let response = client.organization_update()
     }
     /**Get the settings of an organization
 
-For members of the organization. A setting that was never made has its default.
+Permitted to members of the organization. A setting that was never changed has its default.
 
 Sends a `GET` request to `/v1/organizations/{organization_id}/settings`
 
 Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `organization_id`: Id of the organization, which is also the organization of the request.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.organization_settings_get()
     .organization_id(organization_id)
@@ -14290,14 +14319,14 @@ let response = client.organization_settings_get()
     }
     /**Replace the settings of an organization
 
-For administrators of the organization. A setting that is left out gets its default. Takes effect with the next
-request. 409 `stale_version` if the settings were changed in the meantime.
+Permitted to administrators of the organization. A setting that is left out gets its default. Takes effect with
+the next request. Answers 409 `stale_version` if somebody else changed the settings in the meantime.
 
 Sends a `PUT` request to `/v1/organizations/{organization_id}/settings`
 
 Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `organization_id`: Id of the organization, which is also the organization of the request.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.organization_settings_update()
@@ -14314,15 +14343,16 @@ let response = client.organization_settings_update()
     }
     /**List the members of an organization
 
-Sorted by name, with their e-mail addresses. Each member that is read is audited.
+Returns the members with their e-mail addresses, sorted by name. Writes an audit entry for each member that is
+returned.
 
 Sends a `GET` request to `/v1/organizations/{organization_id}/members`
 
 Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
-- `page`: Number of the page, from 1.
-- `page_size`: Entries per page, at most 100.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `organization_id`: Id of the organization, which is also the organization of the request.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.member_list()
     .organization_id(organization_id)
@@ -14337,16 +14367,16 @@ let response = client.member_list()
     }
     /**Change the role of a member
 
-Takes effect with the member's next request. A new role ends the member's calendar feed, held appointments,
-impersonations of it and by it, and its link to a specialist or patient record that does not fit the role. 409
-`last_admin` if the organization would be left without an administrator.
+Takes effect with the member's next request. A new role ends the member's calendar feed, holds and
+impersonations (of and by the member), and the link to a specialist or patient record that does not fit the
+role. Answers 409 `last_admin` if the organization would be left without an administrator.
 
 Sends a `PUT` request to `/v1/organizations/{organization_id}/members/{user_id}`
 
 Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
+- `organization_id`: Id of the organization, which is also the organization of the request.
 - `user_id`: Id of the user.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.member_update()
@@ -14362,16 +14392,16 @@ let response = client.member_update()
     }
     /**Remove a member from an organization
 
-Keeps specialist and patient records of the member, without a login, and API keys that it created. Ends its
-calendar feed, held appointments, and impersonations of it and by it. 409 `last_admin` if the organization
-would be left without an administrator.
+Keeps the specialist and patient records of the member, unlinked from the user, and the API keys that the member
+created. Ends the member's calendar feed, holds and impersonations (of and by the member). Answers 409
+`last_admin` if the organization would be left without an administrator.
 
 Sends a `DELETE` request to `/v1/organizations/{organization_id}/members/{user_id}`
 
 Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
+- `organization_id`: Id of the organization, which is also the organization of the request.
 - `user_id`: Id of the user.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.member_delete()
     .organization_id(organization_id)
@@ -14385,18 +14415,19 @@ let response = client.member_delete()
     }
     /**Invite a person to an organization
 
-Invites an e-mail address, or a former member by its id. The person becomes a member by accepting; until then
-the organization has no access to its data. The answer is the same whether or not an account has the address: a
-person with an account finds the invitation at `me_get`, another one receives an e-mail from the identity
-provider. An invitation expires after 14 days; a repeated request renews it. 409 `already_member` for a
-member, whose role does not change; 404 `user_not_found` for an id that is unknown to the organization.
+Invites an e-mail address, or a former member by user id. The person becomes a member by accepting; until then
+the organization has no access to the person's data. The answer is the same whether or not an account has the
+address: a person with an account finds the invitation in the answer of `me_get`; a person without one receives
+an e-mail from the identity provider. An invitation expires after 14 days; a repeated request renews it. Answers
+409 `already_member` if the person is a member, and does not change the role; 404 `user_not_found` if the id is
+not the id of a former member.
 
 Sends a `POST` request to `/v1/organizations/{organization_id}/connect-user`
 
 Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `organization_id`: Id of the organization, which is also the organization of the request.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.member_connect()
@@ -14412,16 +14443,16 @@ let response = client.member_connect()
     }
     /**List the invitations of an organization
 
-Newest first, with the addresses as they were typed. Ended invitations are listed for 30 days. Each invitation
-that is read is audited.
+Returns the newest first, with the addresses as they were typed. Ended invitations are listed for 30 days.
+Writes an audit entry for each invitation that is returned.
 
 Sends a `GET` request to `/v1/organizations/{organization_id}/invitations`
 
 Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
-- `page`: Number of the page, from 1.
-- `page_size`: Entries per page, at most 100.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `organization_id`: Id of the organization, which is also the organization of the request.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.invitation_list()
     .organization_id(organization_id)
@@ -14436,14 +14467,14 @@ let response = client.invitation_list()
     }
     /**Revoke an invitation
 
-404 `invitation_not_found` for an invitation that was answered or revoked.
+Revokes a pending invitation. Answers 404 `invitation_not_found` if it was answered or revoked before.
 
 Sends a `DELETE` request to `/v1/organizations/{organization_id}/invitations/{invitation_id}`
 
 Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
+- `organization_id`: Id of the organization, which is also the organization of the request.
 - `invitation_id`: Id of the invitation.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.invitation_delete()
     .organization_id(organization_id)
@@ -14457,18 +14488,18 @@ let response = client.invitation_delete()
     }
     /**Accept an invitation
 
-Accepts an invitation of the caller to any organization; see `me_get`. The caller becomes a member, and a
-record of the invitation is linked to it. 404 `invitation_not_found` for an invitation that has expired, was
-answered or revoked, or is for another person; 409 `already_member` for a member who is invited to be one,
-`member_role_conflict` for a member whose role does not fit the record, `record_already_linked` for a record
-that has been linked to another user.
+Accepts an invitation of the caller to any organization; see `me_get`. The caller becomes a member, and the
+record that the invitation names, if any, is linked to the caller. Answers 404 `invitation_not_found` for an
+invitation that has expired, was answered or revoked, or is for another person; 409 `already_member` for a
+member who is invited to be one, `member_role_conflict` for a member whose role does not fit the record,
+`record_already_linked` for a record that has been linked to another user.
 
 Sends a `POST` request to `/v1/me/invitations/{invitation_id}/accept`
 
 Arguments:
 - `invitation_id`: Id of the invitation.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.me_invitation_accept()
     .invitation_id(invitation_id)
@@ -14488,8 +14519,8 @@ Sends a `POST` request to `/v1/me/invitations/{invitation_id}/decline`
 
 Arguments:
 - `invitation_id`: Id of the invitation.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.me_invitation_decline()
     .invitation_id(invitation_id)
@@ -14501,20 +14532,20 @@ let response = client.me_invitation_decline()
     pub fn me_invitation_decline(&self) -> builder::MeInvitationDecline<'_> {
         builder::MeInvitationDecline::new(self)
     }
-    /**Link a patient to a login
+    /**Link a patient to a user
 
 Invites a person, by e-mail address or by the id of a member, to sign in as the patient. When the person
-accepts, the record is linked to it, and it becomes a member with the role `patient`, unless it is a member
-already. As for `member_connect`, the answer is the same whether or not an account has the address. 409
-`record_already_linked` for a record that has a login, `patient_user_taken` for a member who has another
-record, `member_role_conflict` for a member with another role.
+accepts, the record is linked to the person's user, who becomes a member with the role `patient` unless already
+a member. As for `member_connect`, the answer is the same whether or not an account has the address. Answers 409
+`record_already_linked` if a user is linked to the record, `patient_user_taken` if the member is linked to
+another record, `member_role_conflict` if the member has another role.
 
 Sends a `POST` request to `/v1/patients/{patient_id}/link`
 
 Arguments:
 - `patient_id`: Id of the patient.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.patient_link()
@@ -14528,17 +14559,17 @@ let response = client.patient_link()
     pub fn patient_link(&self) -> builder::PatientLink<'_> {
         builder::PatientLink::new(self)
     }
-    /**Unlink a patient from its login
+    /**Unlink a patient from its user
 
-Takes effect immediately: the person loses access to the record and stays a member. 409 `patient_has_no_user` for
-a record without a login.
+Removes the link immediately: the person loses access to the record and stays a member. Answers 409
+`patient_has_no_user` if no user is linked to the record.
 
 Sends a `POST` request to `/v1/patients/{patient_id}/unlink`
 
 Arguments:
 - `patient_id`: Id of the patient.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.patient_unlink()
     .patient_id(patient_id)
@@ -14550,16 +14581,16 @@ let response = client.patient_unlink()
     pub fn patient_unlink(&self) -> builder::PatientUnlink<'_> {
         builder::PatientUnlink::new(self)
     }
-    /**Link a specialist to a login
+    /**Link a specialist to a user
 
-Like `patient_link`; a new member gets the role `specialist`.
+Does the same as `patient_link`, for the record of a specialist; a new member gets the role `specialist`.
 
 Sends a `POST` request to `/v1/specialists/{specialist_id}/link`
 
 Arguments:
 - `specialist_id`: Id of the specialist.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.specialist_link()
@@ -14573,17 +14604,17 @@ let response = client.specialist_link()
     pub fn specialist_link(&self) -> builder::SpecialistLink<'_> {
         builder::SpecialistLink::new(self)
     }
-    /**Unlink a specialist from its login
+    /**Unlink a specialist from its user
 
-Takes effect immediately: the person loses the rights that come with the record and stays a member. 409
-`specialist_has_no_user` for a record without a login.
+Removes the link immediately: the person loses the rights that come with the record and stays a member. Answers
+409 `specialist_has_no_user` if no user is linked to the record.
 
 Sends a `POST` request to `/v1/specialists/{specialist_id}/unlink`
 
 Arguments:
 - `specialist_id`: Id of the specialist.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.specialist_unlink()
     .specialist_id(specialist_id)
@@ -14597,15 +14628,15 @@ let response = client.specialist_unlink()
     }
     /**List API keys
 
-Newest first, with revoked keys, but without secrets.
+Returns the newest first, including revoked keys, without their secrets.
 
 Sends a `GET` request to `/v1/organizations/{organization_id}/api-keys`
 
 Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
-- `page`: Number of the page, from 1.
-- `page_size`: Entries per page, at most 100.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `organization_id`: Id of the organization, which is also the organization of the request.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.api_key_list()
     .organization_id(organization_id)
@@ -14620,15 +14651,15 @@ let response = client.api_key_list()
     }
     /**Create an API key
 
-Returns the secret, which is shown only once. With a scope, a key has the permissions of the role `staff` in that
-area.
+Returns the secret, which is shown only once. Each scope gives the key the permissions of the role `staff` in
+one area.
 
 Sends a `POST` request to `/v1/organizations/{organization_id}/api-keys`
 
 Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `organization_id`: Id of the organization, which is also the organization of the request.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.api_key_create()
@@ -14644,15 +14675,15 @@ let response = client.api_key_create()
     }
     /**Revoke an API key
 
-Requests with the key, with its current or previous secret, are refused from then on. A repeated request has no
-further effect.
+Revokes the key: requests with its current or previous secret are refused from then on. A repeated request has
+no further effect.
 
 Sends a `DELETE` request to `/v1/organizations/{organization_id}/api-keys/{api_key_id}`
 
 Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
+- `organization_id`: Id of the organization, which is also the organization of the request.
 - `api_key_id`: Id of the key.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.api_key_delete()
     .organization_id(organization_id)
@@ -14667,15 +14698,15 @@ let response = client.api_key_delete()
     /**Rotate the secret of an API key
 
 Returns the new secret, which is shown only once. The current secret is accepted for another 24 hours; the
-previous one is refused immediately. 409 `api_key_revoked` for a revoked key.
+previous one is refused immediately. Answers 409 `api_key_revoked` for a revoked key.
 
 Sends a `POST` request to `/v1/organizations/{organization_id}/api-keys/{api_key_id}/rotate`
 
 Arguments:
-- `organization_id`: Id of the organization; it is the context of the request.
+- `organization_id`: Id of the organization, which is also the organization of the request.
 - `api_key_id`: Id of the key.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.api_key_rotate()
     .organization_id(organization_id)
@@ -14690,17 +14721,17 @@ let response = client.api_key_rotate()
     }
     /**List specialties
 
-Returns those in use, or with `archived=true` those that can no longer be chosen, sorted by name in the order of the
-Unicode collation.
+Returns the specialties in use, or with `archived=true` the archived ones, which can no longer be chosen, sorted
+by name in the order of the Unicode collation.
 
 Sends a `GET` request to `/v1/specialties`
 
 Arguments:
 - `archived`: `true` to list archived specialties instead of those in use.
-- `page`: Number of the page, from 1.
-- `page_size`: Entries a page, at most 100.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
 - `sort`: Order of the list.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.specialty_list()
     .archived(archived)
@@ -14716,14 +14747,14 @@ let response = client.specialty_list()
     }
     /**Create a specialty
 
-Answers 409 `specialty_name_taken` if another specialty in use has the name, in whatever case and with whatever
-accents.
+Answers 409 `specialty_name_taken` if another specialty in use has the same name; letter case and accents make
+no difference.
 
 Sends a `POST` request to `/v1/specialties`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.specialty_create()
@@ -14743,8 +14774,8 @@ Returns archived specialties, too: past appointments keep referring to them.
 Sends a `GET` request to `/v1/specialties/{specialty_id}`
 
 Arguments:
-- `specialty_id`: Identifier of the specialty.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `specialty_id`: Id of the specialty.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.specialty_get()
     .specialty_id(specialty_id)
@@ -14757,14 +14788,14 @@ let response = client.specialty_get()
     }
     /**Replace a specialty
 
-Answers 409 `specialty_name_taken` if another specialty in use has the name, in whatever case and with whatever
-accents.
+Answers 409 `specialty_name_taken` if another specialty in use has the same name; letter case and accents make
+no difference.
 
 Sends a `PUT` request to `/v1/specialties/{specialty_id}`
 
 Arguments:
-- `specialty_id`: Identifier of the specialty.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `specialty_id`: Id of the specialty.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.specialty_update()
@@ -14785,8 +14816,8 @@ stay. Deletes any other. Archiving again changes nothing.
 Sends a `DELETE` request to `/v1/specialties/{specialty_id}`
 
 Arguments:
-- `specialty_id`: Identifier of the specialty.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `specialty_id`: Id of the specialty.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.specialty_delete()
     .specialty_id(specialty_id)
@@ -14806,11 +14837,11 @@ Sends a `GET` request to `/v1/specialists`
 
 Arguments:
 - `bookable`: `true` to list only specialists who can be booked, `false` to list only those who cannot.
-- `page`: Number of the page, from 1.
-- `page_size`: Entries a page, at most 100.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
 - `sort`: Order of the list.
-- `specialty_id`: Identifier of a specialty: takes only specialists who practise it.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `specialty_id`: Selects specialists who practise the specialty with this id.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.specialist_list()
     .bookable(bookable)
@@ -14827,13 +14858,13 @@ let response = client.specialist_list()
     }
     /**Create a specialist
 
-Creates a specialist as whom nobody signs in yet; see `specialist_link`.
+Creates a record without a linked user; see `specialist_link`.
 
 Sends a `POST` request to `/v1/specialists`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.specialist_create()
@@ -14848,13 +14879,13 @@ let response = client.specialist_create()
     }
     /**Get a specialist
 
-Answers 404 `specialist_not_found` for a deleted specialist.
+Returns a specialist. Answers 404 `specialist_not_found` for a deleted one.
 
 Sends a `GET` request to `/v1/specialists/{specialist_id}`
 
 Arguments:
-- `specialist_id`: Identifier of the specialist.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `specialist_id`: Id of the specialist.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.specialist_get()
     .specialist_id(specialist_id)
@@ -14872,8 +14903,8 @@ Specialists may replace their own record. The link to a user stays; see `special
 Sends a `PUT` request to `/v1/specialists/{specialist_id}`
 
 Arguments:
-- `specialist_id`: Identifier of the specialist.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `specialist_id`: Id of the specialist.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.specialist_update()
@@ -14893,8 +14924,8 @@ Ends booking with the specialist; past appointments keep referring to the record
 Sends a `DELETE` request to `/v1/specialists/{specialist_id}`
 
 Arguments:
-- `specialist_id`: Identifier of the specialist.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `specialist_id`: Id of the specialist.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.specialist_delete()
     .specialist_id(specialist_id)
@@ -14907,20 +14938,22 @@ let response = client.specialist_delete()
     }
     /**List and search patients
 
-Returns to specialists the patients whom they treat. Each record that is returned is audited.
+Returns all patients; to specialists, those whom they treat. Writes an audit entry for each record that is
+returned.
 
 Sends a `GET` request to `/v1/patients`
 
 Arguments:
-- `email`: Whole e-mail address; letter case makes no difference.
-- `national_id`: Whole number of a document; only its letters and digits are compared.
-- `page`: Number of the page, from 1.
-- `page_size`: Entries a page, at most 100.
-- `phone`: Whole telephone number, in any grouping; a national form is read as one of the organization's country.
-- `search`: Words of which the name must contain each, in any order and up to 10. Letter case, accents and the shapes of
-quotes and hyphens make no difference.
+- `email`: Complete e-mail address; letter case makes no difference.
+- `national_id`: Complete number of an identity document or health insurance; only its letters and digits are compared.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `phone`: Complete telephone number, with any spaces and punctuation. A number without a country prefix is read as a
+number of the organization's country.
+- `search`: Words that the name must contain, in any order. Letter case, accents and
+the shapes of quotes and hyphens make no difference.
 - `sort`: Order of the list.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.patient_list()
     .email(email)
@@ -14939,14 +14972,15 @@ let response = client.patient_list()
     }
     /**Create a patient
 
-Creates a record without a login; see `patient_link`. Answers 409 `patient_email_taken` if the organization has a
-patient with the e-mail address, with the identifier of that patient for callers who may read it.
+Creates a record without a linked user; see `patient_link`. Answers 409 `patient_email_taken` if another patient
+of the organization has the e-mail address; `details` names that patient's id to callers who may read the
+record.
 
 Sends a `POST` request to `/v1/patients`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.patient_create()
@@ -14961,13 +14995,14 @@ let response = client.patient_create()
     }
     /**Get a patient
 
-Audits the read. Shows clinical notes to specialists who treat the patient and to administrators.
+Returns a patient and writes an audit entry. Includes clinical notes for specialists who treat the patient and
+for administrators.
 
 Sends a `GET` request to `/v1/patients/{patient_id}`
 
 Arguments:
-- `patient_id`: Identifier of the patient.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `patient_id`: Id of the patient.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.patient_get()
     .patient_id(patient_id)
@@ -14980,15 +15015,15 @@ let response = client.patient_get()
     }
     /**Replace a patient
 
-Replaces every value but the login; see `patient_link`. Answers 409 `stale_version` if somebody else changed the
-record meanwhile. Answers 403 `patient_identifier_forbidden` to specialists who change the e-mail address or the
-national id: only administrators and the front desk see every patient who may have the same.
+Replaces every value except the link to a user; see `patient_link`. Answers 409 `stale_version` if somebody else
+changed the record in the meantime. Answers 403 `patient_identifier_forbidden` to specialists who change the
+e-mail address or the national id: both must be compared with patients whom a specialist may not see.
 
 Sends a `PUT` request to `/v1/patients/{patient_id}`
 
 Arguments:
-- `patient_id`: Identifier of the patient.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `patient_id`: Id of the patient.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.patient_update()
@@ -15003,14 +15038,14 @@ let response = client.patient_update()
     }
     /**Delete a patient
 
-Removes the patient from every list; appointments keep referring to it. An erasure of personal data is another
-operation; see `gdpr_user_erase`.
+Removes the patient from every list; appointments keep referring to it. To erase the personal data, use
+`gdpr_patient_erase`.
 
 Sends a `DELETE` request to `/v1/patients/{patient_id}`
 
 Arguments:
-- `patient_id`: Identifier of the patient.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `patient_id`: Id of the patient.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.patient_delete()
     .patient_id(patient_id)
@@ -15023,14 +15058,14 @@ let response = client.patient_delete()
     }
     /**Get a specialist's schedule
 
-Returns the weekly hours, exceptions and booking rules. The open slots that follow from them are in the
-specialist's availability.
+Returns the weekly hours, exceptions and booking rules. `specialist_availability_get` returns the open slots
+that follow from them.
 
 Sends a `GET` request to `/v1/specialists/{specialist_id}/schedule`
 
 Arguments:
-- `specialist_id`: Identifier of the specialist.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `specialist_id`: Id of the specialist.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.specialist_schedule_get()
     .specialist_id(specialist_id)
@@ -15043,14 +15078,14 @@ let response = client.specialist_schedule_get()
     }
     /**Replace a specialist's schedule
 
-Replaces the whole schedule; a specialist may replace its own. Existing bookings stay. 409 `stale_version` when
-it was replaced meanwhile.
+Replaces the whole schedule. Specialists may replace their own. Existing bookings stay. Answers 409
+`stale_version` if somebody else replaced it in the meantime.
 
 Sends a `PUT` request to `/v1/specialists/{specialist_id}/schedule`
 
 Arguments:
-- `specialist_id`: Identifier of the specialist.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `specialist_id`: Id of the specialist.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.specialist_schedule_update()
@@ -15065,17 +15100,17 @@ let response = client.specialist_schedule_update()
     }
     /**List appointment templates
 
-Returns those in use, or with `archived=true` those that can no longer be booked, sorted by name in the order of the
-Unicode collation.
+Returns the templates in use, or with `archived=true` the archived ones, which can no longer be booked, sorted
+by name in the order of the Unicode collation.
 
 Sends a `GET` request to `/v1/appointment-templates`
 
 Arguments:
 - `archived`: `true` to list archived templates instead of those in use.
-- `page`: Number of the page, from 1.
-- `page_size`: Entries a page, at most 100.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
 - `sort`: Order of the list.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_template_list()
     .archived(archived)
@@ -15096,8 +15131,8 @@ Answers 409 `slug_taken` if another template in use has the slug.
 Sends a `POST` request to `/v1/appointment-templates`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.appointment_template_create()
@@ -15112,13 +15147,13 @@ let response = client.appointment_template_create()
     }
     /**Get an appointment template by its slug
 
-Searches the templates in use: archiving frees the slug.
+Searches the templates in use. The slug of an archived template can be used again.
 
 Sends a `GET` request to `/v1/appointment-templates/slug/{slug}`
 
 Arguments:
 - `slug`: Slug of the template.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_template_find()
     .slug(slug)
@@ -15136,8 +15171,8 @@ Returns archived templates, too: past appointments keep referring to them.
 Sends a `GET` request to `/v1/appointment-templates/{appointment_template_id}`
 
 Arguments:
-- `appointment_template_id`: Identifier of the template.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_template_id`: Id of the template.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_template_get()
     .appointment_template_id(appointment_template_id)
@@ -15155,8 +15190,8 @@ Leaves booked appointments as they are. Answers 409 `slug_taken` if another temp
 Sends a `PUT` request to `/v1/appointment-templates/{appointment_template_id}`
 
 Arguments:
-- `appointment_template_id`: Identifier of the template.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_template_id`: Id of the template.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.appointment_template_update()
@@ -15177,8 +15212,8 @@ other. Archiving again changes nothing.
 Sends a `DELETE` request to `/v1/appointment-templates/{appointment_template_id}`
 
 Arguments:
-- `appointment_template_id`: Identifier of the template.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_template_id`: Id of the template.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_template_delete()
     .appointment_template_id(appointment_template_id)
@@ -15192,20 +15227,21 @@ let response = client.appointment_template_delete()
     /**Get a specialist's open slots
 
 Returns the slots within the specialist's working hours that remain after exceptions, bookings, buffers, minimum
-notice, horizon and daily cap; none if the specialist is not bookable. Hours are local to the specialist's zone:
-a local time that is skipped when the clocks go forward has no slot, one that occurs twice has one. 400
-`invalid_range` when `to` is not after `from` or more than 92 days after it. 404
-`appointment_template_not_found` also for an archived template.
+notice, horizon and daily cap; none if the specialist is not bookable. Working hours are local to the
+specialist's time zone: no slot begins at a local time that is skipped when the clocks go forward, and a local
+time that occurs twice is offered once. Answers 400 `invalid_range` if `to` is not after `from` or more than 92
+days after it. Answers 404 `appointment_template_not_found` also for an archived template.
 
 Sends a `GET` request to `/v1/specialists/{specialist_id}/availability`
 
 Arguments:
-- `specialist_id`: Identifier of the specialist.
-- `from`: Selects slots that begin at this time or later; now when left out.
-- `template_id`: Appointment template to book, which determines duration, buffers and minimum notice; those of the
-specialist's schedule when left out.
-- `to`: Selects slots that begin before this time, at most 92 days after `from`; 7 days after it when left out.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `specialist_id`: Id of the specialist.
+- `from`: Selects slots that begin at this time or later; now if left out.
+- `template_id`: Appointment template to book, which determines duration, buffers and minimum notice; if left out, the
+specialist's schedule determines them.
+- `to`: Selects slots that begin before this time, which is at most 92 days after `from`; 7 days after `from` if
+left out.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.specialist_availability_get()
     .specialist_id(specialist_id)
@@ -15221,17 +15257,17 @@ let response = client.specialist_availability_get()
     }
     /**List the waitlist
 
-Lists the entries of the waitlist, the longest waiting first. Patients see their own.
+Returns the entries of the waitlist, the longest waiting first. Patients see only their own.
 
 Sends a `GET` request to `/v1/waitlist`
 
 Arguments:
-- `page`: Number of the page, from 1.
-- `page_size`: Entries per page, at most 100.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
 - `patient_id`: Selects entries of this patient.
 - `specialist_id`: Selects entries that name this specialist.
 - `status`: Selects entries with this status.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.waitlist_entry_list()
     .page(page)
@@ -15249,17 +15285,17 @@ let response = client.waitlist_entry_list()
     /**Put a patient on the waitlist
 
 Adds an entry for a specialist, for an appointment template with any specialist of its specialty, or for both.
-Slots that are open in the requested range are offered within a minute, later ones when they become open, to the
-longest waiting entry first. An offer lasts an hour and ends when its slot begins, at the latest. A patient is
-not offered a time with a specialist again after letting it lapse, and an entry gets no more offers after three
-that lapsed. 409 `already_waiting` when the patient has an open entry for the same, `waitlist_full` when it has
-ten open entries.
+Open slots in the requested range are offered within a minute, and others as soon as they become open; the entry
+that has waited longest gets the first offer. An offer lasts an hour, or until its slot begins if that is
+earlier. A patient who lets an offer lapse is not offered the same time with the same specialist again, and an
+entry gets no more offers after three that lapsed. Answers 409 `already_waiting` if the patient has an open
+entry for the same specialist and template, `waitlist_full` if the patient has ten open entries.
 
 Sends a `POST` request to `/v1/waitlist`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.waitlist_entry_create()
@@ -15274,13 +15310,14 @@ let response = client.waitlist_entry_create()
     }
     /**Take a patient off the waitlist
 
-Removes the entry. Its offer goes to the next entry; an appointment that was booked from it stays.
+Deletes the entry and releases its offer, whose slot can then be offered to another entry. An appointment that
+was booked from the entry stays.
 
 Sends a `DELETE` request to `/v1/waitlist/{waitlist_entry_id}`
 
 Arguments:
-- `waitlist_entry_id`: Identifier of the entry.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `waitlist_entry_id`: Id of the entry.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.waitlist_entry_delete()
     .waitlist_entry_id(waitlist_entry_id)
@@ -15293,17 +15330,18 @@ let response = client.waitlist_entry_delete()
     }
     /**Accept an offer
 
-Books the slot that is offered to the entry; the appointment has the offer's identifier. 409 `no_offer` when
-there is no offer, `offer_expired` when it has lapsed or the specialist cannot keep it, `already_booked` when it
-was accepted before. Name the offer in `appointment_id`, so that a later one is not booked instead.
+Books the slot that is offered to the entry; the appointment keeps the id of the offer. Answers 409 `no_offer`
+if there is no offer, `offer_expired` if it has lapsed or the specialist cannot keep it, `already_booked` if it
+was accepted before. State the offer in `appointment_id`; otherwise a newer offer may be booked instead.
 
 Sends a `POST` request to `/v1/waitlist/{waitlist_entry_id}/accept`
 
 Arguments:
-- `waitlist_entry_id`: Identifier of the entry.
-- `appointment_id`: Offer to accept; 409 `offer_expired` when the entry has another one. The present offer when left out.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `waitlist_entry_id`: Id of the entry.
+- `appointment_id`: Offer to accept, by its `appointment_id`; 409 `offer_expired` if the entry has a different one. The present
+offer if left out.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.waitlist_entry_accept()
     .waitlist_entry_id(waitlist_entry_id)
@@ -15318,22 +15356,22 @@ let response = client.waitlist_entry_accept()
     }
     /**List appointments
 
-Lists the appointments that the caller may see; specialists and patients see their own. `from` and `to` select
-the appointments that overlap the range. 400 `invalid_range` when `to` is before `from`.
+Returns the appointments that the caller may see; specialists and patients see only their own. `from` and `to`
+select the appointments that overlap the range. Answers 400 `invalid_range` if `to` is before `from`.
 
 Sends a `GET` request to `/v1/appointments`
 
 Arguments:
 - `from`: Selects appointments that end after this time.
-- `page`: Number of the page, from 1.
-- `page_size`: Entries per page, at most 100.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
 - `patient_id`: Selects appointments of this patient.
 - `sort`: Order of the list.
 - `specialist_id`: Selects appointments of this specialist.
 - `status`: Selects appointments with this status.
 - `template_id`: Selects appointments booked with this appointment template.
 - `to`: Selects appointments that begin before this time.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_list()
     .from(from)
@@ -15354,14 +15392,14 @@ let response = client.appointment_list()
     }
     /**Create an appointment
 
-Books any time that is free, whatever the specialist's working hours. 409 `slot_taken` when the specialist or
+Books any free time, even outside the specialist's working hours. Answers 409 `slot_taken` if the specialist or
 the patient has an appointment at this time.
 
 Sends a `POST` request to `/v1/appointments`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.appointment_create()
@@ -15376,13 +15414,13 @@ let response = client.appointment_create()
     }
     /**Get an appointment
 
-Returns an appointment that the caller may see; 404 for any other.
+Returns an appointment that the caller may see. Answers 404 `appointment_not_found` for any other.
 
 Sends a `GET` request to `/v1/appointments/{appointment_id}`
 
 Arguments:
-- `appointment_id`: Identifier of the appointment.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_id`: Id of the appointment.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_get()
     .appointment_id(appointment_id)
@@ -15395,15 +15433,15 @@ let response = client.appointment_get()
     }
     /**Replace an appointment
 
-Replaces time, people, specialty and title; the buffers stay as they were booked. 409 `stale_version` when the
-appointment was changed meanwhile, `slot_taken` when the new time is not free, `invalid_transition` unless the
-appointment is `scheduled` or `confirmed`.
+Replaces time, specialist, patient, specialty and title; the buffers keep the values of the booking. Answers 409
+`stale_version` if somebody else changed the appointment in the meantime, `slot_taken` if the new time is not
+free, `invalid_transition` unless the appointment is `scheduled` or `confirmed`.
 
 Sends a `PUT` request to `/v1/appointments/{appointment_id}`
 
 Arguments:
-- `appointment_id`: Identifier of the appointment.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_id`: Id of the appointment.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.appointment_update()
@@ -15418,14 +15456,14 @@ let response = client.appointment_update()
     }
     /**Delete an appointment
 
-Removes the appointment from every list and frees its time. Calendar feeds that showed it show it as cancelled
-for 90 days. The audit log keeps its entries.
+Removes the appointment from every list and frees its time. Calendar feeds that contained it show it as
+`CANCELLED` for 90 days. Its audit entries are kept.
 
 Sends a `DELETE` request to `/v1/appointments/{appointment_id}`
 
 Arguments:
-- `appointment_id`: Identifier of the appointment.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_id`: Id of the appointment.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_delete()
     .appointment_id(appointment_id)
@@ -15438,13 +15476,13 @@ let response = client.appointment_delete()
     }
     /**Find an appointment by its uid
 
-Returns the appointment with this uid, under the same rules as by its identifier.
+Returns the appointment with this `uid`, under the same rules as `appointment_get`.
 
 Sends a `GET` request to `/v1/appointments/uid/{uid}`
 
 Arguments:
-- `uid`: UID of the appointment.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `uid`: `uid` of the appointment.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_find()
     .uid(uid)
@@ -15457,18 +15495,18 @@ let response = client.appointment_find()
     }
     /**Hold a slot
 
-Keeps an open slot for the caller until `hold_expires_at`, 10 minutes from now. A patient holds up to 3 slots at
-a time and makes up to 10 holds in any 24 hours, in each organization; released, expired and booked holds count
-towards the 10, offers of the waitlist do not count. Everybody else, API keys included, holds up to 50 slots at
-a time. 409 `slot_taken` when the slot was taken meanwhile or the patient is busy at that time,
-`slot_not_offered` when no slot begins at that time, `too_many_holds` and `too_many_holds_a_day` with `limit`
-and `available_at` in their details.
+Holds an open slot for the caller until `hold_expires_at`, 10 minutes from now. A patient can have 3 holds at a
+time and make 10 holds in any 24 hours, in each organization; released, expired and booked holds count towards
+the 10, offers of the waitlist do not. Any other caller, including an API key, can have 50 holds at a time.
+Answers 409 `slot_taken` if the specialist or the patient has another appointment or hold at that time,
+`slot_not_offered` if no slot begins at that time, `too_many_holds` and `too_many_holds_a_day` with `limit` and
+`available_at` in their details.
 
 Sends a `POST` request to `/v1/appointments/hold`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.appointment_hold_create()
@@ -15483,14 +15521,14 @@ let response = client.appointment_hold_create()
     }
     /**Release a hold
 
-Frees the slot at once; the hold becomes `expired`. 403 `hold_not_own` unless the caller made the hold. 409
-`invalid_transition` when it is no hold any more.
+Releases the slot immediately; the status of the hold becomes `expired`. Answers 403 `hold_not_own` unless the
+caller made the hold, 409 `invalid_transition` if the appointment is not `held` any more.
 
 Sends a `DELETE` request to `/v1/appointments/{appointment_id}/hold`
 
 Arguments:
-- `appointment_id`: Identifier of the appointment.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_id`: Id of the appointment.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_hold_delete()
     .appointment_id(appointment_id)
@@ -15503,15 +15541,15 @@ let response = client.appointment_hold_delete()
     }
     /**Book a slot
 
-Books an open slot or a hold of the caller. Of two concurrent callers one books the slot, the other gets 409
-`slot_taken`. 409 `slot_not_offered` when no slot begins at that time, `hold_expired` when the hold has lapsed;
-403 `hold_not_own` when somebody else made the hold.
+Books an open slot or a hold of the caller. Answers 409 `slot_taken` if the slot is no longer free, which is
+also the answer to all but one of several concurrent requests; 409 `slot_not_offered` if no slot begins at that
+time, `hold_expired` if the hold has lapsed; 403 `hold_not_own` if somebody else made the hold.
 
 Sends a `POST` request to `/v1/appointments/book`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.appointment_book()
@@ -15526,15 +15564,15 @@ let response = client.appointment_book()
     }
     /**Confirm an appointment
 
-Changes the status from `scheduled` to `confirmed`. 409 `invalid_transition` from any other status; its details
-name both.
+Changes the status from `scheduled` to `confirmed`. Answers 409 `invalid_transition` from any other status; its
+`details` name both statuses.
 
 Sends a `POST` request to `/v1/appointments/{appointment_id}/confirm`
 
 Arguments:
-- `appointment_id`: Identifier of the appointment.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_id`: Id of the appointment.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_confirm()
     .appointment_id(appointment_id)
@@ -15548,15 +15586,15 @@ let response = client.appointment_confirm()
     }
     /**Start an appointment
 
-Changes the status from `confirmed` to `in_progress`. 409 `invalid_transition` from any other status; its
-details name both.
+Changes the status from `confirmed` to `in_progress`. Answers 409 `invalid_transition` from any other status;
+its `details` name both statuses.
 
 Sends a `POST` request to `/v1/appointments/{appointment_id}/start`
 
 Arguments:
-- `appointment_id`: Identifier of the appointment.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_id`: Id of the appointment.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_start()
     .appointment_id(appointment_id)
@@ -15570,15 +15608,15 @@ let response = client.appointment_start()
     }
     /**Complete an appointment
 
-Changes the status from `in_progress` to `completed`, which is final. 409 `invalid_transition` from any other
-status; its details name both.
+Changes the status from `in_progress` to `completed`, which is final. Answers 409 `invalid_transition` from any
+other status; its `details` name both statuses.
 
 Sends a `POST` request to `/v1/appointments/{appointment_id}/complete`
 
 Arguments:
-- `appointment_id`: Identifier of the appointment.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_id`: Id of the appointment.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_complete()
     .appointment_id(appointment_id)
@@ -15592,15 +15630,15 @@ let response = client.appointment_complete()
     }
     /**Mark an appointment as missed
 
-Changes the status from `scheduled` or `confirmed` to `no_show`, which is final, and frees the time. 409
-`invalid_transition` from any other status; its details name both.
+Changes the status from `scheduled` or `confirmed` to `no_show`, which is final, and frees the time. Answers 409
+`invalid_transition` from any other status; its `details` name both statuses.
 
 Sends a `POST` request to `/v1/appointments/{appointment_id}/no-show`
 
 Arguments:
-- `appointment_id`: Identifier of the appointment.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_id`: Id of the appointment.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_no_show()
     .appointment_id(appointment_id)
@@ -15614,17 +15652,17 @@ let response = client.appointment_no_show()
     }
     /**Cancel an appointment
 
-Changes the status from `scheduled` or `confirmed` to `cancelled`, which is final, and frees the time. A patient
-cancels its own appointment until the cut-off that it was booked with, later 409 `cancellation_too_late`; a move
-by the patient does not extend the cut-off. 409 `already_cancelled` when it is cancelled. A hold is released
-instead.
+Changes the status from `scheduled` or `confirmed` to `cancelled`, which is final, and frees the time. Patients
+can cancel their own appointments up to the cut-off that applied at the booking, and later get 409
+`cancellation_too_late`; a move by the patient does not extend the cut-off. Answers 409 `already_cancelled` if
+it was cancelled before. To end a hold, use `appointment_hold_delete`.
 
 Sends a `POST` request to `/v1/appointments/{appointment_id}/cancel`
 
 Arguments:
-- `appointment_id`: Identifier of the appointment.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_id`: Id of the appointment.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.appointment_cancel()
@@ -15640,19 +15678,19 @@ let response = client.appointment_cancel()
     }
     /**Reschedule an appointment
 
-Moves an appointment, which keeps its identifier, duration and buffers. The clinic moves it to any free time; a
-patient moves it to an open slot, else 409 `slot_not_offered`, until the cut-off that it was booked with, later
-409 `reschedule_too_late`. A move by the patient does not extend the cut-offs for moving and cancelling: they
-count from the earlier beginning until the clinic moves the appointment. 409 `slot_taken` when the time is not
-free, `invalid_transition` unless the appointment is `scheduled` or `confirmed`, `stale_version` when it was
-changed meanwhile.
+Moves an appointment, which keeps its id, duration and buffers. The clinic can move it to any free time. A
+patient can move it to an open slot (otherwise 409 `slot_not_offered`) up to the cut-off that applied at the
+booking (later 409 `reschedule_too_late`). A move by the patient does not extend the cut-offs for rescheduling
+and cancelling: they count from the earliest start that the patient has moved the appointment from, until the
+clinic moves it. Answers 409 `slot_taken` if the time is not free, `invalid_transition` unless the appointment
+is `scheduled` or `confirmed`, `stale_version` if somebody else changed it in the meantime.
 
 Sends a `POST` request to `/v1/appointments/{appointment_id}/reschedule`
 
 Arguments:
-- `appointment_id`: Identifier of the appointment.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_id`: Id of the appointment.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.appointment_reschedule()
@@ -15668,15 +15706,15 @@ let response = client.appointment_reschedule()
     }
     /**List the moves of an appointment
 
-Lists the moves of an appointment, earliest first, to everybody who may see the appointment.
+Returns the moves of an appointment, earliest first, to every caller who may see the appointment.
 
 Sends a `GET` request to `/v1/appointments/{appointment_id}/reschedules`
 
 Arguments:
-- `appointment_id`: Identifier of the appointment.
-- `page`: Number of the page, from 1.
-- `page_size`: Entries per page, at most 100.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_id`: Id of the appointment.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_reschedule_list()
     .appointment_id(appointment_id)
@@ -15691,18 +15729,18 @@ let response = client.appointment_reschedule_list()
     }
     /**Book a series
 
-Books appointments that repeat at the same local time in the specialist's zone, whatever the specialist's
-working hours. All times are checked before any is booked. 409 `series_conflict` lists each time that is not
-free, at which the specialist is away, or that does not exist because the clocks go forward. With
-`on_conflict=skip` the other times are booked and the answer lists those that were skipped; 409 when none is
-left to book.
+Books appointments that repeat at the same local time in the specialist's zone, even outside the specialist's
+working hours. All times are checked before any is booked. Answers 409 `series_conflict` if a time is not free,
+if the specialist is away, or if the local time does not exist because the clocks go forward;
+`details.conflicts` lists each such time. With `on_conflict=skip` the other times are booked, and the answer
+lists the skipped ones; 409 `series_conflict` if none is left to book.
 
 Sends a `POST` request to `/v1/appointment-series`
 
 Arguments:
-- `on_conflict`: Treatment of times that are not free; `fail` when left out.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `on_conflict`: Treatment of times that are not free; `fail` if left out.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.appointment_series_create()
@@ -15718,13 +15756,13 @@ let response = client.appointment_series_create()
     }
     /**Get a series
 
-Returns the series with its appointments. Specialists see their own appointments only.
+Returns the series with its appointments. Specialists see only their own appointments in it.
 
 Sends a `GET` request to `/v1/appointment-series/{appointment_series_id}`
 
 Arguments:
-- `appointment_series_id`: Identifier of the series.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_series_id`: Id of the series.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.appointment_series_get()
     .appointment_series_id(appointment_series_id)
@@ -15737,18 +15775,19 @@ let response = client.appointment_series_get()
     }
     /**Change a series
 
-Changes one appointment as the body says, and the other appointments in `scope` in the same way. They keep their
-identifiers and buffers. 409 `series_conflict` as when a series is booked; an appointment that is skipped stays
-where it is. 409 `stale_version` when the series or one of its appointments was changed meanwhile,
-`invalid_transition` unless the named appointment is `scheduled` or `confirmed`.
+Changes the named appointment to the values in the body, and the other appointments in `scope` by the same
+differences. Ids and buffers do not change. Answers 409 `series_conflict` like `appointment_series_create`; with
+`on_conflict=skip`, appointments with a conflict do not change. Answers 409 `stale_version` if somebody else
+changed the series or one of its appointments in the meantime, `invalid_transition` unless the named appointment
+is `scheduled` or `confirmed`.
 
 Sends a `PUT` request to `/v1/appointment-series/{appointment_series_id}`
 
 Arguments:
-- `appointment_series_id`: Identifier of the series.
-- `on_conflict`: Treatment of times that are not free; `fail` when left out.
+- `appointment_series_id`: Id of the series.
+- `on_conflict`: Treatment of times that are not free; `fail` if left out.
 - `scope`: Appointments to change.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.appointment_series_update()
@@ -15765,17 +15804,17 @@ let response = client.appointment_series_update()
     }
     /**Cancel a series
 
-Cancels the appointments in `scope` that have not begun and frees their times. 409 `already_cancelled` when
-there is none, `invalid_transition` when the named appointment has ended, `stale_version` when an appointment
-was given to another specialist meanwhile.
+Cancels the appointments in `scope` that have not begun and frees their times. Answers 409 `already_cancelled`
+if there is none, `invalid_transition` if the named appointment has ended, `stale_version` if an appointment was
+moved to another specialist in the meantime.
 
 Sends a `POST` request to `/v1/appointment-series/{appointment_series_id}/cancel`
 
 Arguments:
-- `appointment_series_id`: Identifier of the series.
+- `appointment_series_id`: Id of the series.
 - `scope`: Appointments to cancel.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.appointment_series_cancel()
@@ -15790,20 +15829,20 @@ let response = client.appointment_series_cancel()
     pub fn appointment_series_cancel(&self) -> builder::AppointmentSeriesCancel<'_> {
         builder::AppointmentSeriesCancel::new(self)
     }
-    /**Show a calendar
+    /**Get a calendar
 
-Returns the appointments that overlap the range, in UTC and in local time. Specialists and patients see their
-own. Holds and expired holds are included only if `status` selects them.
+Returns the appointments that overlap the range, in UTC and in local time. Specialists and patients see only
+their own. Appointments with the status `held` or `expired` are included only if `status` selects them.
 
 Sends a `GET` request to `/v1/calendar`
 
 Arguments:
-- `from`: Beginning of the range: selects appointments that end after it.
+- `from`: Start of the range: selects appointments that end after it.
 - `specialist_id`: Selects appointments of this specialist.
 - `status`: Selects appointments with this status.
-- `timezone`: IANA zone of the local times; the organization's when left out.
+- `timezone`: IANA time zone of the local times; the organization's if left out.
 - `to`: End of the range, after `from` and at most 92 days after it: selects appointments that begin before it.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.calendar_get()
     .from(from)
@@ -15818,15 +15857,16 @@ let response = client.calendar_get()
     pub fn calendar_get(&self) -> builder::CalendarGet<'_> {
         builder::CalendarGet::new(self)
     }
-    /**Show a calendar of several specialists
+    /**Search a calendar
 
-Returns the same as `GET`, for several specialists and statuses. Changes nothing.
+Returns the same as `calendar_get`, for several specialists and statuses. Takes the filter in the body, because
+it may be too long for a query, and changes nothing.
 
 Sends a `POST` request to `/v1/calendar`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 - `body`
 ```ignore
 let response = client.calendar_search()
@@ -15841,15 +15881,16 @@ let response = client.calendar_search()
     }
     /**Create a calendar feed
 
-Creates the caller's calendar feed, or gives it a new token. The token is shown once: everybody who has the link
-`/v1/calendar.ics?token=…` can read the appointments that the caller may see in this organization, without names
-and titles. The previous link stops working; every link stops working when the membership ends.
+Creates the caller's calendar feed, or replaces the token of the existing one. Returns the token, which is shown
+only once. Anybody who has the link `/v1/calendar.ics?token=…` can read the appointments that the caller may see
+in this organization, without names and titles. The previous link becomes invalid immediately, and the new one
+when the membership ends.
 
 Sends a `POST` request to `/v1/calendar/feeds`
 
 Arguments:
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.calendar_feed_create()
     .idempotency_key(idempotency_key)
@@ -15862,12 +15903,12 @@ let response = client.calendar_feed_create()
     }
     /**Revoke a calendar feed
 
-Revokes the link at once. Repeated calls change nothing.
+Revokes the link immediately. A repeated request has no further effect.
 
 Sends a `DELETE` request to `/v1/calendar/feeds`
 
 Arguments:
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.calendar_feed_delete()
     .x_organization_id(x_organization_id)
@@ -15879,11 +15920,11 @@ let response = client.calendar_feed_delete()
     }
     /**Read a calendar feed
 
-Returns appointments of the last 90 and the next 366 days as iCalendar (RFC 5545), in UTC. Calendar programs
-cannot send headers, so this is the one operation that takes its credential from the URL. Cancelled and missed
+Returns appointments of the last 90 and the next 366 days as iCalendar (RFC 5545), in UTC. Takes its credential
+from the URL, because calendar programs cannot send headers; no other operation does. Cancelled and missed
 appointments are included as `CANCELLED`; so are, for 90 days, appointments that were deleted or given to
-another specialist or patient. `SEQUENCE` rises with each change that the feed shows. 404
-`calendar_feed_not_found` when the link was revoked or never existed, or its owner is no member any more.
+another specialist or patient. `SEQUENCE` increases with each change that is visible in the feed. Answers 404
+`calendar_feed_not_found` if the link was revoked or never existed, or if its owner is not a member any more.
 
 Sends a `GET` request to `/v1/calendar.ics`
 
@@ -15900,17 +15941,17 @@ let response = client.calendar_feed_get()
     }
     /**Join an appointment by video
 
-Returns a token for the appointment's video room, to its patient and its specialist only, from 15 minutes before
-the beginning to 30 minutes after the end. The token is valid for this person and this room. 409
-`not_a_video_appointment` when the appointment takes place at the clinic, `video_not_open` outside of that time
-and when the appointment has ended or was cancelled.
+Returns a token for the appointment's video room, only to the patient and the specialist of the appointment, and
+only from 15 minutes before its start to 30 minutes after its end. The token is valid for this person and this
+room. Answers 409 `not_a_video_appointment` if the appointment takes place at the clinic, `video_not_open`
+outside of that time and when the appointment has ended or was cancelled.
 
 Sends a `POST` request to `/v1/appointments/{appointment_id}/video-token`
 
 Arguments:
-- `appointment_id`: Identifier of the appointment.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `appointment_id`: Id of the appointment.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.video_token_create()
     .appointment_id(appointment_id)
@@ -15924,15 +15965,15 @@ let response = client.video_token_create()
     }
     /**Export the data of a user
 
-Returns one JSON document with all data that both services hold on the user in the organization of the
-request, or in all organizations for a superadmin who names none. The document is streamed; if reading fails,
-the connection breaks off. Each exported record is audited.
+Returns one JSON document with all data that both services hold on the user in the organization of the request,
+or in all organizations for a superadmin who names none. The document is sent while it is read: if a store fails
+meanwhile, the connection is closed early. Writes an audit entry for each exported record.
 
 Sends a `GET` request to `/v1/gdpr/users/{user_id}/export`
 
 Arguments:
 - `user_id`: Id of the user.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.gdpr_user_export()
     .user_id(user_id)
@@ -15945,19 +15986,19 @@ let response = client.gdpr_user_export()
     }
     /**Erase a user
 
-Deletes the user's data in the organization of the request, except for data that the law requires to be kept,
-which is anonymized; the membership there ends. The account stays: the person ends it by `me_delete`. For a
-superadmin who names no organization, the erasure covers all organizations and the account, here and at the
-identity provider. A job carries it out. A repeated request returns the same job, also when it has finished;
-each dry run is a job of its own. 404 `user_not_found` if no data is held and no such job is known. 409
-`last_admin` if an organization would be left without an administrator.
+Deletes the user's data in the organization of the request and anonymizes data that the law requires to be kept;
+the membership there ends. The account stays: only the person ends it, by `me_delete`. For a superadmin who
+names no organization, the erasure covers all organizations and the account, here and at the identity provider.
+A job carries out the erasure; `gdpr_job_get` returns its state. A repeated request returns the same job, even
+after it has finished; each dry run is a separate job. Answers 404 `user_not_found` if there is neither data of
+the user nor such a job. Answers 409 `last_admin` if an organization would be left without an administrator.
 
 Sends a `DELETE` request to `/v1/gdpr/users/{user_id}`
 
 Arguments:
 - `user_id`: Id of the user.
-- `dry_run`: `true` if the job should only make the plan and change nothing.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `dry_run`: `true` to make only the plan and change nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.gdpr_user_erase()
     .user_id(user_id)
@@ -15971,15 +16012,16 @@ let response = client.gdpr_user_erase()
     }
     /**Anonymize a user
 
-Like an erasure, but anonymizes data instead of deleting it wherever possible.
+Does the same as an erasure, but keeps data that can be kept without identifying the person, and deletes only
+the rest.
 
 Sends a `POST` request to `/v1/gdpr/users/{user_id}/anonymize`
 
 Arguments:
 - `user_id`: Id of the user.
-- `dry_run`: `true` if the job should only make the plan and change nothing.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `dry_run`: `true` to make only the plan and change nothing.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.gdpr_user_anonymize()
     .user_id(user_id)
@@ -15994,13 +16036,14 @@ let response = client.gdpr_user_anonymize()
     }
     /**Export the data of a patient
 
-Like `gdpr_user_export`. If the patient has a login whose only role is `patient`, the user is exported.
+Does the same as `gdpr_user_export`, for a patient. If the patient is linked to a user whose only role is
+`patient`, exports the data of the user.
 
 Sends a `GET` request to `/v1/gdpr/patients/{patient_id}/export`
 
 Arguments:
 - `patient_id`: Id of the patient.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.gdpr_patient_export()
     .patient_id(patient_id)
@@ -16013,17 +16056,18 @@ let response = client.gdpr_patient_export()
     }
     /**Erase a patient
 
-Like `gdpr_user_erase`. The patient's data key is destroyed, so that data encrypted with it can't be decrypted
-any more, in backups either. If the patient has a login whose only role is `patient`, the user is erased; if
-the user works here, only the patient record. A repeated request returns the same job in both cases. 404
-`patient_not_found` if no data is held and no such job is known.
+Does the same as `gdpr_user_erase`, for a patient. The patient's data key is destroyed, so that data encrypted
+with it can't be decrypted any more, not even in backups. If the patient is linked to a user whose only role is
+`patient`, erases the user; if the user has another role here, erases only the patient record. A repeated
+request returns the same job in both cases. Answers 404 `patient_not_found` if there is neither data of the
+patient nor such a job.
 
 Sends a `DELETE` request to `/v1/gdpr/patients/{patient_id}`
 
 Arguments:
 - `patient_id`: Id of the patient.
-- `dry_run`: `true` if the job should only make the plan and change nothing.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `dry_run`: `true` to make only the plan and change nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.gdpr_patient_erase()
     .patient_id(patient_id)
@@ -16037,15 +16081,16 @@ let response = client.gdpr_patient_erase()
     }
     /**Anonymize a patient
 
-Like an erasure, but anonymizes data instead of deleting it wherever possible.
+Does the same as an erasure, but keeps data that can be kept without identifying the person, and deletes only
+the rest.
 
 Sends a `POST` request to `/v1/gdpr/patients/{patient_id}/anonymize`
 
 Arguments:
 - `patient_id`: Id of the patient.
-- `dry_run`: `true` if the job should only make the plan and change nothing.
-- `idempotency_key`: Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `dry_run`: `true` to make only the plan and change nothing.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.gdpr_patient_anonymize()
     .patient_id(patient_id)
@@ -16058,16 +16103,16 @@ let response = client.gdpr_patient_anonymize()
     pub fn gdpr_patient_anonymize(&self) -> builder::GdprPatientAnonymize<'_> {
         builder::GdprPatientAnonymize::new(self)
     }
-    /**Get an erasure
+    /**Get the job of an erasure
 
-Returns its plan, and its receipt: the changes made so far, place by place, in both services. Failed steps are
-retried automatically.
+Returns the plan of the job and, as it proceeds, its receipt: the changes made so far in both services, one item
+for each table or other store. Failed steps are retried automatically.
 
 Sends a `GET` request to `/v1/gdpr/jobs/{job_id}`
 
 Arguments:
 - `job_id`: Id of the job.
-- `x_organization_id`: Id of the organization to work in. Without it, the request goes to the caller's current organization.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
 ```ignore
 let response = client.gdpr_job_get()
     .job_id(job_id)

@@ -14,7 +14,7 @@ pub mod types {
         pub expires_at: ::chrono::DateTime<::chrono::offset::Utc>,
         ///Tokens issued before this time are refused. It is the latest time that Core ever sent.
         pub not_before: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Organization whose tokens are revoked; left out if it is all tokens of the user.
+        ///Organization whose tokens are revoked; absent if it is all tokens of the user.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub organization_id: ::std::option::Option<i64>,
         ///Id of the user in Core.
@@ -130,7 +130,7 @@ to its own clock.*/
     ///Batch of audit events.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AuditBatch {
-        ///The events, in the order in which they happened.
+        ///Events, in the order in which they occurred.
         pub events: ::std::vec::Vec<NewAuditEvent>,
     }
     impl AuditBatch {
@@ -146,9 +146,9 @@ to its own clock.*/
         pub audit_id: ::std::option::Option<::uuid::Uuid>,
         ///Kind of fault.
         pub kind: AuditFaultKind,
-        ///Description of the fault for people.
+        ///Description of the fault for people. The text may change.
         pub message: ::std::string::String,
-        ///Position in the chain, from 1; left out for an event that has none.
+        ///Position in the chain, from 1; absent for an event that has none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub position: ::std::option::Option<i64>,
     }
@@ -288,17 +288,17 @@ to its own clock.*/
             Default::default()
         }
     }
-    ///Stored entry of the audit trail: an action that was done or attempted.
+    ///Stored entry of the audit trail: an action that succeeded, was denied or failed.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AuditLog {
         ///Action, e.g. `created`, `updated`, `deleted`, `read`.
         pub action: ::std::string::String,
-        ///API key that acted.
+        ///Id of the API key that acted; absent if the actor is not an API key.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actor_api_key_id: ::std::option::Option<i64>,
         ///Kind of actor.
         pub actor_kind: ActorKind,
-        ///User who acted.
+        ///Id of the user who acted; absent if the actor is not a user.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actor_user_id: ::std::option::Option<i64>,
         ///Names of the changed fields.
@@ -313,12 +313,12 @@ to its own clock.*/
         pub entity_ids: ::std::vec::Vec<::std::string::String>,
         ///Type of the affected entity.
         pub entity_type: ::std::string::String,
-        ///Stable code of the error with which the attempt was answered.
+        ///Code of the error with which the attempt was answered; absent if there was none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub error_code: ::std::option::Option<::std::string::String>,
         ///Id of the event, a UUIDv7.
         pub id: ::uuid::Uuid,
-        ///Administrator who impersonated the actor.
+        ///Id of the administrator who acted as the user; absent without an impersonation.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub impersonator_user_id: ::std::option::Option<i64>,
         ///IP address of the actor, unless it was erased.
@@ -326,9 +326,9 @@ to its own clock.*/
         pub ip: ::std::option::Option<::std::string::String>,
         ///Time at which the event occurred.
         pub occurred_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Number of attempts that this entry stands for.
+        ///Number of attempts that this entry represents.
         pub occurrences: i64,
-        ///Operation of Core's API.
+        ///`operation_id` of the request.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub operation_id: ::std::option::Option<::std::string::String>,
         ///Organization to which the event belongs; 0 if it belongs to none.
@@ -548,17 +548,17 @@ to its own clock.*/
     pub struct AuditVerification {
         ///`true` if the check reached the end of the chain. Otherwise continue with `verified_to` as `after_position`.
         pub complete: bool,
-        ///First fault; left out if there is none.
+        ///First fault; absent if there is none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub fault: ::std::option::Option<AuditFault>,
         ///`true` if the checked part of the chain has no fault.
         pub intact: bool,
         ///Organization of the chain; 0 for the chain of events that belong to none.
         pub organization_id: i64,
-        ///Last link; left out if the chain has none.
+        ///Last link; absent if the chain has none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub sealed: ::std::option::Option<AuditSealed>,
-        ///Last signed head; left out if the chain has none.
+        ///Last signed head; absent if the chain has none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub signed: ::std::option::Option<AuditSigned>,
         ///Position after which the check began: 0 for a whole chain, more if months were dropped.
@@ -588,7 +588,7 @@ to its own clock.*/
             Default::default()
         }
     }
-    ///Latest decision on one purpose. If there is none, `granted` is `false` and the other fields are left out.
+    ///Latest decision on one purpose. If there is none, `granted` is `false` and the other fields are absent.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ConsentState {
         ///`true` if data may be stored for this purpose.
@@ -631,7 +631,7 @@ to its own clock.*/
     ///Position of the next page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct CursorMeta {
-        ///Value of `cursor` for the next page; left out on the last page.
+        ///Value of `cursor` for the next page; absent on the last page.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub next_cursor: ::std::option::Option<::std::string::String>,
     }
@@ -643,13 +643,13 @@ to its own clock.*/
     ///State of a dependency.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct DependencyState {
-        ///Time that the answer took, in milliseconds.
+        ///Duration of the check in milliseconds.
         pub latency_ms: f64,
         ///Name of the dependency.
         pub name: ::std::string::String,
-        ///`true` if the service can't work without it.
+        ///`true` if the service can't work without the dependency.
         pub required: bool,
-        ///`true` if it answered in time.
+        ///`true` if the dependency answered in time.
         pub up: bool,
     }
     impl DependencyState {
@@ -691,10 +691,10 @@ to its own clock.*/
             Default::default()
         }
     }
-    /**Effect on the rows.
+    /**Action on the rows.
 
 - `delete`: the rows are deleted
-- `anonymize`: the rows are kept and name nobody any more
+- `anonymize`: the rows are kept without the person's data
 - `retain`: the rows are kept unchanged; see `reason` and `until`*/
     #[derive(
         ::serde::Deserialize,
@@ -767,12 +767,12 @@ to its own clock.*/
             Default::default()
         }
     }
-    ///Table in which the person is found in one way, and the effect on its rows.
+    ///Rows of a table in which the person is found in one way, and the action on them.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErasureItem {
-        ///Effect on the rows.
+        ///Action on the rows.
         pub action: ErasureAction,
-        ///Columns that are about the person.
+        ///Columns that contain the person's data.
         pub columns: ::std::vec::Vec<::std::string::String>,
         /**Way in which the person is found (`user`, `audit_entry`, `entity`, `erasure`, `dry_run` or `pseudonym`),
 then `:` and the column.*/
@@ -783,11 +783,11 @@ then `:` and the column.*/
         /**Number of rows: found in a plan; deleted, anonymized or retained in a receipt. In ClickHouse, rows that were
 sent twice count twice until they are merged.*/
         pub rows: i64,
-        ///Store: `postgresql` or `clickhouse`.
+        ///Store that holds the data: `postgresql` or `clickhouse`.
         pub store: ::std::string::String,
         ///Name of the table.
         pub table: ::std::string::String,
-        ///End of the retention.
+        ///End of the retention, in words, e.g. `three years after the erasure`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub until: ::std::option::Option<::std::string::String>,
     }
@@ -801,9 +801,9 @@ sent twice count twice until they are merged.*/
     pub struct ErasureJob {
         ///`true` if the job only makes the plan and changes nothing.
         pub dry_run: bool,
-        ///Failures of steps, the latest last; at most 20. Failed steps are retried automatically.
+        ///The latest 20 failures of steps, the newest last. Failed steps are retried automatically.
         pub errors: ::std::vec::Vec<ErasureFailure>,
-        ///Time at which every step was done and verified.
+        ///Time at which every step was done and verified; absent before that.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub finished_at: ::std::option::Option<
             ::chrono::DateTime<::chrono::offset::Utc>,
@@ -812,24 +812,23 @@ sent twice count twice until they are merged.*/
         pub job_id: ::uuid::Uuid,
         ///Extent of the erasure.
         pub mode: ErasureMode,
-        /**Organization whose data is erased, 0 for data that belongs to none; left out if the job covers every
-organization.*/
+        ///Organization whose data is erased, 0 for data that belongs to none; absent if the job covers every organization.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub organization_id: ::std::option::Option<i64>,
-        ///Rows that were found at the start, table by table; empty before that.
+        ///Rows that were found at the start, one item for each table; empty before that.
         pub plan: ::std::vec::Vec<ErasureItem>,
         ///Rows that were changed or retained; complete once `finished_at` is present. Empty for a dry run.
         pub receipt: ::std::vec::Vec<ErasureItem>,
         ///Time of the request.
         pub requested_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Time at which the job started.
+        ///Time at which the job started; absent before that.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub started_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
         ///Status of the job.
         pub status: ErasureStatus,
         ///Id of the person in Core.
         pub subject_id: i64,
-        ///Kind of person that `subject_id` identifies.
+        ///Kind of the person's id.
         pub subject_kind: SubjectKind,
     }
     impl ErasureJob {
@@ -839,8 +838,8 @@ organization.*/
     }
     /**Extent of an erasure.
 
-- `erase`: deletes everything that the law does not require to be kept, and anonymizes the rest
-- `anonymize`: keeps everything that can be kept without naming anybody, and deletes the rest*/
+- `erase`: deletes data that the law does not require to be kept, and anonymizes the rest
+- `anonymize`: keeps data that can be kept without identifying the person, and deletes the rest*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -963,14 +962,14 @@ organization.*/
     pub struct ErrorBody {
         ///Stable, machine-readable name of the fault; never changes once released.
         pub code: ::std::string::String,
-        /**Facts about the fault; which ones depends on the code. Validation puts a list under
-`fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`: the first
-hundred at most. `count` says how many there are in all.*/
+        /**Facts about the fault, depending on `code`. For wrong values, `fields` lists at most 100 faults, each with
+`pointer` (a JSON pointer into the body, or the name of a parameter), `rule` (the name of the broken rule) and
+`message`; `count` is the number of all faults.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub details: ::std::option::Option<::serde_json::Value>,
-        ///One sentence for a person, with what to do about it where that is known.
+        ///Description of the fault for people, with a remedy if there is one. The text may change.
         pub message: ::std::string::String,
-        ///Id of the request, to be quoted to support; the same as the `X-Request-Id` header.
+        ///Id of the request, for enquiries to support; the same as in the header `X-Request-Id`.
         pub request_id: ::std::string::String,
     }
     impl ErrorBody {
@@ -978,10 +977,10 @@ hundred at most. `count` says how many there are in all.*/
             Default::default()
         }
     }
-    ///The body of every error answer.
+    ///Body of every error answer.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ErrorEnvelope {
-        ///The error.
+        ///Error.
         pub error: ErrorBody,
     }
     impl ErrorEnvelope {
@@ -1095,7 +1094,7 @@ hundred at most. `count` says how many there are in all.*/
     ///State of the process.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Health {
-        ///Always `ok`; a process that is not does not answer.
+        ///Always `ok`; a process that does not serve requests does not answer.
         pub status: HealthStatus,
         ///Version of the running binary.
         pub version: ::std::string::String,
@@ -1163,7 +1162,7 @@ hundred at most. `count` says how many there are in all.*/
         pub dropped: ::std::vec::Vec<DroppedEvents>,
         ///Faults of the events that were dropped as `malformed`. Sending these events again unchanged does not help.
         pub faults: ::std::vec::Vec<EventFault>,
-        ///Number of events that are stored. Events that were stored before count too, so a batch can be sent again.
+        ///Number of events that are stored, including those that were stored before, so that a batch can be sent again.
         pub stored: i64,
     }
     impl IngestReceipt {
@@ -1210,7 +1209,7 @@ hundred at most. `count` says how many there are in all.*/
         ///Time at which the page sent the batch, by its own clock; corrects `occurred_at`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub sent_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
-        ///Id of the session, a UUIDv7 made by the page. Each participant of a call has a session of its own.
+        ///Id of the session, a UUIDv7 made by the page. Each participant of a call has a separate session.
         pub session_id: ::uuid::Uuid,
     }
     impl MediaBatch {
@@ -1242,7 +1241,7 @@ before and one minute after reception.*/
         ///Packet loss in percent.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub packet_loss: ::std::option::Option<f32>,
-        ///Quality of the picture from now on.
+        ///New quality of the picture.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub quality: ::std::option::Option<Quality>,
         ///Reason for the end of the session, e.g. `hung_up`, `connection_lost`.
@@ -1385,12 +1384,12 @@ revoked.*/
         /**Time of the event by the page's clock. Telemetry corrects it by `sent_at`, and clamps it to between 30 days
 before and one minute after reception.*/
         pub occurred_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        /**Path of the page. Query and fragment (from the first `?` or `#` on) are removed, because they may be
+        /**Path of the page. Telemetry removes query and fragment (from the first `?` or `#` on), because they may be
 personal.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub page: ::std::option::Option<::std::string::String>,
-        /**Properties of the event, at most 32. Names have 1 to 64 characters, texts at most 512; otherwise the event
-is dropped as `malformed`. Never put health data or contact data here.*/
+        /**Properties of the event, at most 32. Names have 1 to 64 characters, texts at most 512; otherwise the event is
+dropped as `malformed`. They must not contain health data or contact data.*/
         #[serde(
             default,
             skip_serializing_if = ":: std :: collections :: HashMap::is_empty"
@@ -1405,17 +1404,17 @@ is dropped as `malformed`. Never put health data or contact data here.*/
             Default::default()
         }
     }
-    ///Action that was done or attempted. Names the affected entity, and never holds the values of its fields.
+    ///Action that succeeded, was denied or failed. It names the affected entity and never contains values of its fields.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct NewAuditEvent {
         ///Action, e.g. `created`, `updated`, `deleted`, `read`.
         pub action: ::std::string::String,
-        ///API key that acted, if `actor_kind` is `api_key`.
+        ///Id of the API key that acted, if `actor_kind` is `api_key`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actor_api_key_id: ::std::option::Option<i64>,
         ///Kind of actor.
         pub actor_kind: ActorKind,
-        ///User who acted, if `actor_kind` is `user`.
+        ///Id of the user who acted, if `actor_kind` is `user`.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actor_user_id: ::std::option::Option<i64>,
         ///Names of the changed fields, never their values.
@@ -1433,13 +1432,13 @@ remove it.*/
         pub entity_ids: ::std::vec::Vec<::std::string::String>,
         ///Type of the affected entity, e.g. `appointment`.
         pub entity_type: ::std::string::String,
-        ///Stable code of the error with which the attempt was answered.
+        ///Code of the error with which the attempt was answered; absent if there was none.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub error_code: ::std::option::Option<::std::string::String>,
         /**Id of the event, a UUIDv7 made when the event occurred. An event with an id that is already stored is not
 stored again.*/
         pub id: ::uuid::Uuid,
-        ///Administrator who impersonates the actor.
+        ///Id of the administrator who acts as the user, during an impersonation.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub impersonator_user_id: ::std::option::Option<i64>,
         ///IP address of the actor; stored apart from the event, so that erasure can remove it.
@@ -1447,10 +1446,10 @@ stored again.*/
         pub ip: ::std::option::Option<::std::string::String>,
         ///Time at which the event occurred.
         pub occurred_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Number of attempts that this entry stands for: attempts in quick succession are counted in one entry.
+        ///Number of attempts that this entry represents: attempts in quick succession are counted in one entry.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub occurrences: ::std::option::Option<i64>,
-        ///Operation of Core's API.
+        ///`operation_id` of the request.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub operation_id: ::std::option::Option<::std::string::String>,
         ///Organization to which the event belongs; 0 if it belongs to none.
@@ -1515,7 +1514,7 @@ it.*/
     pub struct PageExclusion {
         ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Exclusion>,
-        ///Number of this page, and the size of the whole list.
+        ///Position of the page in the list, and the size of the list.
         pub meta: PageMeta,
     }
     impl PageExclusion {
@@ -1528,11 +1527,11 @@ it.*/
     pub struct PageMeta {
         ///Number of this page, from 1.
         pub page: i64,
-        ///Most entries of a page.
+        ///Maximum number of entries on a page.
         pub page_size: i64,
-        ///Number of entries of all pages.
+        ///Number of entries on all pages.
         pub total: i64,
-        ///Number of pages; 0 when there is no entry.
+        ///Number of pages; 0 if there is no entry.
         pub total_pages: i64,
     }
     impl PageMeta {
@@ -1561,7 +1560,7 @@ it.*/
             Default::default()
         }
     }
-    ///Position of the body at one moment.
+    ///Position of the body at one point in time.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PoseFrame {
         /**33 landmarks, each `[x, y, z, visibility]`. Coordinates are in widths of the picture, from −4 to 4;
@@ -1579,14 +1578,14 @@ visibility is from 0 to 1.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[serde(untagged)]
     pub enum PropertyValue {
-        String(::std::string::String),
+        Text(::std::string::String),
         Number(f64),
         Boolean(bool),
     }
     impl ::std::fmt::Display for PropertyValue {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
             match self {
-                Self::String(x) => x.fmt(f),
+                Self::Text(x) => x.fmt(f),
                 Self::Number(x) => x.fmt(f),
                 Self::Boolean(x) => x.fmt(f),
             }
@@ -1696,14 +1695,14 @@ visibility is from 0 to 1.*/
             Default::default()
         }
     }
-    /**Pattern that a rule observed often enough in the audit trail. While the pattern continues, it is the same
-event.*/
+    /**Pattern that a rule observed in the audit trail as often as its limit states. While the pattern continues, it
+remains one event.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SecurityEvent {
-        ///API key that acted.
+        ///Id of the API key that acted; absent if the actor is not an API key.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actor_api_key_id: ::std::option::Option<i64>,
-        ///User who acted, if known; the impersonator during an impersonation.
+        ///Id of the user who acted, if known; during an impersonation, of the impersonator.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub actor_user_id: ::std::option::Option<i64>,
         ///Ids of audit entries with observations, the newest first; at most 20.
@@ -1712,7 +1711,7 @@ event.*/
         pub details: SecurityEventDetails,
         ///Time of the first observation.
         pub first_seen_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Id of the event, a UUIDv7 of the time at which it was detected.
+        ///Id of the event, a UUIDv7 with the time of its detection.
         pub id: ::uuid::Uuid,
         /**Rule that detected the event. More rules may be added.
 
@@ -1726,11 +1725,11 @@ event.*/
         pub kind: ::std::string::String,
         ///Time of the latest observation.
         pub last_seen_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Total number of observations; each patient counts once in a window.
+        ///Total number of observations. For `patient_access`, each patient counts once in a window.
         pub occurrences: i64,
         ///Organization to which the event belongs; 0 if it belongs to none.
         pub organization_id: i64,
-        ///Severity, provided that the suspicion is right: `low`, `medium`, `high` or `critical`.
+        ///Severity, if the suspicion is right: `low`, `medium`, `high` or `critical`.
         pub severity: ::std::string::String,
     }
     impl SecurityEvent {
@@ -1764,7 +1763,7 @@ event.*/
             Default::default()
         }
     }
-    /**Severity of a security event, provided that the suspicion is right.
+    /**Severity of a security event, if the suspicion is right.
 
 - `low`: for information
 - `medium`: needs a review
@@ -1890,19 +1889,19 @@ event.*/
             value.parse()
         }
     }
-    ///All data about a person. This schema describes the document, which is sent while it is read.
+    ///Export of all data about a person. This schema describes the document, which is sent while it is read.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SubjectExport {
-        ///Time at which reading began.
+        ///Time at which the export started.
         pub exported_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Data of the person, table by table.
+        ///Data of the person, one item for each table.
         pub holdings: ::std::vec::Vec<SubjectHolding>,
-        ///Organization whose data is exported; left out if the export covers every organization.
+        ///Organization whose data is exported; absent if the export covers every organization.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub organization_id: ::std::option::Option<i64>,
         ///Id of the person in Core.
         pub subject_id: i64,
-        ///Kind of person that `subject_id` identifies.
+        ///Kind of the person's id.
         pub subject_kind: SubjectKind,
     }
     impl SubjectExport {
@@ -1918,7 +1917,7 @@ event.*/
         /**Rows, each an object with its columns. Columns about other people are left out; binary values are in
 hexadecimal.*/
         pub rows: ::std::vec::Vec<::serde_json::Value>,
-        ///Store: `postgresql` or `clickhouse`.
+        ///Store that holds the data: `postgresql` or `clickhouse`.
         pub store: ::std::string::String,
         ///Name of the table.
         pub table: ::std::string::String,
@@ -1928,10 +1927,10 @@ hexadecimal.*/
             Default::default()
         }
     }
-    /**Kind of person that an id identifies.
+    /**Kind of the person's id.
 
-- `user`: a user of Core
-- `patient`: a patient record of Core, with or without a user*/
+- `user`: id of a user in Core
+- `patient`: id of a patient record in Core*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -7332,9 +7331,9 @@ hexadecimal.*/
 
 Audit trail, security events, analytics, media sessions, body landmarks and consent of RestartiX clinics.
 
-People call with a token that Core issues; Core calls with the service token. The token alone identifies the caller and its organization. Events that an ingest operation counts as stored are durable, and a batch that is sent again is not stored twice.
+People send a token that Core issues (`me_telemetry_token_create`) as `Authorization: Bearer …`, and Core sends the service token. The token alone identifies the caller and the organization. Events that an operation counts as stored are durable, and a batch that is sent again is not stored twice. Times are in UTC (RFC 3339).
 
-A query parameter, a header of the specification or a key of a JSON object that is given more than once is refused with 400 and named. Bodies are sent without `Content-Encoding`, but for operations that name `gzip`; any other is refused with 415.
+A query parameter, a declared header or a key of a JSON object that occurs more than once is refused with 400, and the answer names it. A body with a `Content-Encoding` is refused with 415, except `gzip` for operations that mention it.
 
 Version: 1.0.0*/
 pub struct Client {
@@ -7383,9 +7382,9 @@ const _: () = {
     {}
 };
 impl Client {
-    /**Say that the process serves
+    /**Check that the process serves requests
 
-Checks no dependency, so it stays 200 while one is down.
+Answers 200 as long as the process serves requests. Does not check the dependencies; see `ready_get`.
 
 Sends a `GET` request to `/health`
 
@@ -7397,10 +7396,10 @@ let response = client.health_get()
     pub fn health_get(&self) -> builder::HealthGet<'_> {
         builder::HealthGet::new(self)
     }
-    /**Check the dependencies
+    /**Check the dependencies of the service
 
-503 `not_ready` when a required one does not answer; `details.dependencies` has the same
-entries as the body of a 200. The answer may be a second old.
+Answers 503 `not_ready` if a required one does not answer; `details.dependencies` has the same entries as the
+body of a 200. The answer may be a second old.
 
 Sends a `GET` request to `/ready`
 
@@ -7412,12 +7411,12 @@ let response = client.ready_get()
     pub fn ready_get(&self) -> builder::ReadyGet<'_> {
         builder::ReadyGet::new(self)
     }
-    /**Revoke the tokens issued before a time
+    /**Revoke the tokens that were issued before a time
 
-For Core only. Core calls it when a person left an organization or changed the role in it, when a session
-ended, and when an account was closed. Once this has answered, this process refuses such a token with 401
-`token_revoked` in every operation; all other processes do so within a second. A call with an earlier time
-than the stored one changes nothing; the answer states the later time.
+Permitted to Core only. Core sends a revocation when a person leaves an organization or gets another role in it,
+when a session ends, and when an account is closed. From the answer on, this process refuses the revoked tokens
+with 401 `token_revoked` in every operation; all other processes do so within a second. A request with an
+earlier time than the stored one changes nothing; the answer contains the stored time.
 
 Sends a `POST` request to `/v1/access/revocations`
 
@@ -7432,8 +7431,8 @@ let response = client.access_revocation_create()
     }
     /**Store the settings of an organization
 
-For Core only. A revision that is not later than the stored one changes nothing. The answer is the stored
-state.
+Permitted to Core only. A revision that is not later than the stored one changes nothing. Returns the stored
+settings.
 
 Sends a `PUT` request to `/v1/organizations/{organization_id}/settings`
 
@@ -7452,8 +7451,8 @@ let response = client.organization_settings_put()
     }
     /**Store audit events
 
-For Core only. Answers once every event with the result `accepted` is durable. An event with an id that is
-already stored gets the result `duplicate` and changes nothing, so a batch whose answer was lost can be sent
+Permitted to Core only. Answers once every event with the result `accepted` is durable. An event with an id that
+is already stored gets the result `duplicate` and changes nothing, so a batch whose answer was lost can be sent
 again unchanged.
 
 Sends a `POST` request to `/v1/audit/ingest`
@@ -7469,25 +7468,26 @@ let response = client.audit_ingest()
     }
     /**List the audit trail
 
-For administrators of the organization and superadmins. Lists the newest entries first. There is another
-page as long as `meta.next_cursor` is present; entries that arrive meanwhile do not shift the pages. Each
-search adds an entry to the trail, which lists the ids of its results in `entity_ids`.
+Permitted to administrators of the organization and to superadmins. Returns the newest entries first. There is
+another page as long as `meta.next_cursor` is present; entries that arrive in the meantime do not shift the
+pages. Each request adds an entry to the trail, whose `entity_ids` are the ids of the results.
 
 Sends a `GET` request to `/v1/audit/logs`
 
 Arguments:
-- `action`: Only events with this action, e.g. `updated`.
-- `actor_user_id`: Only events of this user.
-- `client_request_id`: Only events of requests that carried this id in `X-Request-Id`.
-- `cursor`: `meta.next_cursor` of the previous page.
-- `entity_id`: Only events of the entity with this id; ids are unique only within an entity type.
-- `entity_type`: Only events of this entity type, e.g. `appointment`.
-- `from`: Only events at this time or later. 400 `invalid_range` unless it is before `to`.
-- `organization_id`: Only events of this organization. For superadmins, who otherwise see all organizations; administrators
-see only their own.
-- `page_size`: Maximum number of entries on a page.
-- `request_id`: Only events of the request with this id.
-- `to`: Only events before this time.
+- `action`: Selects events with this action, e.g. `updated`.
+- `actor_user_id`: Selects events of this user.
+- `client_request_id`: Selects events of requests that carried this id in `X-Request-Id`.
+- `cursor`: Position of the page: `meta.next_cursor` of the previous one. The first page if left out.
+- `entity_id`: Selects events of the entity with this id; ids are unique only within an entity type.
+- `entity_type`: Selects events of this entity type, e.g. `appointment`.
+- `from`: Selects events that occurred at this time or later. Answers 400 `invalid_range` unless it is before `to`.
+- `organization_id`: Selects events of this organization. If left out, superadmins get the events of all organizations,
+administrators those of their own. Answers 404 `organization_not_found` to administrators who name another
+one.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `request_id`: Selects events of the request with this id.
+- `to`: Selects events that occurred before this time.
 ```ignore
 let response = client.audit_log_list()
     .action(action)
@@ -7509,7 +7509,7 @@ let response = client.audit_log_list()
     }
     /**Get an entry of the audit trail
 
-For administrators of the organization and superadmins. Each reading adds an entry to the trail.
+Permitted to administrators of the organization and to superadmins. Each request adds an entry to the trail.
 
 Sends a `GET` request to `/v1/audit/logs/{audit_id}`
 
@@ -7526,17 +7526,18 @@ let response = client.audit_log_get()
     }
     /**Verify the audit trail
 
-For administrators of the organization and superadmins. Checks the organization's hash chain link by link,
-reports up to which link it is sealed and signed, and names the first fault. If the check would take too
-long, the answer has `complete: false`; continue with `after_position`. Each verification adds an entry to
-the trail.
+Permitted to administrators of the organization and to superadmins. Checks the organization's hash chain link by
+link, reports up to which link it is sealed and signed, and names the first fault. If the check would take too
+long, the answer has `complete: false`; continue with its `verified_to` as `after_position`. Each request adds
+an entry to the trail.
 
 Sends a `GET` request to `/v1/audit/verify`
 
 Arguments:
-- `after_position`: Continues after this position: `verified_to` of the previous answer.
-- `organization_id`: Organization whose chain is verified, for superadmins. If left out, the organization of the token or, if
-the token has none, the chain of events that belong to no organization (0).
+- `after_position`: Position after which the check continues: `verified_to` of the previous answer.
+- `organization_id`: Organization whose chain is verified. If left out, the organization of the token or, if the token has none,
+the chain of events that belong to no organization (0). Answers 404 `organization_not_found` to
+administrators who name another one.
 ```ignore
 let response = client.audit_verify()
     .after_position(after_position)
@@ -7549,18 +7550,19 @@ let response = client.audit_verify()
     }
     /**List the signed heads of the audit trail
 
-For administrators of the organization and superadmins. Lists the newest heads first. A head is the last
-link of an organization's hash chain on one day (UTC), signed; every past day with entries has one. Keep a
-copy outside the platform: with it you can prove later whether the end of the chain was cut off or the chain
-was rewritten. `audit_verify` compares the chain with the heads that are stored here.
+Permitted to administrators of the organization and to superadmins. Returns the newest heads first. A head is
+the signed last link of an organization's hash chain on one day (UTC); every past day with entries has one. Keep
+a copy outside the platform: it proves later whether the end of the chain was cut off or the chain was
+rewritten. `audit_verify` compares the chain with the heads that are stored here.
 
 Sends a `GET` request to `/v1/audit/heads`
 
 Arguments:
-- `cursor`: `meta.next_cursor` of the previous page.
-- `organization_id`: Only heads of this organization. For superadmins, who otherwise see all organizations; administrators
-see only their own.
-- `page_size`: Maximum number of heads on a page.
+- `cursor`: Position of the page: `meta.next_cursor` of the previous one. The first page if left out.
+- `organization_id`: Selects heads of this organization. If left out, superadmins get the heads of all organizations,
+administrators those of their own. Answers 404 `organization_not_found` to administrators who name another
+one.
+- `page_size`: Maximum number of heads on a page, at most 100; 25 if left out.
 ```ignore
 let response = client.audit_head_list()
     .cursor(cursor)
@@ -7588,22 +7590,23 @@ let response = client.jwks_get()
     }
     /**List security events
 
-For administrators of the organization and superadmins. Lists the events that rules derive from the audit
-trail as it is stored, the latest detected first. An event that goes on is updated, not repeated. Each
-search adds an entry to the audit trail, which lists the ids of its results in `entity_ids`.
+Permitted to administrators of the organization and to superadmins. Returns the events that rules derive from
+the audit trail, the latest detected first. While a pattern continues, its event is updated and no further one
+is created. Each request adds an entry to the audit trail, whose `entity_ids` are the ids of the results.
 
 Sends a `GET` request to `/v1/security/events`
 
 Arguments:
-- `cursor`: `meta.next_cursor` of the previous page.
-- `from`: Only events that were still observed at this time or later. 400 `invalid_range` unless it is before
+- `cursor`: Position of the page: `meta.next_cursor` of the previous one. The first page if left out.
+- `from`: Selects events whose `last_seen_at` is this time or later. Answers 400 `invalid_range` unless it is before
 `to`.
-- `kind`: Only events of this kind, e.g. `denied_access`.
-- `organization_id`: Only events of this organization. For superadmins, who otherwise see all organizations; administrators
-see only their own.
-- `page_size`: Maximum number of events on a page.
-- `severity`: Only events of this severity.
-- `to`: Only events that were first observed before this time.
+- `kind`: Selects events of this kind, e.g. `denied_access`.
+- `organization_id`: Selects events of this organization. If left out, superadmins get the events of all organizations,
+administrators those of their own. Answers 404 `organization_not_found` to administrators who name another
+one.
+- `page_size`: Maximum number of events on a page, at most 100; 25 if left out.
+- `severity`: Selects events of this severity.
+- `to`: Selects events whose `first_seen_at` is before this time.
 ```ignore
 let response = client.security_event_list()
     .cursor(cursor)
@@ -7621,9 +7624,9 @@ let response = client.security_event_list()
     }
     /**Track events
 
-The token says who the person is and in which organization. Nothing is stored if the person has not
-consented to analytics, or if the request asks not to be tracked (`Sec-GPC: 1`, `DNT: 1`); the answer counts
-the stored and the dropped events. Events that are counted as stored are durable.
+The token identifies the person and the organization. Nothing is stored if the person has not consented to
+analytics, or if the request asks not to be tracked (`Sec-GPC: 1`, `DNT: 1`); the answer counts the stored and
+the dropped events. Events that are counted as stored are durable.
 
 Sends a `POST` request to `/v1/analytics/track`
 
@@ -7638,8 +7641,8 @@ let response = client.analytics_track()
     }
     /**Summarize events
 
-For administrators, of their own organization. An event that was sent twice counts once. 400 `invalid_range`
-if the period does not begin before it ends, or is longer than 366 days.
+Permitted to administrators, for their own organization. An event that was sent twice counts once. Answers 400
+`invalid_range` if the period does not begin before it ends, or is longer than 366 days.
 
 Sends a `GET` request to `/v1/analytics/summary`
 
@@ -7659,9 +7662,9 @@ let response = client.analytics_summary_get()
     }
     /**Track events of a session
 
-Telemetry folds the events into one row for each session and participant, in whatever order and however
-often they arrive; it also stores each bandwidth sample. Nothing is stored unless the person has consented
-to media tracking. Events that are counted as stored are durable.
+Telemetry combines the events into one row for each session and participant, whatever their order and even if
+they are repeated; it also stores each bandwidth sample. Nothing is stored unless the person has consented to
+media tracking. Events that are counted as stored are durable.
 
 Sends a `POST` request to `/v1/media/events`
 
@@ -7710,8 +7713,8 @@ let response = client.consent_get()
     }
     /**Decide on your own consent
 
-Takes effect before it is answered: from the next request on, events are stored for each purpose that was
-consented to, and for no other. Earlier decisions are kept with their time and text version. 409
+Takes effect before the answer: from the next request on, events are stored for each purpose that was consented
+to, and for no other. Earlier decisions are kept with their time and text version. Answers 409
 `erasure_in_progress` while the person's data is being erased.
 
 Sends a `PUT` request to `/v1/privacy/consent`
@@ -7727,13 +7730,14 @@ let response = client.consent_put()
     }
     /**List exclusions
 
-Administrators see every excluded person of the token's organization, other people only themselves.
+Returns every excluded person of the token's organization to administrators, and to other people only
+themselves.
 
 Sends a `GET` request to `/v1/privacy/exclusions`
 
 Arguments:
-- `page`: Number of the page, from 1.
-- `page_size`: Maximum number of entries on a page.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
 ```ignore
 let response = client.exclusion_list()
     .page(page)
@@ -7746,10 +7750,10 @@ let response = client.exclusion_list()
     }
     /**Exclude a person from tracking
 
-People exclude themselves; administrators also exclude others. Once this has answered, nothing is stored
-about the person, whatever the person consented to. Repeating the request changes nothing. 409
-`erasure_in_progress` while the person's data is being erased; nothing is stored about the person during
-that time, either.
+Excludes the caller; administrators can also exclude others. From the answer on, no tracking data about the
+person is stored, whatever the person consented to. A repeated request has no further effect. Answers 409
+`erasure_in_progress` while the person's data is being erased; nothing is stored about the person during that
+time either.
 
 Sends a `POST` request to `/v1/privacy/exclusions`
 
@@ -7764,8 +7768,8 @@ let response = client.exclusion_create()
     }
     /**Lift an exclusion
 
-People lift the exclusions that they asked for themselves, administrators those that administrators asked
-for.
+Lifts an exclusion: people can lift those that they requested themselves, administrators those that
+administrators requested.
 
 Sends a `DELETE` request to `/v1/privacy/exclusions/{subject_id}`
 
@@ -7782,21 +7786,20 @@ let response = client.exclusion_delete()
     }
     /**Erase a person's data
 
-For Core only. Starts a job over both stores; `privacy_job_get` shows its plan and receipt. While the job
-runs, no data about the person is stored. Sending a request again returns the existing job; 409
-`request_id_reused` if its id belongs to a different request.
+Permitted to Core only. Starts a job that erases the data in both stores; `privacy_job_get` returns its plan and
+receipt. While the job runs, no data about the person is stored. A repeated request returns the existing job;
+409 `request_id_reused` if its id belongs to a different request.
 
 Sends a `DELETE` request to `/v1/privacy/subjects/{subject_id}`
 
 Arguments:
-- `subject_id`: Id in Core of the user, or of the patient with `subject_kind=patient`.
+- `subject_id`: Id of the user in Core or, with `subject_kind=patient`, of the patient record.
 - `dry_run`: `true` to make only the plan and change nothing.
 - `mode`: Extent of the erasure; `erase` if left out.
-- `organization_id`: Only data of this organization, or with 0 the data that belongs to none. Data of every organization if
-left out.
+- `organization_id`: Organization whose data is erased, 0 for data that belongs to none; data of every organization if left out.
 - `request_id`: Id of the request, which becomes the id of the job.
-- `subject_kind`: Kind of person that the id identifies; `user` if left out. Data that is stored under the id of a patient
-and data that is stored under the id of the patient's user need separate requests.
+- `subject_kind`: Kind of the person's id; `user` if left out. Data that is stored under the id of a patient and data that is
+stored under the id of the patient's user need separate requests.
 ```ignore
 let response = client.privacy_subject_erase()
     .subject_id(subject_id)
@@ -7813,15 +7816,15 @@ let response = client.privacy_subject_erase()
     }
     /**Export a person's data
 
-For Core only. Returns one JSON document with all data about the person in both stores. The document is sent
-while it is read: if a store fails meanwhile, the connection is closed early.
+Permitted to Core only. Returns one JSON document with all data about the person in both stores. The document is
+sent while it is read: if a store fails meanwhile, the connection is closed early.
 
 Sends a `GET` request to `/v1/privacy/subjects/{subject_id}/export`
 
 Arguments:
-- `subject_id`: Id in Core of the user, or of the patient with `subject_kind=patient`.
-- `organization_id`: Only data of this organization; data of every organization if left out.
-- `subject_kind`: Kind of person that the id identifies; `user` if left out.
+- `subject_id`: Id of the user in Core or, with `subject_kind=patient`, of the patient record.
+- `organization_id`: Organization whose data is exported; data of every organization if left out.
+- `subject_kind`: Kind of the person's id; `user` if left out.
 ```ignore
 let response = client.privacy_subject_export()
     .subject_id(subject_id)
@@ -7835,7 +7838,7 @@ let response = client.privacy_subject_export()
     }
     /**Get the job of an erasure
 
-For Core only. Returns the plan of the job and, as it proceeds, its receipt. Failed steps are retried
+Permitted to Core only. Returns the plan of the job and, as it proceeds, its receipt. Failed steps are retried
 automatically.
 
 Sends a `GET` request to `/v1/privacy/jobs/{job_id}`

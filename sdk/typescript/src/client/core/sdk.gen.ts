@@ -18,9 +18,9 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
 };
 
 /**
- * Say that the process serves
+ * Check that the process serves requests
  *
- * Checks no dependency, so it stays 200 while one is down.
+ * Answers 200 as long as the process serves requests. Does not check the dependencies; see `ready_get`.
  */
 export const healthGet = <ThrowOnError extends boolean = true>(options: Options<HealthGetData, ThrowOnError>) => options.client.get<HealthGetResponses, HealthGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -29,10 +29,10 @@ export const healthGet = <ThrowOnError extends boolean = true>(options: Options<
 });
 
 /**
- * Check the dependencies
+ * Check the dependencies of the service
  *
- * 503 `not_ready` when a required one does not answer; `details.dependencies` has the same
- * entries as the body of a 200. The answer may be a second old.
+ * Answers 503 `not_ready` if a required one does not answer; `details.dependencies` has the same entries as the
+ * body of a 200. The answer may be a second old.
  */
 export const readyGet = <ThrowOnError extends boolean = true>(options: Options<ReadyGetData, ThrowOnError>) => options.client.get<ReadyGetResponses, ReadyGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -54,10 +54,11 @@ export const jwksGet = <ThrowOnError extends boolean = true>(options: Options<Jw
 /**
  * End the caller's own account
  *
- * Ends every membership immediately. A job then erases the account, here and at the identity provider, with its
- * data outside organizations. Records of organizations on the person stay, without a login; each organization
- * erases its own (`gdpr_user_erase`, `gdpr_patient_erase`). A repeated request returns the same job. 409
- * `last_admin` if an organization would be left without an administrator.
+ * Ends every membership immediately. A job then erases the account, here and at the identity provider, and the
+ * personal data that belongs to no organization. Patient and specialist records stay with their organizations,
+ * unlinked from the account; each organization erases its own (`gdpr_user_erase`, `gdpr_patient_erase`). A
+ * repeated request returns the same job. Answers 409 `last_admin` if an organization would be left without an
+ * administrator.
  */
 export const meDelete = <ThrowOnError extends boolean = true>(options: Options<MeDeleteData, ThrowOnError>) => options.client.delete<MeDeleteResponses, MeDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -81,8 +82,8 @@ export const meGet = <ThrowOnError extends boolean = true>(options: Options<MeGe
 /**
  * Switch to another organization
  *
- * Later requests that name no organization go to this one. 403 `not_a_member` if the caller is not a member of
- * it.
+ * Makes this organization the caller's current one, to which requests without `X-Organization-Id` go. Answers 403
+ * `not_a_member` if the caller is not a member of it.
  */
 export const meOrganizationSwitch = <ThrowOnError extends boolean = true>(options: Options<MeOrganizationSwitchData, ThrowOnError>) => options.client.put<MeOrganizationSwitchResponses, MeOrganizationSwitchErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -98,8 +99,8 @@ export const meOrganizationSwitch = <ThrowOnError extends boolean = true>(option
 /**
  * Get a token for Telemetry
  *
- * Valid for ten minutes, for the caller in the organization of the request; revoked when the caller's role there
- * changes. Refused during an impersonation.
+ * Returns a token that is valid for ten minutes, for the caller in the organization of the request. It is revoked
+ * when the caller's role there changes. Answers 403 `impersonation_not_allowed` during an impersonation.
  */
 export const meTelemetryTokenCreate = <ThrowOnError extends boolean = true>(options: Options<MeTelemetryTokenCreateData, ThrowOnError>) => options.client.post<MeTelemetryTokenCreateResponses, MeTelemetryTokenCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -111,10 +112,11 @@ export const meTelemetryTokenCreate = <ThrowOnError extends boolean = true>(opti
 /**
  * Act as a patient
  *
- * Returns a token, which is shown only once. Requests with the token are made as the patient, and every audit row
- * names both persons. An impersonation lasts at most half an hour. It ends earlier on request, with the caller's
- * session, or when the role of one of the two changes. It can't get a token for Telemetry. 409
- * `patient_has_no_user` for a patient without a login.
+ * Returns a token, which is shown only once. Requests with the token have the rights of the patient, and every
+ * audit entry names the patient and the administrator. An impersonation lasts at most half an hour. It ends
+ * earlier if `impersonation_delete` is called, if the administrator's session ends, or if the role of the patient
+ * or the administrator changes. The token can't be exchanged for a token for Telemetry. Answers 409
+ * `patient_has_no_user` if no user is linked to the patient.
  */
 export const patientImpersonate = <ThrowOnError extends boolean = true>(options: Options<PatientImpersonateData, ThrowOnError>) => options.client.post<PatientImpersonateResponses, PatientImpersonateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -130,7 +132,7 @@ export const patientImpersonate = <ThrowOnError extends boolean = true>(options:
 /**
  * End an impersonation
  *
- * Its token is refused from then on. A repeated request has no further effect.
+ * Ends the impersonation; its token is refused from then on. A repeated request has no further effect.
  */
 export const impersonationDelete = <ThrowOnError extends boolean = true>(options: Options<ImpersonationDeleteData, ThrowOnError>) => options.client.delete<ImpersonationDeleteResponses, ImpersonationDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -142,10 +144,10 @@ export const impersonationDelete = <ThrowOnError extends boolean = true>(options
 /**
  * Receive an event of the identity provider
  *
- * For Clerk, which signs each message by the scheme of Svix. 401 `invalid_signature` for a message without a
- * valid signature, or signed more than five minutes ago. Each message takes effect once, whatever the order in
- * which messages arrive. 204 also acknowledges a message that changes nothing: of a type that is not needed
- * here, or with a `timestamp` or `data.updated_at` before 1970 or more than five minutes in the future.
+ * Takes the webhooks of Clerk, which signs each message by the scheme of Svix. Answers 401 `invalid_signature` for
+ * a message without a valid signature, or signed more than five minutes ago. Each message takes effect once, in
+ * whatever order messages arrive. Answers 204 also for a message that changes nothing: of a type that is not
+ * needed here, or with a `timestamp` or `data.updated_at` before 1970 or more than five minutes in the future.
  */
 export const clerkWebhookReceive = <ThrowOnError extends boolean = true>(options: Options<ClerkWebhookReceiveData, ThrowOnError>) => options.client.post<ClerkWebhookReceiveResponses, ClerkWebhookReceiveErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -158,10 +160,10 @@ export const clerkWebhookReceive = <ThrowOnError extends boolean = true>(options
 });
 
 /**
- * List one's own organizations
+ * List the caller's organizations
  *
- * Returns the organizations that the caller belongs to, and to superadmins all, sorted by name in the order of the
- * Unicode collation.
+ * Returns the organizations that the caller belongs to, or all organizations for a superadmin, sorted by name in
+ * the order of the Unicode collation.
  */
 export const organizationList = <ThrowOnError extends boolean = true>(options: Options<OrganizationListData, ThrowOnError>) => options.client.get<OrganizationListResponses, OrganizationListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -174,7 +176,7 @@ export const organizationList = <ThrowOnError extends boolean = true>(options: O
  * Create an organization
  *
  * Permitted to superadmins. Answers 409 `slug_taken` if another organization has the slug, and
- * `clerk_organization_taken` if another one has the identifier at the identity provider.
+ * `clerk_organization_taken` if another one has the same `clerk_organization_id`.
  */
 export const organizationCreate = <ThrowOnError extends boolean = true>(options: Options<OrganizationCreateData, ThrowOnError>) => options.client.post<OrganizationCreateResponses, OrganizationCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -190,7 +192,8 @@ export const organizationCreate = <ThrowOnError extends boolean = true>(options:
 /**
  * Find an organization by its slug
  *
- * Searches the organizations that the caller belongs to.
+ * Searches the organizations that the caller belongs to. Answers 404 `organization_not_found` if none of them has
+ * the slug.
  */
 export const organizationFind = <ThrowOnError extends boolean = true>(options: Options<OrganizationFindData, ThrowOnError>) => options.client.get<OrganizationFindResponses, OrganizationFindErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -202,7 +205,7 @@ export const organizationFind = <ThrowOnError extends boolean = true>(options: O
 /**
  * Get an organization
  *
- * Answers 404 `organization_not_found` for an organization that the caller does not belong to.
+ * Returns an organization that the caller belongs to. Answers 404 `organization_not_found` for any other.
  */
 export const organizationGet = <ThrowOnError extends boolean = true>(options: Options<OrganizationGetData, ThrowOnError>) => options.client.get<OrganizationGetResponses, OrganizationGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -214,7 +217,7 @@ export const organizationGet = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Replace an organization
  *
- * Replaces name, time zone and country; the slug stays.
+ * Replaces name, time zone and country; the slug does not change.
  */
 export const organizationUpdate = <ThrowOnError extends boolean = true>(options: Options<OrganizationUpdateData, ThrowOnError>) => options.client.put<OrganizationUpdateResponses, OrganizationUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -230,7 +233,7 @@ export const organizationUpdate = <ThrowOnError extends boolean = true>(options:
 /**
  * Get the settings of an organization
  *
- * For members of the organization. A setting that was never made has its default.
+ * Permitted to members of the organization. A setting that was never changed has its default.
  */
 export const organizationSettingsGet = <ThrowOnError extends boolean = true>(options: Options<OrganizationSettingsGetData, ThrowOnError>) => options.client.get<OrganizationSettingsGetResponses, OrganizationSettingsGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -242,8 +245,8 @@ export const organizationSettingsGet = <ThrowOnError extends boolean = true>(opt
 /**
  * Replace the settings of an organization
  *
- * For administrators of the organization. A setting that is left out gets its default. Takes effect with the next
- * request. 409 `stale_version` if the settings were changed in the meantime.
+ * Permitted to administrators of the organization. A setting that is left out gets its default. Takes effect with
+ * the next request. Answers 409 `stale_version` if somebody else changed the settings in the meantime.
  */
 export const organizationSettingsUpdate = <ThrowOnError extends boolean = true>(options: Options<OrganizationSettingsUpdateData, ThrowOnError>) => options.client.put<OrganizationSettingsUpdateResponses, OrganizationSettingsUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -259,7 +262,8 @@ export const organizationSettingsUpdate = <ThrowOnError extends boolean = true>(
 /**
  * List the members of an organization
  *
- * Sorted by name, with their e-mail addresses. Each member that is read is audited.
+ * Returns the members with their e-mail addresses, sorted by name. Writes an audit entry for each member that is
+ * returned.
  */
 export const memberList = <ThrowOnError extends boolean = true>(options: Options<MemberListData, ThrowOnError>) => options.client.get<MemberListResponses, MemberListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -271,9 +275,9 @@ export const memberList = <ThrowOnError extends boolean = true>(options: Options
 /**
  * Remove a member from an organization
  *
- * Keeps specialist and patient records of the member, without a login, and API keys that it created. Ends its
- * calendar feed, held appointments, and impersonations of it and by it. 409 `last_admin` if the organization
- * would be left without an administrator.
+ * Keeps the specialist and patient records of the member, unlinked from the user, and the API keys that the member
+ * created. Ends the member's calendar feed, holds and impersonations (of and by the member). Answers 409
+ * `last_admin` if the organization would be left without an administrator.
  */
 export const memberDelete = <ThrowOnError extends boolean = true>(options: Options<MemberDeleteData, ThrowOnError>) => options.client.delete<MemberDeleteResponses, MemberDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -285,9 +289,9 @@ export const memberDelete = <ThrowOnError extends boolean = true>(options: Optio
 /**
  * Change the role of a member
  *
- * Takes effect with the member's next request. A new role ends the member's calendar feed, held appointments,
- * impersonations of it and by it, and its link to a specialist or patient record that does not fit the role. 409
- * `last_admin` if the organization would be left without an administrator.
+ * Takes effect with the member's next request. A new role ends the member's calendar feed, holds and
+ * impersonations (of and by the member), and the link to a specialist or patient record that does not fit the
+ * role. Answers 409 `last_admin` if the organization would be left without an administrator.
  */
 export const memberUpdate = <ThrowOnError extends boolean = true>(options: Options<MemberUpdateData, ThrowOnError>) => options.client.put<MemberUpdateResponses, MemberUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -303,11 +307,12 @@ export const memberUpdate = <ThrowOnError extends boolean = true>(options: Optio
 /**
  * Invite a person to an organization
  *
- * Invites an e-mail address, or a former member by its id. The person becomes a member by accepting; until then
- * the organization has no access to its data. The answer is the same whether or not an account has the address: a
- * person with an account finds the invitation at `me_get`, another one receives an e-mail from the identity
- * provider. An invitation expires after 14 days; a repeated request renews it. 409 `already_member` for a
- * member, whose role does not change; 404 `user_not_found` for an id that is unknown to the organization.
+ * Invites an e-mail address, or a former member by user id. The person becomes a member by accepting; until then
+ * the organization has no access to the person's data. The answer is the same whether or not an account has the
+ * address: a person with an account finds the invitation in the answer of `me_get`; a person without one receives
+ * an e-mail from the identity provider. An invitation expires after 14 days; a repeated request renews it. Answers
+ * 409 `already_member` if the person is a member, and does not change the role; 404 `user_not_found` if the id is
+ * not the id of a former member.
  */
 export const memberConnect = <ThrowOnError extends boolean = true>(options: Options<MemberConnectData, ThrowOnError>) => options.client.post<MemberConnectResponses, MemberConnectErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -323,8 +328,8 @@ export const memberConnect = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * List the invitations of an organization
  *
- * Newest first, with the addresses as they were typed. Ended invitations are listed for 30 days. Each invitation
- * that is read is audited.
+ * Returns the newest first, with the addresses as they were typed. Ended invitations are listed for 30 days.
+ * Writes an audit entry for each invitation that is returned.
  */
 export const invitationList = <ThrowOnError extends boolean = true>(options: Options<InvitationListData, ThrowOnError>) => options.client.get<InvitationListResponses, InvitationListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -336,7 +341,7 @@ export const invitationList = <ThrowOnError extends boolean = true>(options: Opt
 /**
  * Revoke an invitation
  *
- * 404 `invitation_not_found` for an invitation that was answered or revoked.
+ * Revokes a pending invitation. Answers 404 `invitation_not_found` if it was answered or revoked before.
  */
 export const invitationDelete = <ThrowOnError extends boolean = true>(options: Options<InvitationDeleteData, ThrowOnError>) => options.client.delete<InvitationDeleteResponses, InvitationDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -348,11 +353,11 @@ export const invitationDelete = <ThrowOnError extends boolean = true>(options: O
 /**
  * Accept an invitation
  *
- * Accepts an invitation of the caller to any organization; see `me_get`. The caller becomes a member, and a
- * record of the invitation is linked to it. 404 `invitation_not_found` for an invitation that has expired, was
- * answered or revoked, or is for another person; 409 `already_member` for a member who is invited to be one,
- * `member_role_conflict` for a member whose role does not fit the record, `record_already_linked` for a record
- * that has been linked to another user.
+ * Accepts an invitation of the caller to any organization; see `me_get`. The caller becomes a member, and the
+ * record that the invitation names, if any, is linked to the caller. Answers 404 `invitation_not_found` for an
+ * invitation that has expired, was answered or revoked, or is for another person; 409 `already_member` for a
+ * member who is invited to be one, `member_role_conflict` for a member whose role does not fit the record,
+ * `record_already_linked` for a record that has been linked to another user.
  */
 export const meInvitationAccept = <ThrowOnError extends boolean = true>(options: Options<MeInvitationAcceptData, ThrowOnError>) => options.client.post<MeInvitationAcceptResponses, MeInvitationAcceptErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -374,13 +379,13 @@ export const meInvitationDecline = <ThrowOnError extends boolean = true>(options
 });
 
 /**
- * Link a patient to a login
+ * Link a patient to a user
  *
  * Invites a person, by e-mail address or by the id of a member, to sign in as the patient. When the person
- * accepts, the record is linked to it, and it becomes a member with the role `patient`, unless it is a member
- * already. As for `member_connect`, the answer is the same whether or not an account has the address. 409
- * `record_already_linked` for a record that has a login, `patient_user_taken` for a member who has another
- * record, `member_role_conflict` for a member with another role.
+ * accepts, the record is linked to the person's user, who becomes a member with the role `patient` unless already
+ * a member. As for `member_connect`, the answer is the same whether or not an account has the address. Answers 409
+ * `record_already_linked` if a user is linked to the record, `patient_user_taken` if the member is linked to
+ * another record, `member_role_conflict` if the member has another role.
  */
 export const patientLink = <ThrowOnError extends boolean = true>(options: Options<PatientLinkData, ThrowOnError>) => options.client.post<PatientLinkResponses, PatientLinkErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -394,10 +399,10 @@ export const patientLink = <ThrowOnError extends boolean = true>(options: Option
 });
 
 /**
- * Unlink a patient from its login
+ * Unlink a patient from its user
  *
- * Takes effect immediately: the person loses access to the record and stays a member. 409 `patient_has_no_user` for
- * a record without a login.
+ * Removes the link immediately: the person loses access to the record and stays a member. Answers 409
+ * `patient_has_no_user` if no user is linked to the record.
  */
 export const patientUnlink = <ThrowOnError extends boolean = true>(options: Options<PatientUnlinkData, ThrowOnError>) => options.client.post<PatientUnlinkResponses, PatientUnlinkErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -407,9 +412,9 @@ export const patientUnlink = <ThrowOnError extends boolean = true>(options: Opti
 });
 
 /**
- * Link a specialist to a login
+ * Link a specialist to a user
  *
- * Like `patient_link`; a new member gets the role `specialist`.
+ * Does the same as `patient_link`, for the record of a specialist; a new member gets the role `specialist`.
  */
 export const specialistLink = <ThrowOnError extends boolean = true>(options: Options<SpecialistLinkData, ThrowOnError>) => options.client.post<SpecialistLinkResponses, SpecialistLinkErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -423,10 +428,10 @@ export const specialistLink = <ThrowOnError extends boolean = true>(options: Opt
 });
 
 /**
- * Unlink a specialist from its login
+ * Unlink a specialist from its user
  *
- * Takes effect immediately: the person loses the rights that come with the record and stays a member. 409
- * `specialist_has_no_user` for a record without a login.
+ * Removes the link immediately: the person loses the rights that come with the record and stays a member. Answers
+ * 409 `specialist_has_no_user` if no user is linked to the record.
  */
 export const specialistUnlink = <ThrowOnError extends boolean = true>(options: Options<SpecialistUnlinkData, ThrowOnError>) => options.client.post<SpecialistUnlinkResponses, SpecialistUnlinkErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -438,7 +443,7 @@ export const specialistUnlink = <ThrowOnError extends boolean = true>(options: O
 /**
  * List API keys
  *
- * Newest first, with revoked keys, but without secrets.
+ * Returns the newest first, including revoked keys, without their secrets.
  */
 export const apiKeyList = <ThrowOnError extends boolean = true>(options: Options<ApiKeyListData, ThrowOnError>) => options.client.get<ApiKeyListResponses, ApiKeyListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -450,8 +455,8 @@ export const apiKeyList = <ThrowOnError extends boolean = true>(options: Options
 /**
  * Create an API key
  *
- * Returns the secret, which is shown only once. With a scope, a key has the permissions of the role `staff` in that
- * area.
+ * Returns the secret, which is shown only once. Each scope gives the key the permissions of the role `staff` in
+ * one area.
  */
 export const apiKeyCreate = <ThrowOnError extends boolean = true>(options: Options<ApiKeyCreateData, ThrowOnError>) => options.client.post<ApiKeyCreateResponses, ApiKeyCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -467,8 +472,8 @@ export const apiKeyCreate = <ThrowOnError extends boolean = true>(options: Optio
 /**
  * Revoke an API key
  *
- * Requests with the key, with its current or previous secret, are refused from then on. A repeated request has no
- * further effect.
+ * Revokes the key: requests with its current or previous secret are refused from then on. A repeated request has
+ * no further effect.
  */
 export const apiKeyDelete = <ThrowOnError extends boolean = true>(options: Options<ApiKeyDeleteData, ThrowOnError>) => options.client.delete<ApiKeyDeleteResponses, ApiKeyDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -481,7 +486,7 @@ export const apiKeyDelete = <ThrowOnError extends boolean = true>(options: Optio
  * Rotate the secret of an API key
  *
  * Returns the new secret, which is shown only once. The current secret is accepted for another 24 hours; the
- * previous one is refused immediately. 409 `api_key_revoked` for a revoked key.
+ * previous one is refused immediately. Answers 409 `api_key_revoked` for a revoked key.
  */
 export const apiKeyRotate = <ThrowOnError extends boolean = true>(options: Options<ApiKeyRotateData, ThrowOnError>) => options.client.post<ApiKeyRotateResponses, ApiKeyRotateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -493,8 +498,8 @@ export const apiKeyRotate = <ThrowOnError extends boolean = true>(options: Optio
 /**
  * List specialties
  *
- * Returns those in use, or with `archived=true` those that can no longer be chosen, sorted by name in the order of the
- * Unicode collation.
+ * Returns the specialties in use, or with `archived=true` the archived ones, which can no longer be chosen, sorted
+ * by name in the order of the Unicode collation.
  */
 export const specialtyList = <ThrowOnError extends boolean = true>(options: Options<SpecialtyListData, ThrowOnError>) => options.client.get<SpecialtyListResponses, SpecialtyListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -506,8 +511,8 @@ export const specialtyList = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * Create a specialty
  *
- * Answers 409 `specialty_name_taken` if another specialty in use has the name, in whatever case and with whatever
- * accents.
+ * Answers 409 `specialty_name_taken` if another specialty in use has the same name; letter case and accents make
+ * no difference.
  */
 export const specialtyCreate = <ThrowOnError extends boolean = true>(options: Options<SpecialtyCreateData, ThrowOnError>) => options.client.post<SpecialtyCreateResponses, SpecialtyCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -548,8 +553,8 @@ export const specialtyGet = <ThrowOnError extends boolean = true>(options: Optio
 /**
  * Replace a specialty
  *
- * Answers 409 `specialty_name_taken` if another specialty in use has the name, in whatever case and with whatever
- * accents.
+ * Answers 409 `specialty_name_taken` if another specialty in use has the same name; letter case and accents make
+ * no difference.
  */
 export const specialtyUpdate = <ThrowOnError extends boolean = true>(options: Options<SpecialtyUpdateData, ThrowOnError>) => options.client.put<SpecialtyUpdateResponses, SpecialtyUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -578,7 +583,7 @@ export const specialistList = <ThrowOnError extends boolean = true>(options: Opt
 /**
  * Create a specialist
  *
- * Creates a specialist as whom nobody signs in yet; see `specialist_link`.
+ * Creates a record without a linked user; see `specialist_link`.
  */
 export const specialistCreate = <ThrowOnError extends boolean = true>(options: Options<SpecialistCreateData, ThrowOnError>) => options.client.post<SpecialistCreateResponses, SpecialistCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -606,7 +611,7 @@ export const specialistDelete = <ThrowOnError extends boolean = true>(options: O
 /**
  * Get a specialist
  *
- * Answers 404 `specialist_not_found` for a deleted specialist.
+ * Returns a specialist. Answers 404 `specialist_not_found` for a deleted one.
  */
 export const specialistGet = <ThrowOnError extends boolean = true>(options: Options<SpecialistGetData, ThrowOnError>) => options.client.get<SpecialistGetResponses, SpecialistGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -634,7 +639,8 @@ export const specialistUpdate = <ThrowOnError extends boolean = true>(options: O
 /**
  * List and search patients
  *
- * Returns to specialists the patients whom they treat. Each record that is returned is audited.
+ * Returns all patients; to specialists, those whom they treat. Writes an audit entry for each record that is
+ * returned.
  */
 export const patientList = <ThrowOnError extends boolean = true>(options: Options<PatientListData, ThrowOnError>) => options.client.get<PatientListResponses, PatientListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -646,8 +652,9 @@ export const patientList = <ThrowOnError extends boolean = true>(options: Option
 /**
  * Create a patient
  *
- * Creates a record without a login; see `patient_link`. Answers 409 `patient_email_taken` if the organization has a
- * patient with the e-mail address, with the identifier of that patient for callers who may read it.
+ * Creates a record without a linked user; see `patient_link`. Answers 409 `patient_email_taken` if another patient
+ * of the organization has the e-mail address; `details` names that patient's id to callers who may read the
+ * record.
  */
 export const patientCreate = <ThrowOnError extends boolean = true>(options: Options<PatientCreateData, ThrowOnError>) => options.client.post<PatientCreateResponses, PatientCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -663,8 +670,8 @@ export const patientCreate = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * Delete a patient
  *
- * Removes the patient from every list; appointments keep referring to it. An erasure of personal data is another
- * operation; see `gdpr_user_erase`.
+ * Removes the patient from every list; appointments keep referring to it. To erase the personal data, use
+ * `gdpr_patient_erase`.
  */
 export const patientDelete = <ThrowOnError extends boolean = true>(options: Options<PatientDeleteData, ThrowOnError>) => options.client.delete<PatientDeleteResponses, PatientDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -676,7 +683,8 @@ export const patientDelete = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * Get a patient
  *
- * Audits the read. Shows clinical notes to specialists who treat the patient and to administrators.
+ * Returns a patient and writes an audit entry. Includes clinical notes for specialists who treat the patient and
+ * for administrators.
  */
 export const patientGet = <ThrowOnError extends boolean = true>(options: Options<PatientGetData, ThrowOnError>) => options.client.get<PatientGetResponses, PatientGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -688,9 +696,9 @@ export const patientGet = <ThrowOnError extends boolean = true>(options: Options
 /**
  * Replace a patient
  *
- * Replaces every value but the login; see `patient_link`. Answers 409 `stale_version` if somebody else changed the
- * record meanwhile. Answers 403 `patient_identifier_forbidden` to specialists who change the e-mail address or the
- * national id: only administrators and the front desk see every patient who may have the same.
+ * Replaces every value except the link to a user; see `patient_link`. Answers 409 `stale_version` if somebody else
+ * changed the record in the meantime. Answers 403 `patient_identifier_forbidden` to specialists who change the
+ * e-mail address or the national id: both must be compared with patients whom a specialist may not see.
  */
 export const patientUpdate = <ThrowOnError extends boolean = true>(options: Options<PatientUpdateData, ThrowOnError>) => options.client.put<PatientUpdateResponses, PatientUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -706,8 +714,8 @@ export const patientUpdate = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * Get a specialist's schedule
  *
- * Returns the weekly hours, exceptions and booking rules. The open slots that follow from them are in the
- * specialist's availability.
+ * Returns the weekly hours, exceptions and booking rules. `specialist_availability_get` returns the open slots
+ * that follow from them.
  */
 export const specialistScheduleGet = <ThrowOnError extends boolean = true>(options: Options<SpecialistScheduleGetData, ThrowOnError>) => options.client.get<SpecialistScheduleGetResponses, SpecialistScheduleGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -719,8 +727,8 @@ export const specialistScheduleGet = <ThrowOnError extends boolean = true>(optio
 /**
  * Replace a specialist's schedule
  *
- * Replaces the whole schedule; a specialist may replace its own. Existing bookings stay. 409 `stale_version` when
- * it was replaced meanwhile.
+ * Replaces the whole schedule. Specialists may replace their own. Existing bookings stay. Answers 409
+ * `stale_version` if somebody else replaced it in the meantime.
  */
 export const specialistScheduleUpdate = <ThrowOnError extends boolean = true>(options: Options<SpecialistScheduleUpdateData, ThrowOnError>) => options.client.put<SpecialistScheduleUpdateResponses, SpecialistScheduleUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -736,8 +744,8 @@ export const specialistScheduleUpdate = <ThrowOnError extends boolean = true>(op
 /**
  * List appointment templates
  *
- * Returns those in use, or with `archived=true` those that can no longer be booked, sorted by name in the order of the
- * Unicode collation.
+ * Returns the templates in use, or with `archived=true` the archived ones, which can no longer be booked, sorted
+ * by name in the order of the Unicode collation.
  */
 export const appointmentTemplateList = <ThrowOnError extends boolean = true>(options: Options<AppointmentTemplateListData, ThrowOnError>) => options.client.get<AppointmentTemplateListResponses, AppointmentTemplateListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -765,7 +773,7 @@ export const appointmentTemplateCreate = <ThrowOnError extends boolean = true>(o
 /**
  * Get an appointment template by its slug
  *
- * Searches the templates in use: archiving frees the slug.
+ * Searches the templates in use. The slug of an archived template can be used again.
  */
 export const appointmentTemplateFind = <ThrowOnError extends boolean = true>(options: Options<AppointmentTemplateFindData, ThrowOnError>) => options.client.get<AppointmentTemplateFindResponses, AppointmentTemplateFindErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -819,10 +827,10 @@ export const appointmentTemplateUpdate = <ThrowOnError extends boolean = true>(o
  * Get a specialist's open slots
  *
  * Returns the slots within the specialist's working hours that remain after exceptions, bookings, buffers, minimum
- * notice, horizon and daily cap; none if the specialist is not bookable. Hours are local to the specialist's zone:
- * a local time that is skipped when the clocks go forward has no slot, one that occurs twice has one. 400
- * `invalid_range` when `to` is not after `from` or more than 92 days after it. 404
- * `appointment_template_not_found` also for an archived template.
+ * notice, horizon and daily cap; none if the specialist is not bookable. Working hours are local to the
+ * specialist's time zone: no slot begins at a local time that is skipped when the clocks go forward, and a local
+ * time that occurs twice is offered once. Answers 400 `invalid_range` if `to` is not after `from` or more than 92
+ * days after it. Answers 404 `appointment_template_not_found` also for an archived template.
  */
 export const specialistAvailabilityGet = <ThrowOnError extends boolean = true>(options: Options<SpecialistAvailabilityGetData, ThrowOnError>) => options.client.get<SpecialistAvailabilityGetResponses, SpecialistAvailabilityGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -834,7 +842,7 @@ export const specialistAvailabilityGet = <ThrowOnError extends boolean = true>(o
 /**
  * List the waitlist
  *
- * Lists the entries of the waitlist, the longest waiting first. Patients see their own.
+ * Returns the entries of the waitlist, the longest waiting first. Patients see only their own.
  */
 export const waitlistEntryList = <ThrowOnError extends boolean = true>(options: Options<WaitlistEntryListData, ThrowOnError>) => options.client.get<WaitlistEntryListResponses, WaitlistEntryListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -847,11 +855,11 @@ export const waitlistEntryList = <ThrowOnError extends boolean = true>(options: 
  * Put a patient on the waitlist
  *
  * Adds an entry for a specialist, for an appointment template with any specialist of its specialty, or for both.
- * Slots that are open in the requested range are offered within a minute, later ones when they become open, to the
- * longest waiting entry first. An offer lasts an hour and ends when its slot begins, at the latest. A patient is
- * not offered a time with a specialist again after letting it lapse, and an entry gets no more offers after three
- * that lapsed. 409 `already_waiting` when the patient has an open entry for the same, `waitlist_full` when it has
- * ten open entries.
+ * Open slots in the requested range are offered within a minute, and others as soon as they become open; the entry
+ * that has waited longest gets the first offer. An offer lasts an hour, or until its slot begins if that is
+ * earlier. A patient who lets an offer lapse is not offered the same time with the same specialist again, and an
+ * entry gets no more offers after three that lapsed. Answers 409 `already_waiting` if the patient has an open
+ * entry for the same specialist and template, `waitlist_full` if the patient has ten open entries.
  */
 export const waitlistEntryCreate = <ThrowOnError extends boolean = true>(options: Options<WaitlistEntryCreateData, ThrowOnError>) => options.client.post<WaitlistEntryCreateResponses, WaitlistEntryCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -867,7 +875,8 @@ export const waitlistEntryCreate = <ThrowOnError extends boolean = true>(options
 /**
  * Take a patient off the waitlist
  *
- * Removes the entry. Its offer goes to the next entry; an appointment that was booked from it stays.
+ * Deletes the entry and releases its offer, whose slot can then be offered to another entry. An appointment that
+ * was booked from the entry stays.
  */
 export const waitlistEntryDelete = <ThrowOnError extends boolean = true>(options: Options<WaitlistEntryDeleteData, ThrowOnError>) => options.client.delete<WaitlistEntryDeleteResponses, WaitlistEntryDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -879,9 +888,9 @@ export const waitlistEntryDelete = <ThrowOnError extends boolean = true>(options
 /**
  * Accept an offer
  *
- * Books the slot that is offered to the entry; the appointment has the offer's identifier. 409 `no_offer` when
- * there is no offer, `offer_expired` when it has lapsed or the specialist cannot keep it, `already_booked` when it
- * was accepted before. Name the offer in `appointment_id`, so that a later one is not booked instead.
+ * Books the slot that is offered to the entry; the appointment keeps the id of the offer. Answers 409 `no_offer`
+ * if there is no offer, `offer_expired` if it has lapsed or the specialist cannot keep it, `already_booked` if it
+ * was accepted before. State the offer in `appointment_id`; otherwise a newer offer may be booked instead.
  */
 export const waitlistEntryAccept = <ThrowOnError extends boolean = true>(options: Options<WaitlistEntryAcceptData, ThrowOnError>) => options.client.post<WaitlistEntryAcceptResponses, WaitlistEntryAcceptErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -893,8 +902,8 @@ export const waitlistEntryAccept = <ThrowOnError extends boolean = true>(options
 /**
  * List appointments
  *
- * Lists the appointments that the caller may see; specialists and patients see their own. `from` and `to` select
- * the appointments that overlap the range. 400 `invalid_range` when `to` is before `from`.
+ * Returns the appointments that the caller may see; specialists and patients see only their own. `from` and `to`
+ * select the appointments that overlap the range. Answers 400 `invalid_range` if `to` is before `from`.
  */
 export const appointmentList = <ThrowOnError extends boolean = true>(options: Options<AppointmentListData, ThrowOnError>) => options.client.get<AppointmentListResponses, AppointmentListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -906,7 +915,7 @@ export const appointmentList = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Create an appointment
  *
- * Books any time that is free, whatever the specialist's working hours. 409 `slot_taken` when the specialist or
+ * Books any free time, even outside the specialist's working hours. Answers 409 `slot_taken` if the specialist or
  * the patient has an appointment at this time.
  */
 export const appointmentCreate = <ThrowOnError extends boolean = true>(options: Options<AppointmentCreateData, ThrowOnError>) => options.client.post<AppointmentCreateResponses, AppointmentCreateErrors, ThrowOnError, 'data'>({
@@ -923,8 +932,8 @@ export const appointmentCreate = <ThrowOnError extends boolean = true>(options: 
 /**
  * Delete an appointment
  *
- * Removes the appointment from every list and frees its time. Calendar feeds that showed it show it as cancelled
- * for 90 days. The audit log keeps its entries.
+ * Removes the appointment from every list and frees its time. Calendar feeds that contained it show it as
+ * `CANCELLED` for 90 days. Its audit entries are kept.
  */
 export const appointmentDelete = <ThrowOnError extends boolean = true>(options: Options<AppointmentDeleteData, ThrowOnError>) => options.client.delete<AppointmentDeleteResponses, AppointmentDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -936,7 +945,7 @@ export const appointmentDelete = <ThrowOnError extends boolean = true>(options: 
 /**
  * Get an appointment
  *
- * Returns an appointment that the caller may see; 404 for any other.
+ * Returns an appointment that the caller may see. Answers 404 `appointment_not_found` for any other.
  */
 export const appointmentGet = <ThrowOnError extends boolean = true>(options: Options<AppointmentGetData, ThrowOnError>) => options.client.get<AppointmentGetResponses, AppointmentGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -948,9 +957,9 @@ export const appointmentGet = <ThrowOnError extends boolean = true>(options: Opt
 /**
  * Replace an appointment
  *
- * Replaces time, people, specialty and title; the buffers stay as they were booked. 409 `stale_version` when the
- * appointment was changed meanwhile, `slot_taken` when the new time is not free, `invalid_transition` unless the
- * appointment is `scheduled` or `confirmed`.
+ * Replaces time, specialist, patient, specialty and title; the buffers keep the values of the booking. Answers 409
+ * `stale_version` if somebody else changed the appointment in the meantime, `slot_taken` if the new time is not
+ * free, `invalid_transition` unless the appointment is `scheduled` or `confirmed`.
  */
 export const appointmentUpdate = <ThrowOnError extends boolean = true>(options: Options<AppointmentUpdateData, ThrowOnError>) => options.client.put<AppointmentUpdateResponses, AppointmentUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -966,7 +975,7 @@ export const appointmentUpdate = <ThrowOnError extends boolean = true>(options: 
 /**
  * Find an appointment by its uid
  *
- * Returns the appointment with this uid, under the same rules as by its identifier.
+ * Returns the appointment with this `uid`, under the same rules as `appointment_get`.
  */
 export const appointmentFind = <ThrowOnError extends boolean = true>(options: Options<AppointmentFindData, ThrowOnError>) => options.client.get<AppointmentFindResponses, AppointmentFindErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -978,12 +987,12 @@ export const appointmentFind = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Hold a slot
  *
- * Keeps an open slot for the caller until `hold_expires_at`, 10 minutes from now. A patient holds up to 3 slots at
- * a time and makes up to 10 holds in any 24 hours, in each organization; released, expired and booked holds count
- * towards the 10, offers of the waitlist do not count. Everybody else, API keys included, holds up to 50 slots at
- * a time. 409 `slot_taken` when the slot was taken meanwhile or the patient is busy at that time,
- * `slot_not_offered` when no slot begins at that time, `too_many_holds` and `too_many_holds_a_day` with `limit`
- * and `available_at` in their details.
+ * Holds an open slot for the caller until `hold_expires_at`, 10 minutes from now. A patient can have 3 holds at a
+ * time and make 10 holds in any 24 hours, in each organization; released, expired and booked holds count towards
+ * the 10, offers of the waitlist do not. Any other caller, including an API key, can have 50 holds at a time.
+ * Answers 409 `slot_taken` if the specialist or the patient has another appointment or hold at that time,
+ * `slot_not_offered` if no slot begins at that time, `too_many_holds` and `too_many_holds_a_day` with `limit` and
+ * `available_at` in their details.
  */
 export const appointmentHoldCreate = <ThrowOnError extends boolean = true>(options: Options<AppointmentHoldCreateData, ThrowOnError>) => options.client.post<AppointmentHoldCreateResponses, AppointmentHoldCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -999,8 +1008,8 @@ export const appointmentHoldCreate = <ThrowOnError extends boolean = true>(optio
 /**
  * Release a hold
  *
- * Frees the slot at once; the hold becomes `expired`. 403 `hold_not_own` unless the caller made the hold. 409
- * `invalid_transition` when it is no hold any more.
+ * Releases the slot immediately; the status of the hold becomes `expired`. Answers 403 `hold_not_own` unless the
+ * caller made the hold, 409 `invalid_transition` if the appointment is not `held` any more.
  */
 export const appointmentHoldDelete = <ThrowOnError extends boolean = true>(options: Options<AppointmentHoldDeleteData, ThrowOnError>) => options.client.delete<AppointmentHoldDeleteResponses, AppointmentHoldDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1012,9 +1021,9 @@ export const appointmentHoldDelete = <ThrowOnError extends boolean = true>(optio
 /**
  * Book a slot
  *
- * Books an open slot or a hold of the caller. Of two concurrent callers one books the slot, the other gets 409
- * `slot_taken`. 409 `slot_not_offered` when no slot begins at that time, `hold_expired` when the hold has lapsed;
- * 403 `hold_not_own` when somebody else made the hold.
+ * Books an open slot or a hold of the caller. Answers 409 `slot_taken` if the slot is no longer free, which is
+ * also the answer to all but one of several concurrent requests; 409 `slot_not_offered` if no slot begins at that
+ * time, `hold_expired` if the hold has lapsed; 403 `hold_not_own` if somebody else made the hold.
  */
 export const appointmentBook = <ThrowOnError extends boolean = true>(options: Options<AppointmentBookData, ThrowOnError>) => options.client.post<AppointmentBookResponses, AppointmentBookErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1030,8 +1039,8 @@ export const appointmentBook = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Confirm an appointment
  *
- * Changes the status from `scheduled` to `confirmed`. 409 `invalid_transition` from any other status; its details
- * name both.
+ * Changes the status from `scheduled` to `confirmed`. Answers 409 `invalid_transition` from any other status; its
+ * `details` name both statuses.
  */
 export const appointmentConfirm = <ThrowOnError extends boolean = true>(options: Options<AppointmentConfirmData, ThrowOnError>) => options.client.post<AppointmentConfirmResponses, AppointmentConfirmErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1043,8 +1052,8 @@ export const appointmentConfirm = <ThrowOnError extends boolean = true>(options:
 /**
  * Start an appointment
  *
- * Changes the status from `confirmed` to `in_progress`. 409 `invalid_transition` from any other status; its
- * details name both.
+ * Changes the status from `confirmed` to `in_progress`. Answers 409 `invalid_transition` from any other status;
+ * its `details` name both statuses.
  */
 export const appointmentStart = <ThrowOnError extends boolean = true>(options: Options<AppointmentStartData, ThrowOnError>) => options.client.post<AppointmentStartResponses, AppointmentStartErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1056,8 +1065,8 @@ export const appointmentStart = <ThrowOnError extends boolean = true>(options: O
 /**
  * Complete an appointment
  *
- * Changes the status from `in_progress` to `completed`, which is final. 409 `invalid_transition` from any other
- * status; its details name both.
+ * Changes the status from `in_progress` to `completed`, which is final. Answers 409 `invalid_transition` from any
+ * other status; its `details` name both statuses.
  */
 export const appointmentComplete = <ThrowOnError extends boolean = true>(options: Options<AppointmentCompleteData, ThrowOnError>) => options.client.post<AppointmentCompleteResponses, AppointmentCompleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1069,8 +1078,8 @@ export const appointmentComplete = <ThrowOnError extends boolean = true>(options
 /**
  * Mark an appointment as missed
  *
- * Changes the status from `scheduled` or `confirmed` to `no_show`, which is final, and frees the time. 409
- * `invalid_transition` from any other status; its details name both.
+ * Changes the status from `scheduled` or `confirmed` to `no_show`, which is final, and frees the time. Answers 409
+ * `invalid_transition` from any other status; its `details` name both statuses.
  */
 export const appointmentNoShow = <ThrowOnError extends boolean = true>(options: Options<AppointmentNoShowData, ThrowOnError>) => options.client.post<AppointmentNoShowResponses, AppointmentNoShowErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1082,10 +1091,10 @@ export const appointmentNoShow = <ThrowOnError extends boolean = true>(options: 
 /**
  * Cancel an appointment
  *
- * Changes the status from `scheduled` or `confirmed` to `cancelled`, which is final, and frees the time. A patient
- * cancels its own appointment until the cut-off that it was booked with, later 409 `cancellation_too_late`; a move
- * by the patient does not extend the cut-off. 409 `already_cancelled` when it is cancelled. A hold is released
- * instead.
+ * Changes the status from `scheduled` or `confirmed` to `cancelled`, which is final, and frees the time. Patients
+ * can cancel their own appointments up to the cut-off that applied at the booking, and later get 409
+ * `cancellation_too_late`; a move by the patient does not extend the cut-off. Answers 409 `already_cancelled` if
+ * it was cancelled before. To end a hold, use `appointment_hold_delete`.
  */
 export const appointmentCancel = <ThrowOnError extends boolean = true>(options: Options<AppointmentCancelData, ThrowOnError>) => options.client.post<AppointmentCancelResponses, AppointmentCancelErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1101,12 +1110,12 @@ export const appointmentCancel = <ThrowOnError extends boolean = true>(options: 
 /**
  * Reschedule an appointment
  *
- * Moves an appointment, which keeps its identifier, duration and buffers. The clinic moves it to any free time; a
- * patient moves it to an open slot, else 409 `slot_not_offered`, until the cut-off that it was booked with, later
- * 409 `reschedule_too_late`. A move by the patient does not extend the cut-offs for moving and cancelling: they
- * count from the earlier beginning until the clinic moves the appointment. 409 `slot_taken` when the time is not
- * free, `invalid_transition` unless the appointment is `scheduled` or `confirmed`, `stale_version` when it was
- * changed meanwhile.
+ * Moves an appointment, which keeps its id, duration and buffers. The clinic can move it to any free time. A
+ * patient can move it to an open slot (otherwise 409 `slot_not_offered`) up to the cut-off that applied at the
+ * booking (later 409 `reschedule_too_late`). A move by the patient does not extend the cut-offs for rescheduling
+ * and cancelling: they count from the earliest start that the patient has moved the appointment from, until the
+ * clinic moves it. Answers 409 `slot_taken` if the time is not free, `invalid_transition` unless the appointment
+ * is `scheduled` or `confirmed`, `stale_version` if somebody else changed it in the meantime.
  */
 export const appointmentReschedule = <ThrowOnError extends boolean = true>(options: Options<AppointmentRescheduleData, ThrowOnError>) => options.client.post<AppointmentRescheduleResponses, AppointmentRescheduleErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1122,7 +1131,7 @@ export const appointmentReschedule = <ThrowOnError extends boolean = true>(optio
 /**
  * List the moves of an appointment
  *
- * Lists the moves of an appointment, earliest first, to everybody who may see the appointment.
+ * Returns the moves of an appointment, earliest first, to every caller who may see the appointment.
  */
 export const appointmentRescheduleList = <ThrowOnError extends boolean = true>(options: Options<AppointmentRescheduleListData, ThrowOnError>) => options.client.get<AppointmentRescheduleListResponses, AppointmentRescheduleListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1134,11 +1143,11 @@ export const appointmentRescheduleList = <ThrowOnError extends boolean = true>(o
 /**
  * Book a series
  *
- * Books appointments that repeat at the same local time in the specialist's zone, whatever the specialist's
- * working hours. All times are checked before any is booked. 409 `series_conflict` lists each time that is not
- * free, at which the specialist is away, or that does not exist because the clocks go forward. With
- * `on_conflict=skip` the other times are booked and the answer lists those that were skipped; 409 when none is
- * left to book.
+ * Books appointments that repeat at the same local time in the specialist's zone, even outside the specialist's
+ * working hours. All times are checked before any is booked. Answers 409 `series_conflict` if a time is not free,
+ * if the specialist is away, or if the local time does not exist because the clocks go forward;
+ * `details.conflicts` lists each such time. With `on_conflict=skip` the other times are booked, and the answer
+ * lists the skipped ones; 409 `series_conflict` if none is left to book.
  */
 export const appointmentSeriesCreate = <ThrowOnError extends boolean = true>(options: Options<AppointmentSeriesCreateData, ThrowOnError>) => options.client.post<AppointmentSeriesCreateResponses, AppointmentSeriesCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1154,7 +1163,7 @@ export const appointmentSeriesCreate = <ThrowOnError extends boolean = true>(opt
 /**
  * Get a series
  *
- * Returns the series with its appointments. Specialists see their own appointments only.
+ * Returns the series with its appointments. Specialists see only their own appointments in it.
  */
 export const appointmentSeriesGet = <ThrowOnError extends boolean = true>(options: Options<AppointmentSeriesGetData, ThrowOnError>) => options.client.get<AppointmentSeriesGetResponses, AppointmentSeriesGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1166,10 +1175,11 @@ export const appointmentSeriesGet = <ThrowOnError extends boolean = true>(option
 /**
  * Change a series
  *
- * Changes one appointment as the body says, and the other appointments in `scope` in the same way. They keep their
- * identifiers and buffers. 409 `series_conflict` as when a series is booked; an appointment that is skipped stays
- * where it is. 409 `stale_version` when the series or one of its appointments was changed meanwhile,
- * `invalid_transition` unless the named appointment is `scheduled` or `confirmed`.
+ * Changes the named appointment to the values in the body, and the other appointments in `scope` by the same
+ * differences. Ids and buffers do not change. Answers 409 `series_conflict` like `appointment_series_create`; with
+ * `on_conflict=skip`, appointments with a conflict do not change. Answers 409 `stale_version` if somebody else
+ * changed the series or one of its appointments in the meantime, `invalid_transition` unless the named appointment
+ * is `scheduled` or `confirmed`.
  */
 export const appointmentSeriesUpdate = <ThrowOnError extends boolean = true>(options: Options<AppointmentSeriesUpdateData, ThrowOnError>) => options.client.put<AppointmentSeriesUpdateResponses, AppointmentSeriesUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1185,9 +1195,9 @@ export const appointmentSeriesUpdate = <ThrowOnError extends boolean = true>(opt
 /**
  * Cancel a series
  *
- * Cancels the appointments in `scope` that have not begun and frees their times. 409 `already_cancelled` when
- * there is none, `invalid_transition` when the named appointment has ended, `stale_version` when an appointment
- * was given to another specialist meanwhile.
+ * Cancels the appointments in `scope` that have not begun and frees their times. Answers 409 `already_cancelled`
+ * if there is none, `invalid_transition` if the named appointment has ended, `stale_version` if an appointment was
+ * moved to another specialist in the meantime.
  */
 export const appointmentSeriesCancel = <ThrowOnError extends boolean = true>(options: Options<AppointmentSeriesCancelData, ThrowOnError>) => options.client.post<AppointmentSeriesCancelResponses, AppointmentSeriesCancelErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1201,10 +1211,10 @@ export const appointmentSeriesCancel = <ThrowOnError extends boolean = true>(opt
 });
 
 /**
- * Show a calendar
+ * Get a calendar
  *
- * Returns the appointments that overlap the range, in UTC and in local time. Specialists and patients see their
- * own. Holds and expired holds are included only if `status` selects them.
+ * Returns the appointments that overlap the range, in UTC and in local time. Specialists and patients see only
+ * their own. Appointments with the status `held` or `expired` are included only if `status` selects them.
  */
 export const calendarGet = <ThrowOnError extends boolean = true>(options: Options<CalendarGetData, ThrowOnError>) => options.client.get<CalendarGetResponses, CalendarGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1214,9 +1224,10 @@ export const calendarGet = <ThrowOnError extends boolean = true>(options: Option
 });
 
 /**
- * Show a calendar of several specialists
+ * Search a calendar
  *
- * Returns the same as `GET`, for several specialists and statuses. Changes nothing.
+ * Returns the same as `calendar_get`, for several specialists and statuses. Takes the filter in the body, because
+ * it may be too long for a query, and changes nothing.
  */
 export const calendarSearch = <ThrowOnError extends boolean = true>(options: Options<CalendarSearchData, ThrowOnError>) => options.client.post<CalendarSearchResponses, CalendarSearchErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1232,7 +1243,7 @@ export const calendarSearch = <ThrowOnError extends boolean = true>(options: Opt
 /**
  * Revoke a calendar feed
  *
- * Revokes the link at once. Repeated calls change nothing.
+ * Revokes the link immediately. A repeated request has no further effect.
  */
 export const calendarFeedDelete = <ThrowOnError extends boolean = true>(options: Options<CalendarFeedDeleteData, ThrowOnError>) => options.client.delete<CalendarFeedDeleteResponses, CalendarFeedDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1244,9 +1255,10 @@ export const calendarFeedDelete = <ThrowOnError extends boolean = true>(options:
 /**
  * Create a calendar feed
  *
- * Creates the caller's calendar feed, or gives it a new token. The token is shown once: everybody who has the link
- * `/v1/calendar.ics?token=…` can read the appointments that the caller may see in this organization, without names
- * and titles. The previous link stops working; every link stops working when the membership ends.
+ * Creates the caller's calendar feed, or replaces the token of the existing one. Returns the token, which is shown
+ * only once. Anybody who has the link `/v1/calendar.ics?token=…` can read the appointments that the caller may see
+ * in this organization, without names and titles. The previous link becomes invalid immediately, and the new one
+ * when the membership ends.
  */
 export const calendarFeedCreate = <ThrowOnError extends boolean = true>(options: Options<CalendarFeedCreateData, ThrowOnError>) => options.client.post<CalendarFeedCreateResponses, CalendarFeedCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1258,11 +1270,11 @@ export const calendarFeedCreate = <ThrowOnError extends boolean = true>(options:
 /**
  * Read a calendar feed
  *
- * Returns appointments of the last 90 and the next 366 days as iCalendar (RFC 5545), in UTC. Calendar programs
- * cannot send headers, so this is the one operation that takes its credential from the URL. Cancelled and missed
+ * Returns appointments of the last 90 and the next 366 days as iCalendar (RFC 5545), in UTC. Takes its credential
+ * from the URL, because calendar programs cannot send headers; no other operation does. Cancelled and missed
  * appointments are included as `CANCELLED`; so are, for 90 days, appointments that were deleted or given to
- * another specialist or patient. `SEQUENCE` rises with each change that the feed shows. 404
- * `calendar_feed_not_found` when the link was revoked or never existed, or its owner is no member any more.
+ * another specialist or patient. `SEQUENCE` increases with each change that is visible in the feed. Answers 404
+ * `calendar_feed_not_found` if the link was revoked or never existed, or if its owner is not a member any more.
  */
 export const calendarFeedGet = <ThrowOnError extends boolean = true>(options: Options<CalendarFeedGetData, ThrowOnError>) => options.client.get<CalendarFeedGetResponses, CalendarFeedGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1273,10 +1285,10 @@ export const calendarFeedGet = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Join an appointment by video
  *
- * Returns a token for the appointment's video room, to its patient and its specialist only, from 15 minutes before
- * the beginning to 30 minutes after the end. The token is valid for this person and this room. 409
- * `not_a_video_appointment` when the appointment takes place at the clinic, `video_not_open` outside of that time
- * and when the appointment has ended or was cancelled.
+ * Returns a token for the appointment's video room, only to the patient and the specialist of the appointment, and
+ * only from 15 minutes before its start to 30 minutes after its end. The token is valid for this person and this
+ * room. Answers 409 `not_a_video_appointment` if the appointment takes place at the clinic, `video_not_open`
+ * outside of that time and when the appointment has ended or was cancelled.
  */
 export const videoTokenCreate = <ThrowOnError extends boolean = true>(options: Options<VideoTokenCreateData, ThrowOnError>) => options.client.post<VideoTokenCreateResponses, VideoTokenCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1288,9 +1300,9 @@ export const videoTokenCreate = <ThrowOnError extends boolean = true>(options: O
 /**
  * Export the data of a user
  *
- * Returns one JSON document with all data that both services hold on the user in the organization of the
- * request, or in all organizations for a superadmin who names none. The document is streamed; if reading fails,
- * the connection breaks off. Each exported record is audited.
+ * Returns one JSON document with all data that both services hold on the user in the organization of the request,
+ * or in all organizations for a superadmin who names none. The document is sent while it is read: if a store fails
+ * meanwhile, the connection is closed early. Writes an audit entry for each exported record.
  */
 export const gdprUserExport = <ThrowOnError extends boolean = true>(options: Options<GdprUserExportData, ThrowOnError>) => options.client.get<GdprUserExportResponses, GdprUserExportErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1302,12 +1314,12 @@ export const gdprUserExport = <ThrowOnError extends boolean = true>(options: Opt
 /**
  * Erase a user
  *
- * Deletes the user's data in the organization of the request, except for data that the law requires to be kept,
- * which is anonymized; the membership there ends. The account stays: the person ends it by `me_delete`. For a
- * superadmin who names no organization, the erasure covers all organizations and the account, here and at the
- * identity provider. A job carries it out. A repeated request returns the same job, also when it has finished;
- * each dry run is a job of its own. 404 `user_not_found` if no data is held and no such job is known. 409
- * `last_admin` if an organization would be left without an administrator.
+ * Deletes the user's data in the organization of the request and anonymizes data that the law requires to be kept;
+ * the membership there ends. The account stays: only the person ends it, by `me_delete`. For a superadmin who
+ * names no organization, the erasure covers all organizations and the account, here and at the identity provider.
+ * A job carries out the erasure; `gdpr_job_get` returns its state. A repeated request returns the same job, even
+ * after it has finished; each dry run is a separate job. Answers 404 `user_not_found` if there is neither data of
+ * the user nor such a job. Answers 409 `last_admin` if an organization would be left without an administrator.
  */
 export const gdprUserErase = <ThrowOnError extends boolean = true>(options: Options<GdprUserEraseData, ThrowOnError>) => options.client.delete<GdprUserEraseResponses, GdprUserEraseErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1319,7 +1331,8 @@ export const gdprUserErase = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * Anonymize a user
  *
- * Like an erasure, but anonymizes data instead of deleting it wherever possible.
+ * Does the same as an erasure, but keeps data that can be kept without identifying the person, and deletes only
+ * the rest.
  */
 export const gdprUserAnonymize = <ThrowOnError extends boolean = true>(options: Options<GdprUserAnonymizeData, ThrowOnError>) => options.client.post<GdprUserAnonymizeResponses, GdprUserAnonymizeErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1331,7 +1344,8 @@ export const gdprUserAnonymize = <ThrowOnError extends boolean = true>(options: 
 /**
  * Export the data of a patient
  *
- * Like `gdpr_user_export`. If the patient has a login whose only role is `patient`, the user is exported.
+ * Does the same as `gdpr_user_export`, for a patient. If the patient is linked to a user whose only role is
+ * `patient`, exports the data of the user.
  */
 export const gdprPatientExport = <ThrowOnError extends boolean = true>(options: Options<GdprPatientExportData, ThrowOnError>) => options.client.get<GdprPatientExportResponses, GdprPatientExportErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1343,10 +1357,11 @@ export const gdprPatientExport = <ThrowOnError extends boolean = true>(options: 
 /**
  * Erase a patient
  *
- * Like `gdpr_user_erase`. The patient's data key is destroyed, so that data encrypted with it can't be decrypted
- * any more, in backups either. If the patient has a login whose only role is `patient`, the user is erased; if
- * the user works here, only the patient record. A repeated request returns the same job in both cases. 404
- * `patient_not_found` if no data is held and no such job is known.
+ * Does the same as `gdpr_user_erase`, for a patient. The patient's data key is destroyed, so that data encrypted
+ * with it can't be decrypted any more, not even in backups. If the patient is linked to a user whose only role is
+ * `patient`, erases the user; if the user has another role here, erases only the patient record. A repeated
+ * request returns the same job in both cases. Answers 404 `patient_not_found` if there is neither data of the
+ * patient nor such a job.
  */
 export const gdprPatientErase = <ThrowOnError extends boolean = true>(options: Options<GdprPatientEraseData, ThrowOnError>) => options.client.delete<GdprPatientEraseResponses, GdprPatientEraseErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1358,7 +1373,8 @@ export const gdprPatientErase = <ThrowOnError extends boolean = true>(options: O
 /**
  * Anonymize a patient
  *
- * Like an erasure, but anonymizes data instead of deleting it wherever possible.
+ * Does the same as an erasure, but keeps data that can be kept without identifying the person, and deletes only
+ * the rest.
  */
 export const gdprPatientAnonymize = <ThrowOnError extends boolean = true>(options: Options<GdprPatientAnonymizeData, ThrowOnError>) => options.client.post<GdprPatientAnonymizeResponses, GdprPatientAnonymizeErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1368,10 +1384,10 @@ export const gdprPatientAnonymize = <ThrowOnError extends boolean = true>(option
 });
 
 /**
- * Get an erasure
+ * Get the job of an erasure
  *
- * Returns its plan, and its receipt: the changes made so far, place by place, in both services. Failed steps are
- * retried automatically.
+ * Returns the plan of the job and, as it proceeds, its receipt: the changes made so far in both services, one item
+ * for each table or other store. Failed steps are retried automatically.
  */
 export const gdprJobGet = <ThrowOnError extends boolean = true>(options: Options<GdprJobGetData, ThrowOnError>) => options.client.get<GdprJobGetResponses, GdprJobGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

@@ -7,7 +7,7 @@ export type ClientOptions = {
 /**
  * ApiKey
  *
- * Key with which programs of a clinic call the API. Only a hash of its secret is stored.
+ * API key, with which programs of an organization call the API. Only a hash of its secret is stored.
  */
 export type ApiKey = {
     /**
@@ -19,11 +19,11 @@ export type ApiKey = {
      */
     name: string;
     /**
-     * Beginning of the secret, to tell keys apart.
+     * First characters of the secret, to tell keys apart.
      */
     prefix: string;
     /**
-     * Areas in which the key may be used.
+     * Scopes of the key.
      */
     scopes: Array<Scope>;
     /**
@@ -31,15 +31,15 @@ export type ApiKey = {
      */
     created_by?: number;
     /**
-     * Time at which the key expires; absent if it does not.
+     * Time at which the key expires; absent if it does not expire.
      */
     expires_at?: string;
     /**
-     * Time until which the previous secret is accepted, too; absent if there is none.
+     * Time until which the previous secret is accepted besides the current one; absent if there is no previous secret.
      */
     previous_expires_at?: string;
     /**
-     * Time at which the key was revoked; absent if it was not.
+     * Time at which the key was revoked; absent if it is not revoked.
      */
     revoked_at?: string;
     /**
@@ -75,19 +75,19 @@ export type ApiKeySecret = {
 /**
  * Appointment
  *
- * Appointment of a patient with a specialist, or a hold of a slot for one.
+ * Appointment of a patient with a specialist, or a hold that keeps a slot for one.
  */
 export type Appointment = {
     /**
-     * Identifier of the appointment.
+     * Id of the appointment.
      */
     id: number;
     /**
-     * Random identifier for links and calendars.
+     * Random UUID, for links and as `UID` in calendar feeds.
      */
     uid: string;
     /**
-     * Organization of the appointment.
+     * Id of the organization of the appointment.
      */
     organization_id: number;
     /**
@@ -99,7 +99,7 @@ export type Appointment = {
      */
     status: AppointmentStatus;
     /**
-     * Beginning of the appointment.
+     * Start of the appointment.
      */
     started_at: string;
     /**
@@ -107,39 +107,39 @@ export type Appointment = {
      */
     ended_at: string;
     /**
-     * Specialist who treats.
+     * Id of the specialist who treats the patient.
      */
     specialist_id: number;
     /**
-     * Patient who is treated.
+     * Id of the patient who is treated.
      */
     patient_id: number;
     /**
-     * Appointment template that it was booked with, if any.
+     * Id of the appointment template that it was booked with; absent if there was none.
      */
     appointment_template_id?: number;
     /**
-     * Series that it belongs to, if any.
+     * Id of the series that the appointment belongs to; absent if it belongs to none.
      */
     appointment_series_id?: number;
     /**
-     * Specialty of the appointment, if any.
+     * Id of the specialty of the appointment; absent if it has none.
      */
     specialty_id?: number;
     /**
-     * Form in which specialist and patient meet.
+     * Form of the meeting of specialist and patient.
      */
     modality: Modality;
     /**
-     * User who booked it; absent if an API key booked it or the user was deleted.
+     * Id of the user who booked it; absent if an API key booked it or the user was erased.
      */
     user_id?: number;
     /**
-     * Time at which the hold lapses or lapsed; absent once it is booked.
+     * Time at which the hold lapses, or would have lapsed if it was released; absent once the appointment is booked.
      */
     hold_expires_at?: string;
     /**
-     * Time of the cancellation.
+     * Time of the cancellation; absent unless the appointment is cancelled.
      */
     cancelled_at?: string;
     /**
@@ -147,11 +147,11 @@ export type Appointment = {
      */
     cancellation_reason?: CancellationReason;
     /**
-     * Number of changes that calendar feeds show: `SEQUENCE` of iCalendar (RFC 5545).
+     * Number of changes that are visible in calendar feeds; the `SEQUENCE` of iCalendar (RFC 5545).
      */
     sequence: number;
     /**
-     * Version of the appointment, to be sent with the next change.
+     * Version of the appointment, to be sent with the next change; increases with each change.
      */
     version: number;
     /**
@@ -171,11 +171,11 @@ export type Appointment = {
  */
 export type AppointmentSeries = {
     /**
-     * Identifier of the series.
+     * Id of the series.
      */
     id: number;
     /**
-     * Organization of the series.
+     * Id of the organization of the series.
      */
     organization_id: number;
     /**
@@ -183,44 +183,45 @@ export type AppointmentSeries = {
      */
     title: string;
     /**
-     * Specialist of all its coming appointments at the last change of the series. If they have several, the value
-     * stays as it was.
+     * Id of the specialist of the series. A change of the series sets it to the specialist of all booked appointments
+     * that have not begun; if these have several specialists, it keeps its previous value.
      */
     specialist_id: number;
     /**
-     * Patient who is treated.
+     * Id of the patient who is treated.
      */
     patient_id: number;
     /**
-     * Appointment template that it was booked with, if any.
+     * Id of the appointment template that it was booked with; absent if there was none.
      */
     appointment_template_id?: number;
     /**
-     * User who booked it; absent if an API key booked it or the user was deleted.
+     * Id of the user who booked it; absent if an API key booked it or the user was erased.
      */
     user_id?: number;
     /**
-     * IANA zone in which its local times are constant: the specialist's zone at the time of booking.
+     * IANA time zone in which the appointments repeat at the same local time: the specialist's time zone when the
+     * series was booked.
      */
     timezone: string;
     /**
-     * Beginning of the first appointment as booked.
+     * Start of the first appointment, as it was booked.
      */
     started_at: string;
     /**
-     * End of the first appointment as booked.
+     * End of the first appointment, as it was booked.
      */
     ended_at: string;
     /**
-     * Rule that it was booked with. Later moves of appointments do not change it.
+     * Rule that the series was booked with. Later moves of its appointments do not change the rule.
      */
     recurrence: Recurrence;
     /**
-     * Appointments with any status, earliest first. A specialist sees only its own.
+     * Appointments with any status, earliest first. Specialists see only their own.
      */
     appointments: Array<Appointment>;
     /**
-     * Version of the series and its appointments, to be sent with the next change.
+     * Version of the series and its appointments, to be sent with the next change; increases with each change.
      */
     version: number;
     /**
@@ -260,11 +261,12 @@ export type AppointmentSort = 'started_at' | '-started_at';
 /**
  * Status of an appointment.
  *
- * - `held`: kept for its maker until `hold_expires_at`, or offered to a patient of the waitlist
- * - `expired`: was held; the hold lapsed or was released
+ * - `held`: a hold that keeps a slot until `hold_expires_at`, for its maker or as an offer to a patient on the
+ * waitlist
+ * - `expired`: a hold that lapsed or was released
  * - `scheduled`: booked
  * - `confirmed`: booked and confirmed
- * - `in_progress`: has begun
+ * - `in_progress`: started
  * - `completed`: took place
  * - `cancelled`: cancelled by the patient or the clinic
  * - `no_show`: the patient did not come
@@ -278,7 +280,7 @@ export type AppointmentStatus = 'held' | 'expired' | 'scheduled' | 'confirmed' |
  */
 export type AppointmentTemplate = {
     /**
-     * Identifier of the template.
+     * Id of the template.
      */
     id: number;
     /**
@@ -298,23 +300,24 @@ export type AppointmentTemplate = {
      */
     duration_minutes: number;
     /**
-     * Minutes that stay free before the appointment; absent if the specialist's own setting applies.
+     * Minutes that stay free before the appointment; absent if the value of the specialist's schedule applies.
      */
     buffer_before_minutes?: number;
     /**
-     * Minutes that stay free after the appointment; absent if the specialist's own setting applies.
+     * Minutes that stay free after the appointment; absent if the value of the specialist's schedule applies.
      */
     buffer_after_minutes?: number;
     /**
-     * Minimum notice of a booking in minutes before the start; absent if the specialist's own setting applies.
+     * Minimum notice of a booking in minutes before the start; absent if the value of the specialist's schedule
+     * applies.
      */
     minimum_notice_minutes?: number;
     /**
-     * Identifier of the specialty, if the appointment belongs to one.
+     * Id of the specialty of the appointment; absent if it has none.
      */
     specialty_id?: number;
     /**
-     * Form of the meeting.
+     * Form of the meeting of specialist and patient.
      */
     modality: Modality;
     /**
@@ -326,7 +329,7 @@ export type AppointmentTemplate = {
      */
     reschedule_cutoff_minutes: number;
     /**
-     * Time of archiving; absent while it can be booked.
+     * Time of archiving; absent while the template can be booked.
      */
     archived_at?: string;
     /**
@@ -347,12 +350,12 @@ export type AppointmentTemplate = {
  */
 export type AppointmentTemplateInput = {
     /**
-     * Name, without names of people, because calendars show it.
+     * Name of the template. It must not contain names of people, because calendars show it.
      */
     name: string;
     /**
-     * Name in links, unique among the templates in use. If it is left out, creating derives it from the name and
-     * replacing keeps it.
+     * Name in links, unique among the templates in use. If left out, a new template derives it from the name, and a
+     * replaced one keeps it.
      */
     slug?: string;
     /**
@@ -364,23 +367,24 @@ export type AppointmentTemplateInput = {
      */
     duration_minutes: number;
     /**
-     * Minutes that stay free before the appointment; the specialist's own setting if left out.
+     * Minutes that stay free before the appointment; if left out, the value of the specialist's schedule applies.
      */
     buffer_before_minutes?: number;
     /**
-     * Minutes that stay free after the appointment; the specialist's own setting if left out.
+     * Minutes that stay free after the appointment; if left out, the value of the specialist's schedule applies.
      */
     buffer_after_minutes?: number;
     /**
-     * Minimum notice of a booking in minutes before the start; the specialist's own setting if left out.
+     * Minimum notice of a booking in minutes before the start; if left out, the value of the specialist's schedule
+     * applies.
      */
     minimum_notice_minutes?: number;
     /**
-     * Identifier of the specialty, if the appointment belongs to one.
+     * Id of the specialty of the appointment; absent if it has none.
      */
     specialty_id?: number;
     /**
-     * Form of the meeting.
+     * Form of the meeting of specialist and patient.
      */
     modality: Modality;
     /**
@@ -388,7 +392,8 @@ export type AppointmentTemplateInput = {
      */
     cancellation_cutoff_minutes?: number;
     /**
-     * Minutes before its beginning up to which a patient can move it; as `cancellation_cutoff_minutes` when left out.
+     * Minutes before the start from which on patients can no longer reschedule; the same as
+     * `cancellation_cutoff_minutes` if left out.
      */
     reschedule_cutoff_minutes?: number;
 };
@@ -408,19 +413,19 @@ export type AppointmentTemplateSort = 'name' | '-name';
  */
 export type Availability = {
     /**
-     * Identifier of the specialist.
+     * Id of the specialist.
      */
     specialist_id: number;
     /**
-     * IANA zone of the specialist's hours, for the display of slots.
+     * IANA time zone of the specialist's hours, for the display of slots.
      */
     timezone: string;
     /**
-     * Minutes between the beginnings of slots.
+     * Minutes from the start of one slot to the start of the next.
      */
     slot_minutes: number;
     /**
-     * Open slots, earliest first. They overlap if their duration exceeds `slot_minutes`.
+     * Open slots, earliest first. Slots that are longer than `slot_minutes` overlap.
      */
     data: Array<OpenSlot>;
 };
@@ -448,27 +453,29 @@ export type BeginImpersonation = {
  */
 export type BookAppointment = {
     /**
-     * Hold to book. It determines specialist, patient, template and time, which must be left out.
+     * Id of the hold to book. It determines specialist, patient, template and time, whose fields must be left out.
      */
     hold_id?: number;
     /**
-     * Specialist who treats; required without `hold_id`.
+     * Id of the specialist who treats the patient; required without `hold_id`.
      */
     specialist_id?: number;
     /**
-     * Patient who is treated; required without `hold_id`. Optional for a patient, who can name only itself.
+     * Id of the patient who is treated; required without `hold_id`, except from callers who are patients: they can
+     * book only for themselves.
      */
     patient_id?: number;
     /**
-     * Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
+     * Id of the appointment template to book. If left out, the slot has the duration and buffers of the specialist's
+     * schedule.
      */
     template_id?: number;
     /**
-     * Beginning of the slot, as listed by the specialist's availability; required without `hold_id`.
+     * Start of the slot, as listed by `specialist_availability_get`; required without `hold_id`.
      */
     started_at?: string;
     /**
-     * Subject of the appointment. Must not contain names or diagnoses.
+     * Subject of the appointment; it must not contain names or diagnoses.
      */
     title?: string;
 };
@@ -480,7 +487,7 @@ export type BookAppointment = {
  */
 export type Calendar = {
     /**
-     * IANA zone of the local times: the requested one, or the organization's.
+     * IANA time zone of the local times: the requested one, or the organization's.
      */
     timezone: string;
     /**
@@ -492,15 +499,15 @@ export type Calendar = {
 /**
  * CalendarEntry
  *
- * Appointment as a calendar shows it, without title and names.
+ * Appointment in a calendar, without title and names.
  */
 export type CalendarEntry = {
     /**
-     * Identifier of the appointment.
+     * Id of the appointment.
      */
     id: number;
     /**
-     * Random identifier of the appointment for links and calendars.
+     * Random UUID of the appointment, for links and as `UID` in calendar feeds.
      */
     uid: string;
     /**
@@ -508,23 +515,23 @@ export type CalendarEntry = {
      */
     status: AppointmentStatus;
     /**
-     * Form in which specialist and patient meet.
+     * Form of the meeting of specialist and patient.
      */
     modality: Modality;
     /**
-     * Specialist who treats.
+     * Id of the specialist who treats the patient.
      */
     specialist_id: number;
     /**
-     * Patient who is treated.
+     * Id of the patient who is treated.
      */
     patient_id: number;
     /**
-     * Specialty of the appointment, if any.
+     * Id of the specialty of the appointment; absent if it has none.
      */
     specialty?: CalendarSpecialty;
     /**
-     * Beginning of the appointment.
+     * Start of the appointment.
      */
     started_at: string;
     /**
@@ -532,11 +539,11 @@ export type CalendarEntry = {
      */
     ended_at: string;
     /**
-     * Beginning in local time of the calendar's zone, with the offset from UTC at that time.
+     * Start in the calendar's time zone, with the offset from UTC at that time.
      */
     local_started_at: string;
     /**
-     * End in local time of the calendar's zone, with the offset from UTC at that time.
+     * End in the calendar's time zone, with the offset from UTC at that time.
      */
     local_ended_at: string;
 };
@@ -544,19 +551,19 @@ export type CalendarEntry = {
 /**
  * CalendarFeed
  *
- * Calendar feed of a member, readable with its token.
+ * Calendar feed of a member. Calendar programs read it with its token.
  */
 export type CalendarFeed = {
     /**
-     * Identifier of the feed; stays when the token is replaced.
+     * Id of the feed, which stays the same when the token is replaced.
      */
     id: number;
     /**
-     * User whose appointments it shows.
+     * Id of the user whose appointments the feed contains.
      */
     user_id: number;
     /**
-     * Time at which its token was created.
+     * Time at which the current token was created.
      */
     created_at: string;
 };
@@ -584,7 +591,7 @@ export type CalendarFeedToken = {
  */
 export type CalendarSpecialty = {
     /**
-     * Identifier of the specialty.
+     * Id of the specialty.
      */
     id: number;
     /**
@@ -616,13 +623,14 @@ export type CancelAppointmentSeries = {
      */
     reason: CancellationReason;
     /**
-     * Appointment to cancel, or the first one of `following`; required unless `scope` is `all`.
+     * Id of the appointment to cancel, or of the first one for the scope `following`; required unless the scope is
+     * `all`.
      */
     appointment_id?: number;
 };
 
 /**
- * Reason for the cancellation of an appointment. A fixed list, because a free text could contain personal data.
+ * Reason for the cancellation of an appointment.
  *
  * - `patient_request`: the patient asked for it
  * - `specialist_unavailable`: the specialist is not available
@@ -632,7 +640,7 @@ export type CancelAppointmentSeries = {
 export type CancellationReason = 'patient_request' | 'specialist_unavailable' | 'clinic_request' | 'other';
 
 /**
- * An event of Clerk. Unknown fields are ignored.
+ * Event of Clerk. Unknown fields are ignored.
  */
 export type ClerkEvent = {
     /**
@@ -640,7 +648,7 @@ export type ClerkEvent = {
      */
     type: string;
     /**
-     * Object that the event is about, in the form of Clerk's API.
+     * Object that the event is about, as Clerk's API represents it.
      */
     data: {
         [key: string]: unknown;
@@ -653,7 +661,7 @@ export type ClerkEvent = {
 };
 
 /**
- * Reason why an appointment of a series can't have a time.
+ * Reason for which an appointment of a series can't take place at a time.
  *
  * - `slot_taken`: the specialist or the patient has an appointment at this time
  * - `specialist_away`: the specialist's schedule has an absence at this time, or the specialist has left the clinic
@@ -669,7 +677,7 @@ export type ConflictReason = 'slot_taken' | 'specialist_away' | 'time_skipped' |
  */
 export type ConnectUser = {
     /**
-     * E-mail address. A user with this verified address can accept, now or later.
+     * E-mail address. Any user with this verified address can accept, even one who registers later.
      */
     email?: string;
     /**
@@ -693,11 +701,11 @@ export type CreateApiKey = {
      */
     name: string;
     /**
-     * Areas in which the key may be used.
+     * Scopes of the key.
      */
     scopes: Array<Scope>;
     /**
-     * Time at which the key expires, at most two years from now; it does not expire if left out.
+     * Time at which the key expires, at most two years from now. If left out, the key does not expire.
      */
     expires_at?: string;
 };
@@ -709,23 +717,23 @@ export type CreateApiKey = {
  */
 export type CreateAppointment = {
     /**
-     * Subject of the appointment. Must not contain names or diagnoses.
+     * Subject of the appointment; it must not contain names or diagnoses.
      */
     title?: string;
     /**
-     * Beginning of the appointment.
+     * Start of the appointment.
      */
     started_at: string;
     /**
-     * End of the appointment, at most 24 hours after its beginning.
+     * End of the appointment, at most 24 hours after its start.
      */
     ended_at: string;
     /**
-     * Specialist who treats.
+     * Id of the specialist who treats the patient.
      */
     specialist_id: number;
     /**
-     * Patient who is treated.
+     * Id of the patient who is treated.
      */
     patient_id: number;
     /**
@@ -741,33 +749,33 @@ export type CreateAppointment = {
  */
 export type CreateAppointmentSeries = {
     /**
-     * Subject of the appointments. Must not contain names or diagnoses.
+     * Subject of the appointments; it must not contain names or diagnoses.
      */
     title?: string;
     /**
-     * Specialist who treats.
+     * Id of the specialist who treats the patient.
      */
     specialist_id: number;
     /**
-     * Patient who is treated.
+     * Id of the patient who is treated.
      */
     patient_id: number;
     /**
-     * Appointment template to book. It determines buffers, modality and cut-offs, and duration and specialty unless
-     * the request states them.
+     * Id of the appointment template to book. It determines buffers, modality and cut-offs, and also duration and
+     * specialty if the request does not state them.
      */
     template_id?: number;
     /**
-     * Specialty of the appointments; the template's when left out.
+     * Specialty of the appointments; the template's if left out.
      */
     specialty_id?: number;
     /**
-     * Beginning of the first appointment; the others begin at the same local time.
+     * Start of the first appointment; the others start at the same local time.
      */
     started_at: string;
     /**
-     * End of the first appointment, at most 24 hours after its beginning. Determined by the template when left out;
-     * required without a template.
+     * End of the first appointment, at most 24 hours after its start. The template determines it if left out; required
+     * without a template.
      */
     ended_at?: string;
     /**
@@ -787,19 +795,20 @@ export type CreateOrganization = {
      */
     name: string;
     /**
-     * Name in links; derived from the name if left out.
+     * Name in links, unique among all organizations; derived from the name if left out.
      */
     slug?: string;
     /**
-     * IANA time zone of opening hours and reports.
+     * IANA time zone, e.g. `Europe/Berlin`, of calendars and of dates without a time.
      */
     timezone: string;
     /**
-     * Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`.
+     * Country (ISO 3166-1 alpha-2), e.g. `DE`. Telephone numbers without a country prefix are read as numbers of this
+     * country.
      */
     country?: string;
     /**
-     * Identifier of the same organization at the identity provider, if there is one; never changes.
+     * Id of the same organization at the identity provider, if there is one. It can't be changed later.
      */
     clerk_organization_id?: string;
 };
@@ -823,7 +832,7 @@ export type CreatePatient = {
      */
     email?: string;
     /**
-     * Telephone number: with the prefix of its country, or in the national form of the organization's country.
+     * Telephone number, with the country prefix (`+49 …`), or in the national form of the organization's country.
      */
     phone?: string;
     /**
@@ -843,7 +852,7 @@ export type CreatePatient = {
      */
     emergency_contact?: string;
     /**
-     * Notes of the specialists who treat the patient. A value from a caller who may not read them is ignored.
+     * Clinical notes. A value from a caller who may not read them is ignored.
      */
     clinical_notes?: string;
 };
@@ -855,23 +864,24 @@ export type CreatePatient = {
  */
 export type CreateWaitlistEntry = {
     /**
-     * Patient who waits. Optional for a patient, who can name only itself.
+     * Id of the patient who waits; required, except from callers who are patients: they can add only themselves.
      */
     patient_id?: number;
     /**
-     * Requested specialist; when left out, any bookable specialist who has the template's specialty.
+     * Id of the requested specialist; if left out, any bookable specialist who has the template's specialty.
      */
     specialist_id?: number;
     /**
-     * Requested appointment template; when left out, a slot with the length of the specialist's schedule.
+     * Id of the requested appointment template; if left out, a slot with the duration of the specialist's schedule.
      */
     template_id?: number;
     /**
-     * Earliest beginning of the appointment; now when left out.
+     * Earliest start of the appointment; now if left out.
      */
     requested_from?: string;
     /**
-     * Latest end of the appointment, at most 366 days after `requested_from`; 90 days after it when left out.
+     * Latest end of the appointment, at most 366 days after `requested_from`; 90 days after `requested_from` if left
+     * out.
      */
     requested_to?: string;
 };
@@ -887,15 +897,15 @@ export type DependencyState = {
      */
     name: string;
     /**
-     * `true` if it answered in time.
+     * `true` if the dependency answered in time.
      */
     up: boolean;
     /**
-     * `true` if the service can't work without it.
+     * `true` if the service can't work without the dependency.
      */
     required: boolean;
     /**
-     * Time that the answer took, in milliseconds.
+     * Duration of the check in milliseconds.
      */
     latency_ms: number;
 };
@@ -903,7 +913,7 @@ export type DependencyState = {
 /**
  * ErasureAccepted
  *
- * Accepted request for an erasure.
+ * Accepted erasure.
  */
 export type ErasureAccepted = {
     /**
@@ -911,7 +921,7 @@ export type ErasureAccepted = {
      */
     job_id: string;
     /**
-     * State of the job.
+     * Status of the job.
      */
     status: JobState;
     /**
@@ -921,12 +931,13 @@ export type ErasureAccepted = {
 };
 
 /**
- * Action of an erasure on rows.
+ * Action on the rows.
  *
- * - `delete`: deletes them
- * - `anonymize`: keeps them without the person's data
- * - `destroy_key`: destroys the key, so that data encrypted with it can't be decrypted any more, in backups either
- * - `retain`: keeps them unchanged; see `reason` and `until`
+ * - `delete`: the rows are deleted
+ * - `anonymize`: the rows are kept without the person's data
+ * - `destroy_key`: the encryption key is destroyed, so that data encrypted with it can't be decrypted any more, not
+ * even in backups
+ * - `retain`: the rows are kept unchanged; see `reason` and `until`
  */
 export type ErasureAction = 'delete' | 'anonymize' | 'destroy_key' | 'retain';
 
@@ -941,20 +952,20 @@ export type ErasureItem = {
      */
     service: HoldingService;
     /**
-     * Store: `postgresql`, `redis`, `s3`, `clickhouse` or `users` (of the identity provider).
+     * Store that holds the data: `postgresql`, `redis`, `s3`, `clickhouse` or `users` (of the identity provider).
      */
     store: string;
     /**
-     * Table, or prefix or pattern of keys.
+     * Name of the table; for Redis and S3, prefix or pattern of the keys.
      */
     table: string;
     /**
-     * Way in which the person is found, and the column: `user`, `address`, `patient`, `specialist`, `data_key`,
-     * `audit_entry`, `organization`, `entity`, `erasure`, `pseudonym` or `key`, then `:` and the column.
+     * Way in which the person is found (`user`, `address`, `patient`, `specialist`, `data_key`, `audit_entry`,
+     * `organization`, `entity`, `erasure`, `pseudonym` or `key`), then `:` and the column.
      */
     found_by: string;
     /**
-     * Columns with the person's data.
+     * Columns that contain the person's data.
      */
     columns: Array<string>;
     /**
@@ -962,15 +973,15 @@ export type ErasureItem = {
      */
     action: ErasureAction;
     /**
-     * Number of rows, keys or objects: to be changed, in a plan; changed, in a receipt.
+     * Number of rows, keys or objects: found in a plan; changed or retained in a receipt.
      */
     rows: number;
     /**
-     * Reason for retaining the rows.
+     * Reason for which the rows are retained.
      */
     reason?: string;
     /**
-     * End of the retention, in words.
+     * End of the retention, in words, e.g. `three years after the erasure`.
      */
     until?: string;
 };
@@ -978,7 +989,7 @@ export type ErasureItem = {
 /**
  * ErasureJob
  *
- * Erasure, with its plan and its receipt.
+ * Job of an erasure, with its plan and receipt.
  */
 export type ErasureJob = {
     /**
@@ -986,7 +997,7 @@ export type ErasureJob = {
      */
     job_id: string;
     /**
-     * State of the job. Failed attempts are retried automatically.
+     * Status of the job. Failed attempts are retried automatically.
      */
     status: JobState;
     /**
@@ -994,7 +1005,7 @@ export type ErasureJob = {
      */
     dry_run: boolean;
     /**
-     * Extent to which data is erased.
+     * Extent of the erasure.
      */
     mode: ErasureMode;
     /**
@@ -1006,28 +1017,29 @@ export type ErasureJob = {
      */
     subject_id: number;
     /**
-     * Organization whose data is covered; absent if all organizations are.
+     * Organization whose data is erased; absent if the job covers every organization.
      */
     organization_id?: number;
     /**
-     * `true` if the user's account is erased, too.
+     * `true` if the job also erases the user's account.
      */
     account: boolean;
     /**
-     * Data found at the beginning, place by place; empty before the job has made its plan. Telemetry's items are added
-     * when Telemetry has finished its own job.
+     * Rows that were found at the start, one item for each table or other store; empty before that. Telemetry's items
+     * are added once Telemetry has finished its part.
      */
     plan: Array<ErasureItem>;
     /**
-     * Changed and retained data, place by place; complete when the job has succeeded. Empty for a dry run.
+     * Rows that were changed or retained, one item for each table or other store; complete once `status` is
+     * `succeeded`. Empty for a dry run.
      */
     receipt: Array<ErasureItem>;
     /**
-     * Number of attempts.
+     * Number of attempts so far.
      */
     attempts: number;
     /**
-     * Error code of the last failed attempt.
+     * Error code of the last failed attempt; absent if none has failed.
      */
     last_error?: string;
     /**
@@ -1035,17 +1047,17 @@ export type ErasureJob = {
      */
     requested_at: string;
     /**
-     * Time at which the job was first started.
+     * Time of the first attempt; absent before it.
      */
     started_at?: string;
     /**
-     * Time at which the job finished.
+     * Time at which the job finished; absent before that.
      */
     finished_at?: string;
 };
 
 /**
- * Extent to which data is erased.
+ * Extent of the erasure.
  *
  * - `erase`: deletes data that the law does not require to be kept, and anonymizes the rest
  * - `anonymize`: keeps data that can be kept without identifying the person, and deletes the rest
@@ -1063,17 +1075,17 @@ export type ErrorBody = {
      */
     code: string;
     /**
-     * One sentence for a person, with what to do about it where that is known.
+     * Description of the fault for people, with a remedy if there is one. The text may change.
      */
     message: string;
     /**
-     * Facts about the fault; which ones depends on the code. Validation puts a list under
-     * `fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`: the first
-     * hundred at most. `count` says how many there are in all.
+     * Facts about the fault, depending on `code`. For wrong values, `fields` lists at most 100 faults, each with
+     * `pointer` (a JSON pointer into the body, or the name of a parameter), `rule` (the name of the broken rule) and
+     * `message`; `count` is the number of all faults.
      */
     details?: unknown;
     /**
-     * Id of the request, to be quoted to support; the same as the `X-Request-Id` header.
+     * Id of the request, for enquiries to support; the same as in the header `X-Request-Id`.
      */
     request_id: string;
 };
@@ -1081,11 +1093,11 @@ export type ErrorBody = {
 /**
  * ErrorEnvelope
  *
- * The body of every error answer.
+ * Body of every error answer.
  */
 export type ErrorEnvelope = {
     /**
-     * The error.
+     * Error.
      */
     error: ErrorBody;
 };
@@ -1097,11 +1109,11 @@ export type ErrorEnvelope = {
  */
 export type ExportedHolding = {
     /**
-     * Store: `postgresql` or `s3`.
+     * Store that holds the data: `postgresql` or `s3`.
      */
     store: string;
     /**
-     * Table, or prefix of keys.
+     * Name of the table; for S3, prefix of the keys.
      */
     table: string;
     /**
@@ -1109,7 +1121,7 @@ export type ExportedHolding = {
      */
     found_by: string;
     /**
-     * Rows, each an object with its columns. Columns with data of other persons are left out.
+     * Rows, each an object with its columns. Columns about other people are left out.
      */
     rows: Array<unknown>;
 };
@@ -1121,7 +1133,7 @@ export type ExportedHolding = {
  */
 export type Health = {
     /**
-     * Always `ok`; a process that is not does not answer.
+     * Always `ok`; a process that does not serve requests does not answer.
      */
     status: HealthStatus;
     /**
@@ -1142,19 +1154,21 @@ export type HealthStatus = 'ok';
  */
 export type HoldAppointment = {
     /**
-     * Specialist who treats.
+     * Id of the specialist who treats the patient.
      */
     specialist_id: number;
     /**
-     * Patient who is treated. Optional for a patient, who can name only itself.
+     * Id of the patient who is treated; required, except from callers who are patients: they can hold slots only for
+     * themselves.
      */
     patient_id?: number;
     /**
-     * Appointment template to book. Without it, the slot has the length and buffers of the specialist's schedule.
+     * Id of the appointment template to book. If left out, the slot has the duration and buffers of the specialist's
+     * schedule.
      */
     template_id?: number;
     /**
-     * Beginning of the slot, as listed by the specialist's availability.
+     * Start of the slot, as listed by `specialist_availability_get`.
      */
     started_at: string;
 };
@@ -1219,7 +1233,7 @@ export type ImpersonationToken = {
 /**
  * Invitation
  *
- * Invitation as shown to the organization. It does not disclose whether the person has an account.
+ * Invitation, as shown to the organization. It does not disclose whether the person has an account.
  */
 export type Invitation = {
     /**
@@ -1231,11 +1245,11 @@ export type Invitation = {
      */
     kind: InvitationKind;
     /**
-     * Role that the person is to have in the organization.
+     * Role that the person gets in the organization by accepting.
      */
     role: MemberRole;
     /**
-     * Invited e-mail address, as it was typed; absent if a user was invited by its id.
+     * Invited e-mail address, as it was typed; absent if a user was invited by id.
      */
     email?: string;
     /**
@@ -1243,11 +1257,11 @@ export type Invitation = {
      */
     user_id?: number;
     /**
-     * Id of the patient record that is to be linked to the person.
+     * Id of the patient record that is linked to the person's user on acceptance; absent for other kinds.
      */
     patient_id?: number;
     /**
-     * Id of the specialist record that is to be linked to the person.
+     * Id of the specialist record that is linked to the person's user on acceptance; absent for other kinds.
      */
     specialist_id?: number;
     /**
@@ -1259,11 +1273,11 @@ export type Invitation = {
      */
     expires_at: string;
     /**
-     * Time at which it was answered or revoked.
+     * Time at which the invitation was answered or revoked; absent before that.
      */
     ended_at?: string;
     /**
-     * Time at which it was created.
+     * Time at which the invitation was created.
      */
     created_at: string;
 };
@@ -1271,9 +1285,9 @@ export type Invitation = {
 /**
  * Kind of an invitation.
  *
- * - `membership`: to become a member of the organization
- * - `patient_link`: to sign in as a patient
- * - `specialist_link`: to sign in as a specialist
+ * - `membership`: invites the person to become a member of the organization
+ * - `patient_link`: invites the person to sign in as a patient
+ * - `specialist_link`: invites the person to sign in as a specialist
  */
 export type InvitationKind = 'membership' | 'patient_link' | 'specialist_link';
 
@@ -1289,19 +1303,19 @@ export type InvitationKind = 'membership' | 'patient_link' | 'specialist_link';
 export type InvitationStatus = 'pending' | 'expired' | 'accepted' | 'declined' | 'revoked';
 
 /**
- * State of a job.
+ * Status of a job.
  *
- * - `queued`: Waits to be run, for the first time or again.
- * - `running`: A process is running it.
- * - `succeeded`: Done.
- * - `failed`: Failed for good; `last_error` states the reason.
+ * - `queued`: waits for its first or next attempt
+ * - `running`: is in progress
+ * - `succeeded`: is done
+ * - `failed`: failed and is not retried any more; see `last_error`
  */
 export type JobState = 'queued' | 'running' | 'succeeded' | 'failed';
 
 /**
  * KeySet
  *
- * A JSON Web Key Set (RFC 7517).
+ * JSON Web Key Set (RFC 7517).
  */
 export type KeySet = {
     /**
@@ -1317,7 +1331,7 @@ export type KeySet = {
  */
 export type LinkRecord = {
     /**
-     * E-mail address. A user with this verified address can accept, now or later.
+     * E-mail address. Any user with this verified address can accept, even one who registers later.
      */
     email?: string;
     /**
@@ -1349,23 +1363,24 @@ export type Me = {
      */
     memberships: Array<MyMembership>;
     /**
-     * Organization of the request; absent if the user has none.
+     * Id of the organization of the request; absent if the user has no current organization.
      */
     organization_id?: number;
     /**
-     * Role of the user in that organization.
+     * Role of the user in the organization of the request; absent without one.
      */
     role?: Role;
     /**
-     * Permissions of the user in that organization, e.g. `appointment_write`; later versions may add names.
+     * Permissions of the user in the organization of the request, e.g. `appointment_write`. Later versions may add
+     * names.
      */
     permissions: Array<string>;
     /**
-     * Patient record of the user in that organization.
+     * Id of the user's patient record in the organization of the request, if the role is `patient`.
      */
     patient_id?: number;
     /**
-     * Specialist record of the user in that organization.
+     * Id of the user's specialist record in the organization of the request, if the role is `specialist`.
      */
     specialist_id?: number;
     /**
@@ -1413,7 +1428,7 @@ export type Member = {
 export type MemberRole = 'admin' | 'specialist' | 'staff' | 'patient';
 
 /**
- * Form in which specialist and patient meet.
+ * Form of the meeting of specialist and patient.
  *
  * - `in_person`: at the clinic
  * - `video`: by video call
@@ -1423,8 +1438,8 @@ export type Modality = 'in_person' | 'video';
 /**
  * MyInvitation
  *
- * Open invitation as shown to the invited person. The record of a link is not shown before the person accepts, since the
- * address may have been mistyped.
+ * Open invitation, as shown to the invited person. It does not name the record that the person would be linked to,
+ * because the address may have been mistyped.
  */
 export type MyInvitation = {
     /**
@@ -1444,7 +1459,7 @@ export type MyInvitation = {
      */
     organization_name: string;
     /**
-     * Role that the person is to have in the organization.
+     * Role that the person gets in the organization by accepting.
      */
     role: MemberRole;
     /**
@@ -1468,7 +1483,7 @@ export type MyMembership = {
      */
     organization_name: string;
     /**
-     * Name of the organization in links.
+     * Slug of the organization.
      */
     organization_slug: string;
     /**
@@ -1480,8 +1495,8 @@ export type MyMembership = {
 /**
  * Treatment of times that are not free.
  *
- * - `fail`: nothing is booked or changed
- * - `skip`: the other times are booked or changed, and the answer lists those that were skipped
+ * - `fail`: refuses the request; nothing is booked or changed
+ * - `skip`: books or changes the other times; the answer lists the skipped ones
  */
 export type OnConflict = 'fail' | 'skip';
 
@@ -1492,7 +1507,7 @@ export type OnConflict = 'fail' | 'skip';
  */
 export type OpenSlot = {
     /**
-     * Beginning of the slot.
+     * Start of the slot.
      */
     started_at: string;
     /**
@@ -1504,11 +1519,11 @@ export type OpenSlot = {
 /**
  * Organization
  *
- * A clinic.
+ * Organization: a clinic.
  */
 export type Organization = {
     /**
-     * Identifier of the organization.
+     * Id of the organization.
      */
     id: number;
     /**
@@ -1516,19 +1531,21 @@ export type Organization = {
      */
     name: string;
     /**
-     * Name in links; never changes.
+     * Name in links, unique among all organizations; never changes.
      */
     slug: string;
     /**
-     * IANA time zone of opening hours and reports.
+     * IANA time zone, e.g. `Europe/Berlin`, of calendars and of dates without a time.
      */
     timezone: string;
     /**
-     * Country (ISO 3166-1 alpha-2) in which national telephone numbers are read.
+     * Country (ISO 3166-1 alpha-2), e.g. `DE`. Telephone numbers without a country prefix are read as numbers of this
+     * country.
      */
     country?: string;
     /**
-     * Identifier of the same organization at the identity provider. People who accept an invitation there become members.
+     * Id of the same organization at the identity provider; absent if there is none. People who accept an invitation
+     * of the identity provider to it become members here.
      */
     clerk_organization_id?: string;
     /**
@@ -1544,7 +1561,7 @@ export type Organization = {
 /**
  * OrganizationSettings
  *
- * Settings of an organization. A setting that was never made has its default.
+ * Settings of an organization. A setting that was never changed has its default.
  */
 export type OrganizationSettings = {
     /**
@@ -1552,11 +1569,11 @@ export type OrganizationSettings = {
      */
     organization_id: number;
     /**
-     * Period for which specialists may open the records of their patients.
+     * Rules for the period in which specialists may open the records of their patients.
      */
     record_access: RecordAccess;
     /**
-     * Version, which increases with each change; an update states the version that it was made from.
+     * Version of the settings, to be sent with the next change; increases with each change.
      */
     version: number;
     /**
@@ -1576,15 +1593,15 @@ export type PageMeta = {
      */
     page: number;
     /**
-     * Most entries of a page.
+     * Maximum number of entries on a page.
      */
     page_size: number;
     /**
-     * Number of entries of all pages.
+     * Number of entries on all pages.
      */
     total: number;
     /**
-     * Number of pages; 0 when there is no entry.
+     * Number of pages; 0 if there is no entry.
      */
     total_pages: number;
 };
@@ -1600,7 +1617,7 @@ export type PageApiKey = {
      */
     data: Array<ApiKey>;
     /**
-     * Number of this page, and the size of the whole list.
+     * Position of the page in the list, and the size of the list.
      */
     meta: PageMeta;
 };
@@ -1616,7 +1633,7 @@ export type PageAppointment = {
      */
     data: Array<Appointment>;
     /**
-     * Number of this page, and the size of the whole list.
+     * Position of the page in the list, and the size of the list.
      */
     meta: PageMeta;
 };
@@ -1632,7 +1649,7 @@ export type PageAppointmentTemplate = {
      */
     data: Array<AppointmentTemplate>;
     /**
-     * Number of this page, and the size of the whole list.
+     * Position of the page in the list, and the size of the list.
      */
     meta: PageMeta;
 };
@@ -1648,7 +1665,7 @@ export type PageInvitation = {
      */
     data: Array<Invitation>;
     /**
-     * Number of this page, and the size of the whole list.
+     * Position of the page in the list, and the size of the list.
      */
     meta: PageMeta;
 };
@@ -1664,7 +1681,7 @@ export type PageMember = {
      */
     data: Array<Member>;
     /**
-     * Number of this page, and the size of the whole list.
+     * Position of the page in the list, and the size of the list.
      */
     meta: PageMeta;
 };
@@ -1680,7 +1697,7 @@ export type PageOrganization = {
      */
     data: Array<Organization>;
     /**
-     * Number of this page, and the size of the whole list.
+     * Position of the page in the list, and the size of the list.
      */
     meta: PageMeta;
 };
@@ -1696,7 +1713,7 @@ export type PagePatient = {
      */
     data: Array<Patient>;
     /**
-     * Number of this page, and the size of the whole list.
+     * Position of the page in the list, and the size of the list.
      */
     meta: PageMeta;
 };
@@ -1712,7 +1729,7 @@ export type PageReschedule = {
      */
     data: Array<Reschedule>;
     /**
-     * Number of this page, and the size of the whole list.
+     * Position of the page in the list, and the size of the list.
      */
     meta: PageMeta;
 };
@@ -1728,7 +1745,7 @@ export type PageSpecialist = {
      */
     data: Array<Specialist>;
     /**
-     * Number of this page, and the size of the whole list.
+     * Position of the page in the list, and the size of the list.
      */
     meta: PageMeta;
 };
@@ -1744,7 +1761,7 @@ export type PageSpecialty = {
      */
     data: Array<Specialty>;
     /**
-     * Number of this page, and the size of the whole list.
+     * Position of the page in the list, and the size of the list.
      */
     meta: PageMeta;
 };
@@ -1760,7 +1777,7 @@ export type PageWaitlistEntry = {
      */
     data: Array<WaitlistEntry>;
     /**
-     * Number of this page, and the size of the whole list.
+     * Position of the page in the list, and the size of the list.
      */
     meta: PageMeta;
 };
@@ -1772,15 +1789,15 @@ export type PageWaitlistEntry = {
  */
 export type Patient = {
     /**
-     * Identifier of the patient.
+     * Id of the patient.
      */
     id: number;
     /**
-     * Random identifier for links; reveals no count of patients.
+     * Random UUID, for links. Unlike `id`, it does not reveal the number of patients.
      */
     uid: string;
     /**
-     * User who signs in as the patient; absent if there is none.
+     * Id of the user who signs in as the patient; absent if none is linked.
      */
     user_id?: number;
     /**
@@ -1816,11 +1833,11 @@ export type Patient = {
      */
     emergency_contact?: string;
     /**
-     * Notes of the specialists who treat the patient; absent for every other reader.
+     * Clinical notes. Specialists who treat the patient and administrators can read them; absent for other callers.
      */
     clinical_notes?: string;
     /**
-     * Number of the record's state, to be sent back with the next change.
+     * Version of the record, to be sent with the next change; increases with each change.
      */
     version: number;
     /**
@@ -1844,7 +1861,7 @@ export type PatientSort = 'last_name' | '-created_at';
 /**
  * PersonExport
  *
- * All data that is held on a person. The document is streamed in this form.
+ * Export of all data about a person. This schema describes the document, which is sent while it is read.
  */
 export type PersonExport = {
     /**
@@ -1856,15 +1873,15 @@ export type PersonExport = {
      */
     subject_id: number;
     /**
-     * Organization whose data is covered; absent if all organizations are.
+     * Organization whose data is erased; absent if the job covers every organization.
      */
     organization_id?: number;
     /**
-     * Time at which the export began.
+     * Time at which the export started.
      */
     exported_at: string;
     /**
-     * Data in Core, table by table.
+     * Data in Core, one item for each table or other store.
      */
     core: Array<ExportedHolding>;
     /**
@@ -1888,20 +1905,21 @@ export type Ready = {
 /**
  * RecordAccess
  *
- * Period for which an appointment lets its specialist open the patient's record. It always begins with the booking and
- * lasts at least until the end of the appointment. A cancelled, deleted or held appointment gives no access.
+ * Period in which an appointment lets its specialist open the patient's record. It starts with the booking and lasts
+ * at least until the end of the appointment. A cancelled, deleted or held appointment gives no access.
  */
 export type RecordAccess = {
     /**
-     * Days of access after the end of an appointment that took place, or whose outcome is not recorded.
+     * Number of days of access after the end of an appointment that took place, or whose outcome is not recorded.
      */
     after_treatment_days: number;
     /**
-     * `true` if access by an appointment that was not missed never ends; then `after_treatment_days` has no effect.
+     * `true` if access never ends after an appointment that the patient did not miss; `after_treatment_days` then has
+     * no effect.
      */
     unlimited: boolean;
     /**
-     * Days of access after the end of an appointment that the patient missed.
+     * Number of days of access after the end of an appointment that the patient missed.
      */
     after_no_show_days: number;
 };
@@ -1917,20 +1935,21 @@ export type Recurrence = {
      */
     frequency: RecurrenceFrequency;
     /**
-     * Number of days, weeks or months from one occurrence to the next; 1 when left out.
+     * Number of days, weeks or months from one appointment to the next; 1 if left out.
      */
     interval?: number;
     /**
-     * Days of the week, only if the frequency is `weekly`: 1 is Monday, 7 is Sunday. Must contain the day of the first
-     * appointment, and is that day alone when left out.
+     * Days of the week, allowed only if `frequency` is `weekly`: 1 is Monday, 7 is Sunday. They must include the day
+     * of the first appointment; if left out, they are that day alone.
      */
     weekdays?: Array<number>;
     /**
-     * Number of appointments, the first one included. Either this or `until` is required.
+     * Number of appointments, including the first one. Exactly one of `count` and `until` is required.
      */
     count?: number;
     /**
-     * Last possible date of an appointment. Either this or `count` is required.
+     * Last date on which an appointment can start, in the specialist's time zone. Exactly one of `count` and `until`
+     * is required.
      */
     until?: string;
 };
@@ -1951,15 +1970,15 @@ export type RecurrenceFrequency = 'daily' | 'weekly' | 'monthly';
  */
 export type Reschedule = {
     /**
-     * Identifier of the move.
+     * Id of the move.
      */
     id: number;
     /**
-     * Specialist before the move.
+     * Id of the specialist before the move.
      */
     from_specialist_id: number;
     /**
-     * Beginning before the move.
+     * Start before the move.
      */
     from_started_at: string;
     /**
@@ -1967,11 +1986,11 @@ export type Reschedule = {
      */
     from_ended_at: string;
     /**
-     * Specialist after the move.
+     * Id of the specialist after the move.
      */
     to_specialist_id: number;
     /**
-     * Beginning after the move.
+     * Start after the move.
      */
     to_started_at: string;
     /**
@@ -1979,7 +1998,7 @@ export type Reschedule = {
      */
     to_ended_at: string;
     /**
-     * User who moved it; absent if an API key moved it or the user was deleted.
+     * Id of the user who moved it; absent if an API key moved it or the user was erased.
      */
     user_id?: number;
     /**
@@ -1995,15 +2014,15 @@ export type Reschedule = {
  */
 export type RescheduleAppointment = {
     /**
-     * New beginning of the appointment; its duration stays.
+     * New start of the appointment, whose duration does not change.
      */
     started_at: string;
     /**
-     * New specialist; the present one when left out.
+     * Id of the new specialist; the present one if left out.
      */
     specialist_id?: number;
     /**
-     * Version that the change is based on; not checked when left out.
+     * Version that the change is based on; 409 `stale_version` if it is not the current one. Not checked if left out.
      */
     version?: number;
 };
@@ -2011,18 +2030,18 @@ export type RescheduleAppointment = {
 /**
  * Role of a caller in the organization of the request.
  *
- * - `superadmin`: Operates the platform, above organizations.
- * - `admin`: Administers the clinic.
- * - `specialist`: Treats patients.
- * - `staff`: Works at the front desk.
- * - `patient`: Receives treatment.
+ * - `superadmin`: operates the platform, for all organizations
+ * - `admin`: administers the organization
+ * - `specialist`: treats patients
+ * - `staff`: works at the front desk
+ * - `patient`: is treated
  */
 export type Role = 'superadmin' | 'admin' | 'specialist' | 'staff' | 'patient';
 
 /**
  * ScheduleException
  *
- * Period with other than the weekly hours.
+ * Period in which the working hours differ from the weekly ones.
  */
 export type ScheduleException = {
     /**
@@ -2030,11 +2049,11 @@ export type ScheduleException = {
      */
     kind: ScheduleExceptionKind;
     /**
-     * Local date and time of the beginning.
+     * Start, as local date and time without an offset.
      */
     starts_at: string;
     /**
-     * Local date and time of the end, after the beginning and at most 366 days after it.
+     * End, as local date and time without an offset; after the start and at most 366 days after it.
      */
     ends_at: string;
 };
@@ -2048,24 +2067,24 @@ export type ScheduleException = {
 export type ScheduleExceptionKind = 'available' | 'unavailable';
 
 /**
- * Scope of an API key. A key may do what its scopes name, and no more than `staff` may.
+ * Scope of an API key: an area and the kind of access to it. A key never has more permissions than the role `staff`.
  *
- * - `patients:read`: See patients.
- * - `patients:write`: Create, change and delete patients.
- * - `appointments:read`: See appointments.
- * - `appointments:write`: Book, change and cancel appointments.
- * - `specialists:read`: See specialists.
- * - `specialists:write`: Change specialists.
- * - `specialties:read`: See specialties.
- * - `specialties:write`: Change specialties.
- * - `calendar:read`: See calendars.
- * - `calendar:write`: Create and revoke calendar feeds.
- * - `forms:read`: See forms.
- * - `forms:write`: Fill in forms.
- * - `documents:read`: See documents.
- * - `documents:write`: Write documents.
- * - `webhooks:read`: See webhooks.
- * - `webhooks:write`: Change webhooks.
+ * - `patients:read`: see patients
+ * - `patients:write`: create, change and delete patients
+ * - `appointments:read`: see appointments
+ * - `appointments:write`: book, change and cancel appointments
+ * - `specialists:read`: see specialists
+ * - `specialists:write`: change specialists
+ * - `specialties:read`: see specialties
+ * - `specialties:write`: change specialties
+ * - `calendar:read`: see calendars
+ * - `calendar:write`: create and revoke calendar feeds
+ * - `forms:read`: see forms
+ * - `forms:write`: fill in forms
+ * - `documents:read`: see documents
+ * - `documents:write`: write documents
+ * - `webhooks:read`: see webhooks
+ * - `webhooks:write`: change webhooks
  */
 export type Scope = 'patients:read' | 'patients:write' | 'appointments:read' | 'appointments:write' | 'specialists:read' | 'specialists:write' | 'specialties:read' | 'specialties:write' | 'calendar:read' | 'calendar:write' | 'forms:read' | 'forms:write' | 'documents:read' | 'documents:write' | 'webhooks:read' | 'webhooks:write';
 
@@ -2076,7 +2095,7 @@ export type Scope = 'patients:read' | 'patients:write' | 'appointments:read' | '
  */
 export type SearchCalendar = {
     /**
-     * Beginning of the range: selects appointments that end after it.
+     * Start of the range: selects appointments that end after it.
      */
     from: string;
     /**
@@ -2084,15 +2103,15 @@ export type SearchCalendar = {
      */
     to: string;
     /**
-     * Selects appointments of these specialists; of all when empty.
+     * Selects appointments of these specialists; of all specialists if empty.
      */
     specialist_ids?: Array<number>;
     /**
-     * Selects appointments with one of these statuses; all but `held` and `expired` when empty.
+     * Selects appointments with one of these statuses; with any status but `held` and `expired` if empty.
      */
     statuses?: Array<AppointmentStatus>;
     /**
-     * IANA zone of the local times; the organization's when left out.
+     * IANA time zone of the local times; the organization's if left out.
      */
     timezone?: string;
 };
@@ -2100,15 +2119,15 @@ export type SearchCalendar = {
 /**
  * SeriesConflict
  *
- * Time that conflicts with a booking or the schedule.
+ * Time at which an appointment of a series can't take place.
  */
 export type SeriesConflict = {
     /**
-     * Appointment that was to move to this time; absent when a series is booked.
+     * Id of the appointment that would have moved to this time; absent if the series is new.
      */
     appointment_id?: number;
     /**
-     * Beginning of the time.
+     * Start of the time.
      */
     started_at: string;
     /**
@@ -2122,26 +2141,27 @@ export type SeriesConflict = {
 };
 
 /**
- * Appointments of a series that a change applies to. Appointments that have begun stay as they are.
+ * Scope of a change: the appointments of the series that it applies to. Only `scheduled` and `confirmed` appointments
+ * change, and those whose start is past only if they are named.
  *
  * - `one`: the named appointment
- * - `following`: the named appointment and those that begin after it
- * - `all`: every appointment
+ * - `following`: the named appointment and those that start after it
+ * - `all`: every appointment of the series
  */
 export type SeriesScope = 'one' | 'following' | 'all';
 
 /**
  * Specialist
  *
- * A person who treats patients.
+ * Person who treats patients.
  */
 export type Specialist = {
     /**
-     * Identifier of the specialist.
+     * Id of the specialist.
      */
     id: number;
     /**
-     * User who signs in as the specialist; absent if nobody does.
+     * Id of the user who signs in as the specialist; absent if none is linked.
      */
     user_id?: number;
     /**
@@ -2153,7 +2173,7 @@ export type Specialist = {
      */
     title: string;
     /**
-     * Identifiers of the specialties that the specialist practises, in ascending order.
+     * Ids of the specialties that the specialist practises, in ascending order.
      */
     specialty_ids: Array<number>;
     /**
@@ -2189,7 +2209,7 @@ export type SpecialistInput = {
      */
     title?: string;
     /**
-     * Identifiers of the specialties that the specialist practises, each once.
+     * Ids of the specialties that the specialist practises, each once.
      */
     specialty_ids?: Array<number>;
     /**
@@ -2205,39 +2225,41 @@ export type SpecialistInput = {
 /**
  * SpecialistSchedule
  *
- * Working hours and booking rules of a specialist. Times are local to the specialist's zone.
+ * Working hours and booking rules of a specialist. Times are local to the specialist's time zone.
  */
 export type SpecialistSchedule = {
     /**
-     * Identifier of the specialist.
+     * Id of the specialist.
      */
     specialist_id: number;
     /**
-     * IANA zone of the times, from the specialist's record.
+     * IANA time zone of the local times; the time zone of the specialist's record.
      */
     timezone: string;
     /**
-     * Minutes between the beginnings of slots, counted from midnight, and the duration of a slot without a template.
+     * Minutes from the start of one slot to the start of the next, counted from local midnight; also the duration of a
+     * slot that is booked without a template.
      */
     slot_minutes: number;
     /**
-     * Minutes kept free before a booking.
+     * Minutes that stay free before an appointment.
      */
     buffer_before_minutes: number;
     /**
-     * Minutes kept free after a booking.
+     * Minutes that stay free after an appointment.
      */
     buffer_after_minutes: number;
     /**
-     * Minutes before its beginning up to which a slot can be booked.
+     * Minimum notice of a booking in minutes before the start of the slot.
      */
     minimum_notice_minutes: number;
     /**
-     * Days after today on which slots are offered.
+     * Number of days after today, in the specialist's time zone, on which slots are offered.
      */
     horizon_days: number;
     /**
-     * Maximal number of bookings that begin on one day; unlimited when absent.
+     * Maximum number of bookings that start on one day in the specialist's time zone; a day that has reached it has no
+     * open slots. Absent if unlimited.
      */
     daily_cap?: number;
     /**
@@ -2249,7 +2271,7 @@ export type SpecialistSchedule = {
      */
     exceptions: Array<ScheduleException>;
     /**
-     * Version of the schedule, to be sent with the next change.
+     * Version of the schedule, to be sent with the next change; increases with each change.
      */
     version: number;
 };
@@ -2265,11 +2287,11 @@ export type SpecialistSort = 'name' | '-name';
 /**
  * Specialty
  *
- * A medical specialty that a clinic offers.
+ * Medical specialty that a clinic offers.
  */
 export type Specialty = {
     /**
-     * Identifier of the specialty.
+     * Id of the specialty.
      */
     id: number;
     /**
@@ -2281,7 +2303,7 @@ export type Specialty = {
      */
     description: string;
     /**
-     * Time of archiving; absent while it can be chosen.
+     * Time of archiving; absent while the specialty can be chosen.
      */
     archived_at?: string;
     /**
@@ -2321,7 +2343,7 @@ export type SpecialtySort = 'name' | '-name';
 /**
  * Kind of the person's id.
  *
- * - `user`: id of a user; covers every record that is linked to the user
+ * - `user`: id of a user; covers every patient and specialist record that is linked to the user
  * - `patient`: id of a patient record; does not cover a linked user
  */
 export type SubjectKind = 'user' | 'patient';
@@ -2341,7 +2363,7 @@ export type SwitchOrganization = {
 /**
  * TelemetryToken
  *
- * A token that Telemetry accepts.
+ * Token that Telemetry accepts.
  */
 export type TelemetryToken = {
     /**
@@ -2361,27 +2383,27 @@ export type TelemetryToken = {
  */
 export type UpdateAppointment = {
     /**
-     * Version that the change is based on; 409 `stale_version` when there is a newer one.
+     * Version that the change is based on; 409 `stale_version` if it is not the current one.
      */
     version: number;
     /**
-     * Subject of the appointment. Must not contain names or diagnoses.
+     * Subject of the appointment; it must not contain names or diagnoses.
      */
     title?: string;
     /**
-     * Beginning of the appointment.
+     * Start of the appointment.
      */
     started_at: string;
     /**
-     * End of the appointment, at most 24 hours after its beginning.
+     * End of the appointment, at most 24 hours after its start.
      */
     ended_at: string;
     /**
-     * Specialist who treats.
+     * Id of the specialist who treats the patient.
      */
     specialist_id: number;
     /**
-     * Patient who is treated.
+     * Id of the patient who is treated.
      */
     patient_id: number;
     /**
@@ -2393,28 +2415,29 @@ export type UpdateAppointment = {
 /**
  * UpdateAppointmentSeries
  *
- * Request to change a series. The fields state one appointment after the change. Fields that change for it change for
- * the other appointments, too; the others keep their values. Times move by the same amount of local time.
+ * Request to change a series. The fields describe one of its appointments after the change. Each field that differs
+ * from the appointment's present value is changed in the other appointments of the scope, too; times move by the same
+ * amount of local time.
  */
 export type UpdateAppointmentSeries = {
     /**
-     * Version that the change is based on; 409 `stale_version` when there is a newer one.
+     * Version that the change is based on; 409 `stale_version` if it is not the current one.
      */
     version: number;
     /**
-     * Appointment that the other fields state; one that has not begun.
+     * Id of the appointment that the other fields describe; its status must be `scheduled` or `confirmed`.
      */
     appointment_id: number;
     /**
-     * New subject. Must not contain names or diagnoses.
+     * New subject; it must not contain names or diagnoses.
      */
     title?: string;
     /**
-     * New beginning.
+     * New start.
      */
     started_at: string;
     /**
-     * New end, at most 24 hours after the beginning.
+     * New end, at most 24 hours after the start.
      */
     ended_at: string;
     /**
@@ -2434,7 +2457,7 @@ export type UpdateAppointmentSeries = {
  */
 export type UpdateMember = {
     /**
-     * Role from now on.
+     * New role of the member.
      */
     role: MemberRole;
 };
@@ -2442,7 +2465,7 @@ export type UpdateMember = {
 /**
  * UpdateOrganization
  *
- * Values that replace those of an organization; the slug stays.
+ * Values that replace those of an organization; the slug does not change.
  */
 export type UpdateOrganization = {
     /**
@@ -2450,11 +2473,12 @@ export type UpdateOrganization = {
      */
     name: string;
     /**
-     * IANA time zone of opening hours and reports.
+     * IANA time zone, e.g. `Europe/Berlin`, of calendars and of dates without a time.
      */
     timezone: string;
     /**
-     * Country (ISO 3166-1 alpha-2) in which national telephone numbers are read, e.g. `DE`; removed if left out.
+     * Country (ISO 3166-1 alpha-2), e.g. `DE`; removed if left out. Telephone numbers without a country prefix are
+     * read as numbers of this country.
      */
     country?: string;
 };
@@ -2466,11 +2490,11 @@ export type UpdateOrganization = {
  */
 export type UpdateOrganizationSettings = {
     /**
-     * Version that the change was made from; 409 `stale_version` if there is a newer one.
+     * Version that the change is based on; 409 `stale_version` if it is not the current one.
      */
     version: number;
     /**
-     * Period for which specialists may open the records of their patients; the default if left out.
+     * Rules for the period in which specialists may open the records of their patients; the default if left out.
      */
     record_access?: UpdateRecordAccess;
 };
@@ -2482,7 +2506,7 @@ export type UpdateOrganizationSettings = {
  */
 export type UpdatePatient = {
     /**
-     * Version that the change was made from; 409 `stale_version` if there is a newer one.
+     * Version that the change is based on; 409 `stale_version` if it is not the current one.
      */
     version: number;
     /**
@@ -2498,7 +2522,7 @@ export type UpdatePatient = {
      */
     email?: string;
     /**
-     * Telephone number: with the prefix of its country, or in the national form of the organization's country.
+     * Telephone number, with the country prefix (`+49 …`), or in the national form of the organization's country.
      */
     phone?: string;
     /**
@@ -2518,7 +2542,7 @@ export type UpdatePatient = {
      */
     emergency_contact?: string;
     /**
-     * Notes of the specialists who treat the patient. A value from a caller who may not read them is ignored.
+     * Clinical notes. A value from a caller who may not read them is ignored.
      */
     clinical_notes?: string;
 };
@@ -2526,21 +2550,21 @@ export type UpdatePatient = {
 /**
  * UpdateRecordAccess
  *
- * Period for which an appointment lets its specialist open the patient's record.
+ * Period in which an appointment lets its specialist open the patient's record.
  */
 export type UpdateRecordAccess = {
     /**
-     * Days of access after the end of an appointment that took place, or whose outcome is not recorded; 90 if left out, 0
-     * for none.
+     * Number of days of access after the end of an appointment that took place, or whose outcome is not recorded; 90
+     * if left out, 0 for none.
      */
     after_treatment_days?: number;
     /**
-     * `true` if access by an appointment that was not missed never ends; then `after_treatment_days` has no effect.
-     * `false` if left out.
+     * `true` if access never ends after an appointment that the patient did not miss; `after_treatment_days` then has
+     * no effect. `false` if left out.
      */
     unlimited?: boolean;
     /**
-     * Days of access after the end of an appointment that the patient missed; 7 if left out, 0 for none.
+     * Number of days of access after the end of an appointment that the patient missed; 7 if left out, 0 for none.
      */
     after_no_show_days?: number;
 };
@@ -2552,31 +2576,33 @@ export type UpdateRecordAccess = {
  */
 export type UpdateSpecialistSchedule = {
     /**
-     * Version that the change is based on; 409 `stale_version` when there is a newer one.
+     * Version that the change is based on; 409 `stale_version` if it is not the current one.
      */
     version: number;
     /**
-     * Minutes between the beginnings of slots, counted from midnight, and the duration of a slot without a template.
+     * Minutes from the start of one slot to the start of the next, counted from local midnight; also the duration of a
+     * slot that is booked without a template.
      */
     slot_minutes: number;
     /**
-     * Minutes kept free before a booking.
+     * Minutes that stay free before an appointment.
      */
     buffer_before_minutes?: number;
     /**
-     * Minutes kept free after a booking.
+     * Minutes that stay free after an appointment.
      */
     buffer_after_minutes?: number;
     /**
-     * Minutes before its beginning up to which a slot can be booked.
+     * Minimum notice of a booking in minutes before the start of the slot.
      */
     minimum_notice_minutes?: number;
     /**
-     * Days after today on which slots are offered.
+     * Number of days after today, in the specialist's time zone, on which slots are offered.
      */
     horizon_days: number;
     /**
-     * Maximal number of bookings that begin on one day; unlimited when left out.
+     * Maximum number of bookings that start on one day in the specialist's time zone; a day that has reached it has no
+     * open slots. Unlimited if left out.
      */
     daily_cap?: number;
     /**
@@ -2596,16 +2622,16 @@ export type UpdateSpecialistSchedule = {
  */
 export type VideoToken = {
     /**
-     * Address of the room, which requires the token.
+     * URL of the room, which requires the token.
      */
     room_url: string;
     /**
-     * Token to pass to Daily's library together with the address. Must be kept secret.
+     * Secret token to pass to Daily's client library together with `room_url`.
      */
     token: string;
     /**
-     * Time at which room and token expire, 30 minutes after the end of the appointment. Participants are disconnected
-     * then.
+     * Time at which room and token expire, 30 minutes after the end of the appointment. Participants are then
+     * disconnected.
      */
     expires_at: string;
 };
@@ -2613,31 +2639,31 @@ export type VideoToken = {
 /**
  * WaitlistEntry
  *
- * Entry of the waitlist: a patient who waits for a slot.
+ * Entry of the waitlist: the request of a patient who waits for a slot.
  */
 export type WaitlistEntry = {
     /**
-     * Identifier of the entry.
+     * Id of the entry.
      */
     id: number;
     /**
-     * Organization of the entry.
+     * Id of the organization of the entry.
      */
     organization_id: number;
     /**
-     * Patient who waits.
+     * Id of the patient who waits.
      */
     patient_id: number;
     /**
-     * Requested specialist; absent for any specialist who can be booked with the template.
+     * Id of the requested specialist; absent for any bookable specialist who has the template's specialty.
      */
     specialist_id?: number;
     /**
-     * Requested appointment template; absent for a slot with the length of the specialist's schedule.
+     * Id of the requested appointment template; absent for a slot with the duration of the specialist's schedule.
      */
     template_id?: number;
     /**
-     * Earliest beginning of the appointment.
+     * Earliest start of the appointment.
      */
     requested_from: string;
     /**
@@ -2649,15 +2675,15 @@ export type WaitlistEntry = {
      */
     status: WaitlistStatus;
     /**
-     * Present offer, if any.
+     * Present offer; absent if there is none.
      */
     offer?: WaitlistOffer;
     /**
-     * Appointment that was booked by accepting an offer.
+     * Id of the appointment that was booked by accepting an offer; absent if there is none.
      */
     appointment_id?: number;
     /**
-     * Time of creation; the oldest entry gets the first offer.
+     * Time of creation. The oldest entry gets the first offer.
      */
     created_at: string;
 };
@@ -2669,15 +2695,15 @@ export type WaitlistEntry = {
  */
 export type WaitlistOffer = {
     /**
-     * Identifier of the hold, and of the appointment once accepted.
+     * Id of the hold that keeps the slot; the booked appointment has the same id.
      */
     appointment_id: number;
     /**
-     * Specialist of the slot.
+     * Id of the specialist of the slot.
      */
     specialist_id: number;
     /**
-     * Beginning of the slot.
+     * Start of the slot.
      */
     started_at: string;
     /**
@@ -2693,11 +2719,11 @@ export type WaitlistOffer = {
 /**
  * Status of an entry of the waitlist.
  *
- * - `waiting`: has no offer at present
- * - `offered`: a slot is kept for it
- * - `booked`: an offer was accepted
- * - `expired`: the requested range has passed
- * - `unanswered`: three offers lapsed; it gets no more
+ * - `waiting`: waits for an offer
+ * - `offered`: has an offer, whose slot is held
+ * - `booked`: an offer was accepted and its slot booked
+ * - `expired`: the requested range is over
+ * - `unanswered`: three offers lapsed, and there will be no further one
  */
 export type WaitlistStatus = 'waiting' | 'offered' | 'booked' | 'expired' | 'unanswered';
 
@@ -2708,16 +2734,16 @@ export type WaitlistStatus = 'waiting' | 'offered' | 'booked' | 'expired' | 'una
  */
 export type WorkingHours = {
     /**
-     * Day on which it begins: 1 is Monday, 7 is Sunday.
+     * Day of the week on which the window starts: 1 is Monday, 7 is Sunday.
      */
     weekday: number;
     /**
-     * Local time of the beginning, in hours and minutes.
+     * Local time of the start, e.g. `09:00`.
      */
     starts_at: string;
     /**
-     * Local time of the end, in hours and minutes. A time at or before the beginning is on the next day, so `00:00` is
-     * midnight.
+     * Local time of the end, e.g. `17:30`. A time at or before the start is on the next day, so `00:00` is the
+     * midnight that ends the day.
      */
     ends_at: string;
 };
@@ -2731,27 +2757,27 @@ export type HealthGetData = {
 
 export type HealthGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2764,7 +2790,7 @@ export type HealthGetError = HealthGetErrors[keyof HealthGetErrors];
 
 export type HealthGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Health;
 };
@@ -2780,27 +2806,27 @@ export type ReadyGetData = {
 
 export type ReadyGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2813,7 +2839,7 @@ export type ReadyGetError = ReadyGetErrors[keyof ReadyGetErrors];
 
 export type ReadyGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Ready;
 };
@@ -2829,27 +2855,27 @@ export type JwksGetData = {
 
 export type JwksGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2862,7 +2888,7 @@ export type JwksGetError = JwksGetErrors[keyof JwksGetErrors];
 
 export type JwksGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: KeySet;
 };
@@ -2873,7 +2899,7 @@ export type MeDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
@@ -2884,11 +2910,11 @@ export type MeDeleteData = {
 
 export type MeDeleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2896,31 +2922,31 @@ export type MeDeleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2933,7 +2959,7 @@ export type MeDeleteError = MeDeleteErrors[keyof MeDeleteErrors];
 
 export type MeDeleteResponses = {
     /**
-     * Accepted; the body says what was stored.
+     * Accepted. The body states what was stored, or the job that was started.
      */
     202: ErasureAccepted;
 };
@@ -2944,7 +2970,7 @@ export type MeGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
@@ -2955,11 +2981,11 @@ export type MeGetData = {
 
 export type MeGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2967,27 +2993,27 @@ export type MeGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3000,7 +3026,7 @@ export type MeGetError = MeGetErrors[keyof MeGetErrors];
 
 export type MeGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Me;
 };
@@ -3011,7 +3037,7 @@ export type MeOrganizationSwitchData = {
     body: SwitchOrganization;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
@@ -3022,11 +3048,11 @@ export type MeOrganizationSwitchData = {
 
 export type MeOrganizationSwitchErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -3034,39 +3060,39 @@ export type MeOrganizationSwitchErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3079,7 +3105,7 @@ export type MeOrganizationSwitchError = MeOrganizationSwitchErrors[keyof MeOrgan
 
 export type MeOrganizationSwitchResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Me;
 };
@@ -3090,11 +3116,11 @@ export type MeTelemetryTokenCreateData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -3105,11 +3131,11 @@ export type MeTelemetryTokenCreateData = {
 
 export type MeTelemetryTokenCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -3117,35 +3143,35 @@ export type MeTelemetryTokenCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3158,7 +3184,7 @@ export type MeTelemetryTokenCreateError = MeTelemetryTokenCreateErrors[keyof MeT
 
 export type MeTelemetryTokenCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: TelemetryToken;
 };
@@ -3169,11 +3195,11 @@ export type PatientImpersonateData = {
     body: BeginImpersonation;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -3189,11 +3215,11 @@ export type PatientImpersonateData = {
 
 export type PatientImpersonateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -3201,39 +3227,39 @@ export type PatientImpersonateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3246,7 +3272,7 @@ export type PatientImpersonateError = PatientImpersonateErrors[keyof PatientImpe
 
 export type PatientImpersonateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: ImpersonationToken;
 };
@@ -3257,7 +3283,7 @@ export type ImpersonationDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
@@ -3273,11 +3299,11 @@ export type ImpersonationDeleteData = {
 
 export type ImpersonationDeleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -3285,31 +3311,31 @@ export type ImpersonationDeleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3322,7 +3348,7 @@ export type ImpersonationDeleteError = ImpersonationDeleteErrors[keyof Impersona
 
 export type ImpersonationDeleteResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -3352,43 +3378,43 @@ export type ClerkWebhookReceiveData = {
 
 export type ClerkWebhookReceiveErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3401,7 +3427,7 @@ export type ClerkWebhookReceiveError = ClerkWebhookReceiveErrors[keyof ClerkWebh
 
 export type ClerkWebhookReceiveResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -3412,18 +3438,18 @@ export type OrganizationListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path?: never;
     query?: {
         /**
-         * Number of the page, from 1.
+         * Number of the page, from 1; 1 if left out.
          */
         page?: number;
         /**
-         * Entries a page, at most 100.
+         * Maximum number of entries on a page, at most 100; 25 if left out.
          */
         page_size?: number;
     };
@@ -3432,11 +3458,11 @@ export type OrganizationListData = {
 
 export type OrganizationListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -3444,27 +3470,27 @@ export type OrganizationListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3477,7 +3503,7 @@ export type OrganizationListError = OrganizationListErrors[keyof OrganizationLis
 
 export type OrganizationListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: PageOrganization;
 };
@@ -3488,11 +3514,11 @@ export type OrganizationCreateData = {
     body: CreateOrganization;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -3503,11 +3529,11 @@ export type OrganizationCreateData = {
 
 export type OrganizationCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -3515,39 +3541,39 @@ export type OrganizationCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3560,7 +3586,7 @@ export type OrganizationCreateError = OrganizationCreateErrors[keyof Organizatio
 
 export type OrganizationCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: Organization;
 };
@@ -3571,7 +3597,7 @@ export type OrganizationFindData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
@@ -3587,11 +3613,11 @@ export type OrganizationFindData = {
 
 export type OrganizationFindErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -3599,27 +3625,27 @@ export type OrganizationFindErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3632,7 +3658,7 @@ export type OrganizationFindError = OrganizationFindErrors[keyof OrganizationFin
 
 export type OrganizationFindResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Organization;
 };
@@ -3643,13 +3669,13 @@ export type OrganizationGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the organization, which becomes the context of the request.
+         * Id of the organization, which is also the organization of the request.
          */
         organization_id: number;
     };
@@ -3659,11 +3685,11 @@ export type OrganizationGetData = {
 
 export type OrganizationGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -3671,27 +3697,27 @@ export type OrganizationGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3704,7 +3730,7 @@ export type OrganizationGetError = OrganizationGetErrors[keyof OrganizationGetEr
 
 export type OrganizationGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Organization;
 };
@@ -3715,13 +3741,13 @@ export type OrganizationUpdateData = {
     body: UpdateOrganization;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the organization, which becomes the context of the request.
+         * Id of the organization, which is also the organization of the request.
          */
         organization_id: number;
     };
@@ -3731,11 +3757,11 @@ export type OrganizationUpdateData = {
 
 export type OrganizationUpdateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -3743,39 +3769,39 @@ export type OrganizationUpdateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3788,7 +3814,7 @@ export type OrganizationUpdateError = OrganizationUpdateErrors[keyof Organizatio
 
 export type OrganizationUpdateResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Organization;
 };
@@ -3799,13 +3825,13 @@ export type OrganizationSettingsGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the organization; it is the context of the request.
+         * Id of the organization, which is also the organization of the request.
          */
         organization_id: number;
     };
@@ -3815,11 +3841,11 @@ export type OrganizationSettingsGetData = {
 
 export type OrganizationSettingsGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -3827,27 +3853,27 @@ export type OrganizationSettingsGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3860,7 +3886,7 @@ export type OrganizationSettingsGetError = OrganizationSettingsGetErrors[keyof O
 
 export type OrganizationSettingsGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: OrganizationSettings;
 };
@@ -3871,13 +3897,13 @@ export type OrganizationSettingsUpdateData = {
     body: UpdateOrganizationSettings;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the organization; it is the context of the request.
+         * Id of the organization, which is also the organization of the request.
          */
         organization_id: number;
     };
@@ -3887,11 +3913,11 @@ export type OrganizationSettingsUpdateData = {
 
 export type OrganizationSettingsUpdateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -3899,39 +3925,39 @@ export type OrganizationSettingsUpdateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3944,7 +3970,7 @@ export type OrganizationSettingsUpdateError = OrganizationSettingsUpdateErrors[k
 
 export type OrganizationSettingsUpdateResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: OrganizationSettings;
 };
@@ -3955,23 +3981,23 @@ export type MemberListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the organization; it is the context of the request.
+         * Id of the organization, which is also the organization of the request.
          */
         organization_id: number;
     };
     query?: {
         /**
-         * Number of the page, from 1.
+         * Number of the page, from 1; 1 if left out.
          */
         page?: number;
         /**
-         * Entries per page, at most 100.
+         * Maximum number of entries on a page, at most 100; 25 if left out.
          */
         page_size?: number;
     };
@@ -3980,11 +4006,11 @@ export type MemberListData = {
 
 export type MemberListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -3992,27 +4018,27 @@ export type MemberListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -4025,7 +4051,7 @@ export type MemberListError = MemberListErrors[keyof MemberListErrors];
 
 export type MemberListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: PageMember;
 };
@@ -4036,13 +4062,13 @@ export type MemberDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the organization; it is the context of the request.
+         * Id of the organization, which is also the organization of the request.
          */
         organization_id: number;
         /**
@@ -4056,11 +4082,11 @@ export type MemberDeleteData = {
 
 export type MemberDeleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -4068,31 +4094,31 @@ export type MemberDeleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -4105,7 +4131,7 @@ export type MemberDeleteError = MemberDeleteErrors[keyof MemberDeleteErrors];
 
 export type MemberDeleteResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -4116,13 +4142,13 @@ export type MemberUpdateData = {
     body: UpdateMember;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the organization; it is the context of the request.
+         * Id of the organization, which is also the organization of the request.
          */
         organization_id: number;
         /**
@@ -4136,11 +4162,11 @@ export type MemberUpdateData = {
 
 export type MemberUpdateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -4148,39 +4174,39 @@ export type MemberUpdateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -4193,7 +4219,7 @@ export type MemberUpdateError = MemberUpdateErrors[keyof MemberUpdateErrors];
 
 export type MemberUpdateResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Member;
 };
@@ -4204,17 +4230,17 @@ export type MemberConnectData = {
     body: ConnectUser;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Id of the organization; it is the context of the request.
+         * Id of the organization, which is also the organization of the request.
          */
         organization_id: number;
     };
@@ -4224,11 +4250,11 @@ export type MemberConnectData = {
 
 export type MemberConnectErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -4236,39 +4262,39 @@ export type MemberConnectErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -4281,7 +4307,7 @@ export type MemberConnectError = MemberConnectErrors[keyof MemberConnectErrors];
 
 export type MemberConnectResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: Invitation;
 };
@@ -4292,23 +4318,23 @@ export type InvitationListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the organization; it is the context of the request.
+         * Id of the organization, which is also the organization of the request.
          */
         organization_id: number;
     };
     query?: {
         /**
-         * Number of the page, from 1.
+         * Number of the page, from 1; 1 if left out.
          */
         page?: number;
         /**
-         * Entries per page, at most 100.
+         * Maximum number of entries on a page, at most 100; 25 if left out.
          */
         page_size?: number;
     };
@@ -4317,11 +4343,11 @@ export type InvitationListData = {
 
 export type InvitationListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -4329,27 +4355,27 @@ export type InvitationListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -4362,7 +4388,7 @@ export type InvitationListError = InvitationListErrors[keyof InvitationListError
 
 export type InvitationListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: PageInvitation;
 };
@@ -4373,13 +4399,13 @@ export type InvitationDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the organization; it is the context of the request.
+         * Id of the organization, which is also the organization of the request.
          */
         organization_id: number;
         /**
@@ -4393,11 +4419,11 @@ export type InvitationDeleteData = {
 
 export type InvitationDeleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -4405,31 +4431,31 @@ export type InvitationDeleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -4442,7 +4468,7 @@ export type InvitationDeleteError = InvitationDeleteErrors[keyof InvitationDelet
 
 export type InvitationDeleteResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -4453,11 +4479,11 @@ export type MeInvitationAcceptData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -4473,11 +4499,11 @@ export type MeInvitationAcceptData = {
 
 export type MeInvitationAcceptErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -4485,35 +4511,35 @@ export type MeInvitationAcceptErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -4526,7 +4552,7 @@ export type MeInvitationAcceptError = MeInvitationAcceptErrors[keyof MeInvitatio
 
 export type MeInvitationAcceptResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: MyMembership;
 };
@@ -4537,11 +4563,11 @@ export type MeInvitationDeclineData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -4557,11 +4583,11 @@ export type MeInvitationDeclineData = {
 
 export type MeInvitationDeclineErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -4569,35 +4595,35 @@ export type MeInvitationDeclineErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -4610,7 +4636,7 @@ export type MeInvitationDeclineError = MeInvitationDeclineErrors[keyof MeInvitat
 
 export type MeInvitationDeclineResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -4621,11 +4647,11 @@ export type PatientLinkData = {
     body: LinkRecord;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -4641,11 +4667,11 @@ export type PatientLinkData = {
 
 export type PatientLinkErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -4653,39 +4679,39 @@ export type PatientLinkErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -4698,7 +4724,7 @@ export type PatientLinkError = PatientLinkErrors[keyof PatientLinkErrors];
 
 export type PatientLinkResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: Invitation;
 };
@@ -4709,11 +4735,11 @@ export type PatientUnlinkData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -4729,11 +4755,11 @@ export type PatientUnlinkData = {
 
 export type PatientUnlinkErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -4741,35 +4767,35 @@ export type PatientUnlinkErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -4782,7 +4808,7 @@ export type PatientUnlinkError = PatientUnlinkErrors[keyof PatientUnlinkErrors];
 
 export type PatientUnlinkResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -4793,11 +4819,11 @@ export type SpecialistLinkData = {
     body: LinkRecord;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -4813,11 +4839,11 @@ export type SpecialistLinkData = {
 
 export type SpecialistLinkErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -4825,39 +4851,39 @@ export type SpecialistLinkErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -4870,7 +4896,7 @@ export type SpecialistLinkError = SpecialistLinkErrors[keyof SpecialistLinkError
 
 export type SpecialistLinkResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: Invitation;
 };
@@ -4881,11 +4907,11 @@ export type SpecialistUnlinkData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -4901,11 +4927,11 @@ export type SpecialistUnlinkData = {
 
 export type SpecialistUnlinkErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -4913,35 +4939,35 @@ export type SpecialistUnlinkErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -4954,7 +4980,7 @@ export type SpecialistUnlinkError = SpecialistUnlinkErrors[keyof SpecialistUnlin
 
 export type SpecialistUnlinkResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -4965,23 +4991,23 @@ export type ApiKeyListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the organization; it is the context of the request.
+         * Id of the organization, which is also the organization of the request.
          */
         organization_id: number;
     };
     query?: {
         /**
-         * Number of the page, from 1.
+         * Number of the page, from 1; 1 if left out.
          */
         page?: number;
         /**
-         * Entries per page, at most 100.
+         * Maximum number of entries on a page, at most 100; 25 if left out.
          */
         page_size?: number;
     };
@@ -4990,11 +5016,11 @@ export type ApiKeyListData = {
 
 export type ApiKeyListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -5002,27 +5028,27 @@ export type ApiKeyListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -5035,7 +5061,7 @@ export type ApiKeyListError = ApiKeyListErrors[keyof ApiKeyListErrors];
 
 export type ApiKeyListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: PageApiKey;
 };
@@ -5046,17 +5072,17 @@ export type ApiKeyCreateData = {
     body: CreateApiKey;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Id of the organization; it is the context of the request.
+         * Id of the organization, which is also the organization of the request.
          */
         organization_id: number;
     };
@@ -5066,11 +5092,11 @@ export type ApiKeyCreateData = {
 
 export type ApiKeyCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -5078,39 +5104,39 @@ export type ApiKeyCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -5123,7 +5149,7 @@ export type ApiKeyCreateError = ApiKeyCreateErrors[keyof ApiKeyCreateErrors];
 
 export type ApiKeyCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: ApiKeySecret;
 };
@@ -5134,13 +5160,13 @@ export type ApiKeyDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Id of the organization; it is the context of the request.
+         * Id of the organization, which is also the organization of the request.
          */
         organization_id: number;
         /**
@@ -5154,11 +5180,11 @@ export type ApiKeyDeleteData = {
 
 export type ApiKeyDeleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -5166,31 +5192,31 @@ export type ApiKeyDeleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -5203,7 +5229,7 @@ export type ApiKeyDeleteError = ApiKeyDeleteErrors[keyof ApiKeyDeleteErrors];
 
 export type ApiKeyDeleteResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -5214,17 +5240,17 @@ export type ApiKeyRotateData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Id of the organization; it is the context of the request.
+         * Id of the organization, which is also the organization of the request.
          */
         organization_id: number;
         /**
@@ -5238,11 +5264,11 @@ export type ApiKeyRotateData = {
 
 export type ApiKeyRotateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -5250,35 +5276,35 @@ export type ApiKeyRotateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -5291,7 +5317,7 @@ export type ApiKeyRotateError = ApiKeyRotateErrors[keyof ApiKeyRotateErrors];
 
 export type ApiKeyRotateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: ApiKeySecret;
 };
@@ -5302,18 +5328,18 @@ export type SpecialtyListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path?: never;
     query?: {
         /**
-         * Number of the page, from 1.
+         * Number of the page, from 1; 1 if left out.
          */
         page?: number;
         /**
-         * Entries a page, at most 100.
+         * Maximum number of entries on a page, at most 100; 25 if left out.
          */
         page_size?: number;
         /**
@@ -5330,11 +5356,11 @@ export type SpecialtyListData = {
 
 export type SpecialtyListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -5342,27 +5368,27 @@ export type SpecialtyListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -5375,7 +5401,7 @@ export type SpecialtyListError = SpecialtyListErrors[keyof SpecialtyListErrors];
 
 export type SpecialtyListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: PageSpecialty;
 };
@@ -5386,11 +5412,11 @@ export type SpecialtyCreateData = {
     body: SpecialtyInput;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -5401,11 +5427,11 @@ export type SpecialtyCreateData = {
 
 export type SpecialtyCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -5413,39 +5439,39 @@ export type SpecialtyCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -5458,7 +5484,7 @@ export type SpecialtyCreateError = SpecialtyCreateErrors[keyof SpecialtyCreateEr
 
 export type SpecialtyCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: Specialty;
 };
@@ -5469,13 +5495,13 @@ export type SpecialtyDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the specialty.
+         * Id of the specialty.
          */
         specialty_id: number;
     };
@@ -5485,11 +5511,11 @@ export type SpecialtyDeleteData = {
 
 export type SpecialtyDeleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -5497,31 +5523,31 @@ export type SpecialtyDeleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -5534,7 +5560,7 @@ export type SpecialtyDeleteError = SpecialtyDeleteErrors[keyof SpecialtyDeleteEr
 
 export type SpecialtyDeleteResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -5545,13 +5571,13 @@ export type SpecialtyGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the specialty.
+         * Id of the specialty.
          */
         specialty_id: number;
     };
@@ -5561,11 +5587,11 @@ export type SpecialtyGetData = {
 
 export type SpecialtyGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -5573,27 +5599,27 @@ export type SpecialtyGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -5606,7 +5632,7 @@ export type SpecialtyGetError = SpecialtyGetErrors[keyof SpecialtyGetErrors];
 
 export type SpecialtyGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Specialty;
 };
@@ -5617,13 +5643,13 @@ export type SpecialtyUpdateData = {
     body: SpecialtyInput;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the specialty.
+         * Id of the specialty.
          */
         specialty_id: number;
     };
@@ -5633,11 +5659,11 @@ export type SpecialtyUpdateData = {
 
 export type SpecialtyUpdateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -5645,39 +5671,39 @@ export type SpecialtyUpdateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -5690,7 +5716,7 @@ export type SpecialtyUpdateError = SpecialtyUpdateErrors[keyof SpecialtyUpdateEr
 
 export type SpecialtyUpdateResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Specialty;
 };
@@ -5701,22 +5727,22 @@ export type SpecialistListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path?: never;
     query?: {
         /**
-         * Number of the page, from 1.
+         * Number of the page, from 1; 1 if left out.
          */
         page?: number;
         /**
-         * Entries a page, at most 100.
+         * Maximum number of entries on a page, at most 100; 25 if left out.
          */
         page_size?: number;
         /**
-         * Identifier of a specialty: takes only specialists who practise it.
+         * Selects specialists who practise the specialty with this id.
          */
         specialty_id?: number;
         /**
@@ -5733,11 +5759,11 @@ export type SpecialistListData = {
 
 export type SpecialistListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -5745,27 +5771,27 @@ export type SpecialistListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -5778,7 +5804,7 @@ export type SpecialistListError = SpecialistListErrors[keyof SpecialistListError
 
 export type SpecialistListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: PageSpecialist;
 };
@@ -5789,11 +5815,11 @@ export type SpecialistCreateData = {
     body: SpecialistInput;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -5804,11 +5830,11 @@ export type SpecialistCreateData = {
 
 export type SpecialistCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -5816,39 +5842,39 @@ export type SpecialistCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -5861,7 +5887,7 @@ export type SpecialistCreateError = SpecialistCreateErrors[keyof SpecialistCreat
 
 export type SpecialistCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: Specialist;
 };
@@ -5872,13 +5898,13 @@ export type SpecialistDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the specialist.
+         * Id of the specialist.
          */
         specialist_id: number;
     };
@@ -5888,11 +5914,11 @@ export type SpecialistDeleteData = {
 
 export type SpecialistDeleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -5900,31 +5926,31 @@ export type SpecialistDeleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -5937,7 +5963,7 @@ export type SpecialistDeleteError = SpecialistDeleteErrors[keyof SpecialistDelet
 
 export type SpecialistDeleteResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -5948,13 +5974,13 @@ export type SpecialistGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the specialist.
+         * Id of the specialist.
          */
         specialist_id: number;
     };
@@ -5964,11 +5990,11 @@ export type SpecialistGetData = {
 
 export type SpecialistGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -5976,27 +6002,27 @@ export type SpecialistGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -6009,7 +6035,7 @@ export type SpecialistGetError = SpecialistGetErrors[keyof SpecialistGetErrors];
 
 export type SpecialistGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Specialist;
 };
@@ -6020,13 +6046,13 @@ export type SpecialistUpdateData = {
     body: SpecialistInput;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the specialist.
+         * Id of the specialist.
          */
         specialist_id: number;
     };
@@ -6036,11 +6062,11 @@ export type SpecialistUpdateData = {
 
 export type SpecialistUpdateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -6048,39 +6074,39 @@ export type SpecialistUpdateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -6093,7 +6119,7 @@ export type SpecialistUpdateError = SpecialistUpdateErrors[keyof SpecialistUpdat
 
 export type SpecialistUpdateResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Specialist;
 };
@@ -6104,35 +6130,36 @@ export type PatientListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path?: never;
     query?: {
         /**
-         * Number of the page, from 1.
+         * Number of the page, from 1; 1 if left out.
          */
         page?: number;
         /**
-         * Entries a page, at most 100.
+         * Maximum number of entries on a page, at most 100; 25 if left out.
          */
         page_size?: number;
         /**
-         * Words of which the name must contain each, in any order and up to 10. Letter case, accents and the shapes of
-         * quotes and hyphens make no difference.
+         * Words that the name must contain, in any order. Letter case, accents and
+         * the shapes of quotes and hyphens make no difference.
          */
         search?: string;
         /**
-         * Whole e-mail address; letter case makes no difference.
+         * Complete e-mail address; letter case makes no difference.
          */
         email?: string;
         /**
-         * Whole telephone number, in any grouping; a national form is read as one of the organization's country.
+         * Complete telephone number, with any spaces and punctuation. A number without a country prefix is read as a
+         * number of the organization's country.
          */
         phone?: string;
         /**
-         * Whole number of a document; only its letters and digits are compared.
+         * Complete number of an identity document or health insurance; only its letters and digits are compared.
          */
         national_id?: string;
         /**
@@ -6145,11 +6172,11 @@ export type PatientListData = {
 
 export type PatientListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -6157,27 +6184,27 @@ export type PatientListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -6190,7 +6217,7 @@ export type PatientListError = PatientListErrors[keyof PatientListErrors];
 
 export type PatientListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: PagePatient;
 };
@@ -6201,11 +6228,11 @@ export type PatientCreateData = {
     body: CreatePatient;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -6216,11 +6243,11 @@ export type PatientCreateData = {
 
 export type PatientCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -6228,39 +6255,39 @@ export type PatientCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -6273,7 +6300,7 @@ export type PatientCreateError = PatientCreateErrors[keyof PatientCreateErrors];
 
 export type PatientCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: Patient;
 };
@@ -6284,13 +6311,13 @@ export type PatientDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the patient.
+         * Id of the patient.
          */
         patient_id: number;
     };
@@ -6300,11 +6327,11 @@ export type PatientDeleteData = {
 
 export type PatientDeleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -6312,31 +6339,31 @@ export type PatientDeleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -6349,7 +6376,7 @@ export type PatientDeleteError = PatientDeleteErrors[keyof PatientDeleteErrors];
 
 export type PatientDeleteResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -6360,13 +6387,13 @@ export type PatientGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the patient.
+         * Id of the patient.
          */
         patient_id: number;
     };
@@ -6376,11 +6403,11 @@ export type PatientGetData = {
 
 export type PatientGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -6388,27 +6415,27 @@ export type PatientGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -6421,7 +6448,7 @@ export type PatientGetError = PatientGetErrors[keyof PatientGetErrors];
 
 export type PatientGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Patient;
 };
@@ -6432,13 +6459,13 @@ export type PatientUpdateData = {
     body: UpdatePatient;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the patient.
+         * Id of the patient.
          */
         patient_id: number;
     };
@@ -6448,11 +6475,11 @@ export type PatientUpdateData = {
 
 export type PatientUpdateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -6460,39 +6487,39 @@ export type PatientUpdateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -6505,7 +6532,7 @@ export type PatientUpdateError = PatientUpdateErrors[keyof PatientUpdateErrors];
 
 export type PatientUpdateResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Patient;
 };
@@ -6516,13 +6543,13 @@ export type SpecialistScheduleGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the specialist.
+         * Id of the specialist.
          */
         specialist_id: number;
     };
@@ -6532,11 +6559,11 @@ export type SpecialistScheduleGetData = {
 
 export type SpecialistScheduleGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -6544,27 +6571,27 @@ export type SpecialistScheduleGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -6577,7 +6604,7 @@ export type SpecialistScheduleGetError = SpecialistScheduleGetErrors[keyof Speci
 
 export type SpecialistScheduleGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: SpecialistSchedule;
 };
@@ -6588,13 +6615,13 @@ export type SpecialistScheduleUpdateData = {
     body: UpdateSpecialistSchedule;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the specialist.
+         * Id of the specialist.
          */
         specialist_id: number;
     };
@@ -6604,11 +6631,11 @@ export type SpecialistScheduleUpdateData = {
 
 export type SpecialistScheduleUpdateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -6616,39 +6643,39 @@ export type SpecialistScheduleUpdateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -6661,7 +6688,7 @@ export type SpecialistScheduleUpdateError = SpecialistScheduleUpdateErrors[keyof
 
 export type SpecialistScheduleUpdateResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: SpecialistSchedule;
 };
@@ -6672,18 +6699,18 @@ export type AppointmentTemplateListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path?: never;
     query?: {
         /**
-         * Number of the page, from 1.
+         * Number of the page, from 1; 1 if left out.
          */
         page?: number;
         /**
-         * Entries a page, at most 100.
+         * Maximum number of entries on a page, at most 100; 25 if left out.
          */
         page_size?: number;
         /**
@@ -6700,11 +6727,11 @@ export type AppointmentTemplateListData = {
 
 export type AppointmentTemplateListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -6712,27 +6739,27 @@ export type AppointmentTemplateListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -6745,7 +6772,7 @@ export type AppointmentTemplateListError = AppointmentTemplateListErrors[keyof A
 
 export type AppointmentTemplateListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: PageAppointmentTemplate;
 };
@@ -6756,11 +6783,11 @@ export type AppointmentTemplateCreateData = {
     body: AppointmentTemplateInput;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -6771,11 +6798,11 @@ export type AppointmentTemplateCreateData = {
 
 export type AppointmentTemplateCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -6783,39 +6810,39 @@ export type AppointmentTemplateCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -6828,7 +6855,7 @@ export type AppointmentTemplateCreateError = AppointmentTemplateCreateErrors[key
 
 export type AppointmentTemplateCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: AppointmentTemplate;
 };
@@ -6839,7 +6866,7 @@ export type AppointmentTemplateFindData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
@@ -6855,11 +6882,11 @@ export type AppointmentTemplateFindData = {
 
 export type AppointmentTemplateFindErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -6867,27 +6894,27 @@ export type AppointmentTemplateFindErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -6900,7 +6927,7 @@ export type AppointmentTemplateFindError = AppointmentTemplateFindErrors[keyof A
 
 export type AppointmentTemplateFindResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: AppointmentTemplate;
 };
@@ -6911,13 +6938,13 @@ export type AppointmentTemplateDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the template.
+         * Id of the template.
          */
         appointment_template_id: number;
     };
@@ -6927,11 +6954,11 @@ export type AppointmentTemplateDeleteData = {
 
 export type AppointmentTemplateDeleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -6939,31 +6966,31 @@ export type AppointmentTemplateDeleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -6976,7 +7003,7 @@ export type AppointmentTemplateDeleteError = AppointmentTemplateDeleteErrors[key
 
 export type AppointmentTemplateDeleteResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -6987,13 +7014,13 @@ export type AppointmentTemplateGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the template.
+         * Id of the template.
          */
         appointment_template_id: number;
     };
@@ -7003,11 +7030,11 @@ export type AppointmentTemplateGetData = {
 
 export type AppointmentTemplateGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -7015,27 +7042,27 @@ export type AppointmentTemplateGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -7048,7 +7075,7 @@ export type AppointmentTemplateGetError = AppointmentTemplateGetErrors[keyof App
 
 export type AppointmentTemplateGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: AppointmentTemplate;
 };
@@ -7059,13 +7086,13 @@ export type AppointmentTemplateUpdateData = {
     body: AppointmentTemplateInput;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the template.
+         * Id of the template.
          */
         appointment_template_id: number;
     };
@@ -7075,11 +7102,11 @@ export type AppointmentTemplateUpdateData = {
 
 export type AppointmentTemplateUpdateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -7087,39 +7114,39 @@ export type AppointmentTemplateUpdateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -7132,7 +7159,7 @@ export type AppointmentTemplateUpdateError = AppointmentTemplateUpdateErrors[key
 
 export type AppointmentTemplateUpdateResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: AppointmentTemplate;
 };
@@ -7143,28 +7170,29 @@ export type SpecialistAvailabilityGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the specialist.
+         * Id of the specialist.
          */
         specialist_id: number;
     };
     query?: {
         /**
-         * Selects slots that begin at this time or later; now when left out.
+         * Selects slots that begin at this time or later; now if left out.
          */
         from?: string;
         /**
-         * Selects slots that begin before this time, at most 92 days after `from`; 7 days after it when left out.
+         * Selects slots that begin before this time, which is at most 92 days after `from`; 7 days after `from` if
+         * left out.
          */
         to?: string;
         /**
-         * Appointment template to book, which determines duration, buffers and minimum notice; those of the
-         * specialist's schedule when left out.
+         * Appointment template to book, which determines duration, buffers and minimum notice; if left out, the
+         * specialist's schedule determines them.
          */
         template_id?: number;
     };
@@ -7173,11 +7201,11 @@ export type SpecialistAvailabilityGetData = {
 
 export type SpecialistAvailabilityGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -7185,27 +7213,27 @@ export type SpecialistAvailabilityGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -7218,7 +7246,7 @@ export type SpecialistAvailabilityGetError = SpecialistAvailabilityGetErrors[key
 
 export type SpecialistAvailabilityGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Availability;
 };
@@ -7229,18 +7257,18 @@ export type WaitlistEntryListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path?: never;
     query?: {
         /**
-         * Number of the page, from 1.
+         * Number of the page, from 1; 1 if left out.
          */
         page?: number;
         /**
-         * Entries per page, at most 100.
+         * Maximum number of entries on a page, at most 100; 25 if left out.
          */
         page_size?: number;
         /**
@@ -7261,11 +7289,11 @@ export type WaitlistEntryListData = {
 
 export type WaitlistEntryListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -7273,27 +7301,27 @@ export type WaitlistEntryListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -7306,7 +7334,7 @@ export type WaitlistEntryListError = WaitlistEntryListErrors[keyof WaitlistEntry
 
 export type WaitlistEntryListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: PageWaitlistEntry;
 };
@@ -7317,11 +7345,11 @@ export type WaitlistEntryCreateData = {
     body: CreateWaitlistEntry;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -7332,11 +7360,11 @@ export type WaitlistEntryCreateData = {
 
 export type WaitlistEntryCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -7344,39 +7372,39 @@ export type WaitlistEntryCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -7389,7 +7417,7 @@ export type WaitlistEntryCreateError = WaitlistEntryCreateErrors[keyof WaitlistE
 
 export type WaitlistEntryCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: WaitlistEntry;
 };
@@ -7400,13 +7428,13 @@ export type WaitlistEntryDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the entry.
+         * Id of the entry.
          */
         waitlist_entry_id: number;
     };
@@ -7416,11 +7444,11 @@ export type WaitlistEntryDeleteData = {
 
 export type WaitlistEntryDeleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -7428,31 +7456,31 @@ export type WaitlistEntryDeleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -7465,7 +7493,7 @@ export type WaitlistEntryDeleteError = WaitlistEntryDeleteErrors[keyof WaitlistE
 
 export type WaitlistEntryDeleteResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -7476,23 +7504,24 @@ export type WaitlistEntryAcceptData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Identifier of the entry.
+         * Id of the entry.
          */
         waitlist_entry_id: number;
     };
     query?: {
         /**
-         * Offer to accept; 409 `offer_expired` when the entry has another one. The present offer when left out.
+         * Offer to accept, by its `appointment_id`; 409 `offer_expired` if the entry has a different one. The present
+         * offer if left out.
          */
         appointment_id?: number;
     };
@@ -7501,11 +7530,11 @@ export type WaitlistEntryAcceptData = {
 
 export type WaitlistEntryAcceptErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -7513,35 +7542,35 @@ export type WaitlistEntryAcceptErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -7554,7 +7583,7 @@ export type WaitlistEntryAcceptError = WaitlistEntryAcceptErrors[keyof WaitlistE
 
 export type WaitlistEntryAcceptResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Appointment;
 };
@@ -7565,18 +7594,18 @@ export type AppointmentListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path?: never;
     query?: {
         /**
-         * Number of the page, from 1.
+         * Number of the page, from 1; 1 if left out.
          */
         page?: number;
         /**
-         * Entries per page, at most 100.
+         * Maximum number of entries on a page, at most 100; 25 if left out.
          */
         page_size?: number;
         /**
@@ -7613,11 +7642,11 @@ export type AppointmentListData = {
 
 export type AppointmentListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -7625,27 +7654,27 @@ export type AppointmentListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -7658,7 +7687,7 @@ export type AppointmentListError = AppointmentListErrors[keyof AppointmentListEr
 
 export type AppointmentListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: PageAppointment;
 };
@@ -7669,11 +7698,11 @@ export type AppointmentCreateData = {
     body: CreateAppointment;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -7684,11 +7713,11 @@ export type AppointmentCreateData = {
 
 export type AppointmentCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -7696,39 +7725,39 @@ export type AppointmentCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -7741,7 +7770,7 @@ export type AppointmentCreateError = AppointmentCreateErrors[keyof AppointmentCr
 
 export type AppointmentCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: Appointment;
 };
@@ -7752,13 +7781,13 @@ export type AppointmentDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the appointment.
+         * Id of the appointment.
          */
         appointment_id: number;
     };
@@ -7768,11 +7797,11 @@ export type AppointmentDeleteData = {
 
 export type AppointmentDeleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -7780,31 +7809,31 @@ export type AppointmentDeleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -7817,7 +7846,7 @@ export type AppointmentDeleteError = AppointmentDeleteErrors[keyof AppointmentDe
 
 export type AppointmentDeleteResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -7828,13 +7857,13 @@ export type AppointmentGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the appointment.
+         * Id of the appointment.
          */
         appointment_id: number;
     };
@@ -7844,11 +7873,11 @@ export type AppointmentGetData = {
 
 export type AppointmentGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -7856,27 +7885,27 @@ export type AppointmentGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -7889,7 +7918,7 @@ export type AppointmentGetError = AppointmentGetErrors[keyof AppointmentGetError
 
 export type AppointmentGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Appointment;
 };
@@ -7900,13 +7929,13 @@ export type AppointmentUpdateData = {
     body: UpdateAppointment;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the appointment.
+         * Id of the appointment.
          */
         appointment_id: number;
     };
@@ -7916,11 +7945,11 @@ export type AppointmentUpdateData = {
 
 export type AppointmentUpdateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -7928,39 +7957,39 @@ export type AppointmentUpdateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -7973,7 +8002,7 @@ export type AppointmentUpdateError = AppointmentUpdateErrors[keyof AppointmentUp
 
 export type AppointmentUpdateResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Appointment;
 };
@@ -7984,13 +8013,13 @@ export type AppointmentFindData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * UID of the appointment.
+         * `uid` of the appointment.
          */
         uid: string;
     };
@@ -8000,11 +8029,11 @@ export type AppointmentFindData = {
 
 export type AppointmentFindErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -8012,27 +8041,27 @@ export type AppointmentFindErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -8045,7 +8074,7 @@ export type AppointmentFindError = AppointmentFindErrors[keyof AppointmentFindEr
 
 export type AppointmentFindResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Appointment;
 };
@@ -8056,11 +8085,11 @@ export type AppointmentHoldCreateData = {
     body: HoldAppointment;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -8071,11 +8100,11 @@ export type AppointmentHoldCreateData = {
 
 export type AppointmentHoldCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -8083,39 +8112,39 @@ export type AppointmentHoldCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -8128,7 +8157,7 @@ export type AppointmentHoldCreateError = AppointmentHoldCreateErrors[keyof Appoi
 
 export type AppointmentHoldCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: Appointment;
 };
@@ -8139,13 +8168,13 @@ export type AppointmentHoldDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the appointment.
+         * Id of the appointment.
          */
         appointment_id: number;
     };
@@ -8155,11 +8184,11 @@ export type AppointmentHoldDeleteData = {
 
 export type AppointmentHoldDeleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -8167,31 +8196,31 @@ export type AppointmentHoldDeleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -8204,7 +8233,7 @@ export type AppointmentHoldDeleteError = AppointmentHoldDeleteErrors[keyof Appoi
 
 export type AppointmentHoldDeleteResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -8215,11 +8244,11 @@ export type AppointmentBookData = {
     body: BookAppointment;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -8230,11 +8259,11 @@ export type AppointmentBookData = {
 
 export type AppointmentBookErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -8242,39 +8271,39 @@ export type AppointmentBookErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -8287,7 +8316,7 @@ export type AppointmentBookError = AppointmentBookErrors[keyof AppointmentBookEr
 
 export type AppointmentBookResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: Appointment;
 };
@@ -8298,17 +8327,17 @@ export type AppointmentConfirmData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Identifier of the appointment.
+         * Id of the appointment.
          */
         appointment_id: number;
     };
@@ -8318,11 +8347,11 @@ export type AppointmentConfirmData = {
 
 export type AppointmentConfirmErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -8330,35 +8359,35 @@ export type AppointmentConfirmErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -8371,7 +8400,7 @@ export type AppointmentConfirmError = AppointmentConfirmErrors[keyof Appointment
 
 export type AppointmentConfirmResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Appointment;
 };
@@ -8382,17 +8411,17 @@ export type AppointmentStartData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Identifier of the appointment.
+         * Id of the appointment.
          */
         appointment_id: number;
     };
@@ -8402,11 +8431,11 @@ export type AppointmentStartData = {
 
 export type AppointmentStartErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -8414,35 +8443,35 @@ export type AppointmentStartErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -8455,7 +8484,7 @@ export type AppointmentStartError = AppointmentStartErrors[keyof AppointmentStar
 
 export type AppointmentStartResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Appointment;
 };
@@ -8466,17 +8495,17 @@ export type AppointmentCompleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Identifier of the appointment.
+         * Id of the appointment.
          */
         appointment_id: number;
     };
@@ -8486,11 +8515,11 @@ export type AppointmentCompleteData = {
 
 export type AppointmentCompleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -8498,35 +8527,35 @@ export type AppointmentCompleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -8539,7 +8568,7 @@ export type AppointmentCompleteError = AppointmentCompleteErrors[keyof Appointme
 
 export type AppointmentCompleteResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Appointment;
 };
@@ -8550,17 +8579,17 @@ export type AppointmentNoShowData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Identifier of the appointment.
+         * Id of the appointment.
          */
         appointment_id: number;
     };
@@ -8570,11 +8599,11 @@ export type AppointmentNoShowData = {
 
 export type AppointmentNoShowErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -8582,35 +8611,35 @@ export type AppointmentNoShowErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -8623,7 +8652,7 @@ export type AppointmentNoShowError = AppointmentNoShowErrors[keyof AppointmentNo
 
 export type AppointmentNoShowResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Appointment;
 };
@@ -8634,17 +8663,17 @@ export type AppointmentCancelData = {
     body: CancelAppointment;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Identifier of the appointment.
+         * Id of the appointment.
          */
         appointment_id: number;
     };
@@ -8654,11 +8683,11 @@ export type AppointmentCancelData = {
 
 export type AppointmentCancelErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -8666,39 +8695,39 @@ export type AppointmentCancelErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -8711,7 +8740,7 @@ export type AppointmentCancelError = AppointmentCancelErrors[keyof AppointmentCa
 
 export type AppointmentCancelResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Appointment;
 };
@@ -8722,17 +8751,17 @@ export type AppointmentRescheduleData = {
     body: RescheduleAppointment;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Identifier of the appointment.
+         * Id of the appointment.
          */
         appointment_id: number;
     };
@@ -8742,11 +8771,11 @@ export type AppointmentRescheduleData = {
 
 export type AppointmentRescheduleErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -8754,39 +8783,39 @@ export type AppointmentRescheduleErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -8799,7 +8828,7 @@ export type AppointmentRescheduleError = AppointmentRescheduleErrors[keyof Appoi
 
 export type AppointmentRescheduleResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Appointment;
 };
@@ -8810,23 +8839,23 @@ export type AppointmentRescheduleListData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the appointment.
+         * Id of the appointment.
          */
         appointment_id: number;
     };
     query?: {
         /**
-         * Number of the page, from 1.
+         * Number of the page, from 1; 1 if left out.
          */
         page?: number;
         /**
-         * Entries per page, at most 100.
+         * Maximum number of entries on a page, at most 100; 25 if left out.
          */
         page_size?: number;
     };
@@ -8835,11 +8864,11 @@ export type AppointmentRescheduleListData = {
 
 export type AppointmentRescheduleListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -8847,27 +8876,27 @@ export type AppointmentRescheduleListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -8880,7 +8909,7 @@ export type AppointmentRescheduleListError = AppointmentRescheduleListErrors[key
 
 export type AppointmentRescheduleListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: PageReschedule;
 };
@@ -8891,18 +8920,18 @@ export type AppointmentSeriesCreateData = {
     body: CreateAppointmentSeries;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
     path?: never;
     query?: {
         /**
-         * Treatment of times that are not free; `fail` when left out.
+         * Treatment of times that are not free; `fail` if left out.
          */
         on_conflict?: OnConflict;
     };
@@ -8911,11 +8940,11 @@ export type AppointmentSeriesCreateData = {
 
 export type AppointmentSeriesCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -8923,39 +8952,39 @@ export type AppointmentSeriesCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -8968,7 +8997,7 @@ export type AppointmentSeriesCreateError = AppointmentSeriesCreateErrors[keyof A
 
 export type AppointmentSeriesCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: AppointmentSeriesResult;
 };
@@ -8979,13 +9008,13 @@ export type AppointmentSeriesGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the series.
+         * Id of the series.
          */
         appointment_series_id: number;
     };
@@ -8995,11 +9024,11 @@ export type AppointmentSeriesGetData = {
 
 export type AppointmentSeriesGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -9007,27 +9036,27 @@ export type AppointmentSeriesGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -9040,7 +9069,7 @@ export type AppointmentSeriesGetError = AppointmentSeriesGetErrors[keyof Appoint
 
 export type AppointmentSeriesGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: AppointmentSeries;
 };
@@ -9051,13 +9080,13 @@ export type AppointmentSeriesUpdateData = {
     body: UpdateAppointmentSeries;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path: {
         /**
-         * Identifier of the series.
+         * Id of the series.
          */
         appointment_series_id: number;
     };
@@ -9067,7 +9096,7 @@ export type AppointmentSeriesUpdateData = {
          */
         scope: SeriesScope;
         /**
-         * Treatment of times that are not free; `fail` when left out.
+         * Treatment of times that are not free; `fail` if left out.
          */
         on_conflict?: OnConflict;
     };
@@ -9076,11 +9105,11 @@ export type AppointmentSeriesUpdateData = {
 
 export type AppointmentSeriesUpdateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -9088,39 +9117,39 @@ export type AppointmentSeriesUpdateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -9133,7 +9162,7 @@ export type AppointmentSeriesUpdateError = AppointmentSeriesUpdateErrors[keyof A
 
 export type AppointmentSeriesUpdateResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: AppointmentSeriesResult;
 };
@@ -9144,17 +9173,17 @@ export type AppointmentSeriesCancelData = {
     body: CancelAppointmentSeries;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Identifier of the series.
+         * Id of the series.
          */
         appointment_series_id: number;
     };
@@ -9169,11 +9198,11 @@ export type AppointmentSeriesCancelData = {
 
 export type AppointmentSeriesCancelErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -9181,39 +9210,39 @@ export type AppointmentSeriesCancelErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -9226,7 +9255,7 @@ export type AppointmentSeriesCancelError = AppointmentSeriesCancelErrors[keyof A
 
 export type AppointmentSeriesCancelResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: AppointmentSeries;
 };
@@ -9237,14 +9266,14 @@ export type CalendarGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
     path?: never;
     query: {
         /**
-         * Beginning of the range: selects appointments that end after it.
+         * Start of the range: selects appointments that end after it.
          */
         from: string;
         /**
@@ -9260,7 +9289,7 @@ export type CalendarGetData = {
          */
         status?: AppointmentStatus;
         /**
-         * IANA zone of the local times; the organization's when left out.
+         * IANA time zone of the local times; the organization's if left out.
          */
         timezone?: string;
     };
@@ -9269,11 +9298,11 @@ export type CalendarGetData = {
 
 export type CalendarGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -9281,27 +9310,27 @@ export type CalendarGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -9314,7 +9343,7 @@ export type CalendarGetError = CalendarGetErrors[keyof CalendarGetErrors];
 
 export type CalendarGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Calendar;
 };
@@ -9325,11 +9354,11 @@ export type CalendarSearchData = {
     body: SearchCalendar;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -9340,11 +9369,11 @@ export type CalendarSearchData = {
 
 export type CalendarSearchErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -9352,39 +9381,39 @@ export type CalendarSearchErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -9397,7 +9426,7 @@ export type CalendarSearchError = CalendarSearchErrors[keyof CalendarSearchError
 
 export type CalendarSearchResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Calendar;
 };
@@ -9408,7 +9437,7 @@ export type CalendarFeedDeleteData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
@@ -9419,11 +9448,11 @@ export type CalendarFeedDeleteData = {
 
 export type CalendarFeedDeleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -9431,31 +9460,31 @@ export type CalendarFeedDeleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -9468,7 +9497,7 @@ export type CalendarFeedDeleteError = CalendarFeedDeleteErrors[keyof CalendarFee
 
 export type CalendarFeedDeleteResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -9479,11 +9508,11 @@ export type CalendarFeedCreateData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -9494,11 +9523,11 @@ export type CalendarFeedCreateData = {
 
 export type CalendarFeedCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -9506,35 +9535,35 @@ export type CalendarFeedCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -9547,7 +9576,7 @@ export type CalendarFeedCreateError = CalendarFeedCreateErrors[keyof CalendarFee
 
 export type CalendarFeedCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: CalendarFeedToken;
 };
@@ -9568,31 +9597,31 @@ export type CalendarFeedGetData = {
 
 export type CalendarFeedGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -9616,17 +9645,17 @@ export type VideoTokenCreateData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
     path: {
         /**
-         * Identifier of the appointment.
+         * Id of the appointment.
          */
         appointment_id: number;
     };
@@ -9636,11 +9665,11 @@ export type VideoTokenCreateData = {
 
 export type VideoTokenCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -9648,35 +9677,35 @@ export type VideoTokenCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -9689,7 +9718,7 @@ export type VideoTokenCreateError = VideoTokenCreateErrors[keyof VideoTokenCreat
 
 export type VideoTokenCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: VideoToken;
 };
@@ -9700,7 +9729,7 @@ export type GdprUserExportData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
@@ -9716,11 +9745,11 @@ export type GdprUserExportData = {
 
 export type GdprUserExportErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -9728,27 +9757,27 @@ export type GdprUserExportErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -9761,7 +9790,7 @@ export type GdprUserExportError = GdprUserExportErrors[keyof GdprUserExportError
 
 export type GdprUserExportResponses = {
     /**
-     * All data that is held on the person.
+     * All data about the person.
      */
     200: PersonExport;
 };
@@ -9772,7 +9801,7 @@ export type GdprUserEraseData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
@@ -9784,7 +9813,7 @@ export type GdprUserEraseData = {
     };
     query?: {
         /**
-         * `true` if the job should only make the plan and change nothing.
+         * `true` to make only the plan and change nothing.
          */
         dry_run?: boolean;
     };
@@ -9793,11 +9822,11 @@ export type GdprUserEraseData = {
 
 export type GdprUserEraseErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -9805,31 +9834,31 @@ export type GdprUserEraseErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -9842,7 +9871,7 @@ export type GdprUserEraseError = GdprUserEraseErrors[keyof GdprUserEraseErrors];
 
 export type GdprUserEraseResponses = {
     /**
-     * Accepted; the body says what was stored.
+     * Accepted. The body states what was stored, or the job that was started.
      */
     202: ErasureAccepted;
 };
@@ -9853,11 +9882,11 @@ export type GdprUserAnonymizeData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -9869,7 +9898,7 @@ export type GdprUserAnonymizeData = {
     };
     query?: {
         /**
-         * `true` if the job should only make the plan and change nothing.
+         * `true` to make only the plan and change nothing.
          */
         dry_run?: boolean;
     };
@@ -9878,11 +9907,11 @@ export type GdprUserAnonymizeData = {
 
 export type GdprUserAnonymizeErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -9890,35 +9919,35 @@ export type GdprUserAnonymizeErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -9931,7 +9960,7 @@ export type GdprUserAnonymizeError = GdprUserAnonymizeErrors[keyof GdprUserAnony
 
 export type GdprUserAnonymizeResponses = {
     /**
-     * Accepted; the body says what was stored.
+     * Accepted. The body states what was stored, or the job that was started.
      */
     202: ErasureAccepted;
 };
@@ -9942,7 +9971,7 @@ export type GdprPatientExportData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
@@ -9958,11 +9987,11 @@ export type GdprPatientExportData = {
 
 export type GdprPatientExportErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -9970,27 +9999,27 @@ export type GdprPatientExportErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -10003,7 +10032,7 @@ export type GdprPatientExportError = GdprPatientExportErrors[keyof GdprPatientEx
 
 export type GdprPatientExportResponses = {
     /**
-     * All data that is held on the person.
+     * All data about the person.
      */
     200: PersonExport;
 };
@@ -10014,7 +10043,7 @@ export type GdprPatientEraseData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
@@ -10026,7 +10055,7 @@ export type GdprPatientEraseData = {
     };
     query?: {
         /**
-         * `true` if the job should only make the plan and change nothing.
+         * `true` to make only the plan and change nothing.
          */
         dry_run?: boolean;
     };
@@ -10035,11 +10064,11 @@ export type GdprPatientEraseData = {
 
 export type GdprPatientEraseErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -10047,31 +10076,31 @@ export type GdprPatientEraseErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -10084,7 +10113,7 @@ export type GdprPatientEraseError = GdprPatientEraseErrors[keyof GdprPatientEras
 
 export type GdprPatientEraseResponses = {
     /**
-     * Accepted; the body says what was stored.
+     * Accepted. The body states what was stored, or the job that was started.
      */
     202: ErasureAccepted;
 };
@@ -10095,11 +10124,11 @@ export type GdprPatientAnonymizeData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
         /**
-         * Makes the request safe to repeat for a day: sent again with the same key and body, it is answered as the first time and changes nothing. For example a UUID.
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
          */
         'Idempotency-Key'?: string;
     };
@@ -10111,7 +10140,7 @@ export type GdprPatientAnonymizeData = {
     };
     query?: {
         /**
-         * `true` if the job should only make the plan and change nothing.
+         * `true` to make only the plan and change nothing.
          */
         dry_run?: boolean;
     };
@@ -10120,11 +10149,11 @@ export type GdprPatientAnonymizeData = {
 
 export type GdprPatientAnonymizeErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -10132,35 +10161,35 @@ export type GdprPatientAnonymizeErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -10173,7 +10202,7 @@ export type GdprPatientAnonymizeError = GdprPatientAnonymizeErrors[keyof GdprPat
 
 export type GdprPatientAnonymizeResponses = {
     /**
-     * Accepted; the body says what was stored.
+     * Accepted. The body states what was stored, or the job that was started.
      */
     202: ErasureAccepted;
 };
@@ -10184,7 +10213,7 @@ export type GdprJobGetData = {
     body?: never;
     headers?: {
         /**
-         * Id of the organization to work in. Without it, the request goes to the caller's current organization.
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
          */
         'X-Organization-Id'?: number;
     };
@@ -10200,11 +10229,11 @@ export type GdprJobGetData = {
 
 export type GdprJobGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -10212,27 +10241,27 @@ export type GdprJobGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -10245,7 +10274,7 @@ export type GdprJobGetError = GdprJobGetErrors[keyof GdprJobGetErrors];
 
 export type GdprJobGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: ErasureJob;
 };

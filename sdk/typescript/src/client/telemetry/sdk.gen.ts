@@ -18,9 +18,9 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
 };
 
 /**
- * Say that the process serves
+ * Check that the process serves requests
  *
- * Checks no dependency, so it stays 200 while one is down.
+ * Answers 200 as long as the process serves requests. Does not check the dependencies; see `ready_get`.
  */
 export const healthGet = <ThrowOnError extends boolean = true>(options: Options<HealthGetData, ThrowOnError>) => options.client.get<HealthGetResponses, HealthGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -29,10 +29,10 @@ export const healthGet = <ThrowOnError extends boolean = true>(options: Options<
 });
 
 /**
- * Check the dependencies
+ * Check the dependencies of the service
  *
- * 503 `not_ready` when a required one does not answer; `details.dependencies` has the same
- * entries as the body of a 200. The answer may be a second old.
+ * Answers 503 `not_ready` if a required one does not answer; `details.dependencies` has the same entries as the
+ * body of a 200. The answer may be a second old.
  */
 export const readyGet = <ThrowOnError extends boolean = true>(options: Options<ReadyGetData, ThrowOnError>) => options.client.get<ReadyGetResponses, ReadyGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -41,12 +41,12 @@ export const readyGet = <ThrowOnError extends boolean = true>(options: Options<R
 });
 
 /**
- * Revoke the tokens issued before a time
+ * Revoke the tokens that were issued before a time
  *
- * For Core only. Core calls it when a person left an organization or changed the role in it, when a session
- * ended, and when an account was closed. Once this has answered, this process refuses such a token with 401
- * `token_revoked` in every operation; all other processes do so within a second. A call with an earlier time
- * than the stored one changes nothing; the answer states the later time.
+ * Permitted to Core only. Core sends a revocation when a person leaves an organization or gets another role in it,
+ * when a session ends, and when an account is closed. From the answer on, this process refuses the revoked tokens
+ * with 401 `token_revoked` in every operation; all other processes do so within a second. A request with an
+ * earlier time than the stored one changes nothing; the answer contains the stored time.
  */
 export const accessRevocationCreate = <ThrowOnError extends boolean = true>(options: Options<AccessRevocationCreateData, ThrowOnError>) => options.client.post<AccessRevocationCreateResponses, AccessRevocationCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -62,8 +62,8 @@ export const accessRevocationCreate = <ThrowOnError extends boolean = true>(opti
 /**
  * Store the settings of an organization
  *
- * For Core only. A revision that is not later than the stored one changes nothing. The answer is the stored
- * state.
+ * Permitted to Core only. A revision that is not later than the stored one changes nothing. Returns the stored
+ * settings.
  */
 export const organizationSettingsPut = <ThrowOnError extends boolean = true>(options: Options<OrganizationSettingsPutData, ThrowOnError>) => options.client.put<OrganizationSettingsPutResponses, OrganizationSettingsPutErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -79,8 +79,8 @@ export const organizationSettingsPut = <ThrowOnError extends boolean = true>(opt
 /**
  * Store audit events
  *
- * For Core only. Answers once every event with the result `accepted` is durable. An event with an id that is
- * already stored gets the result `duplicate` and changes nothing, so a batch whose answer was lost can be sent
+ * Permitted to Core only. Answers once every event with the result `accepted` is durable. An event with an id that
+ * is already stored gets the result `duplicate` and changes nothing, so a batch whose answer was lost can be sent
  * again unchanged.
  */
 export const auditIngest = <ThrowOnError extends boolean = true>(options: Options<AuditIngestData, ThrowOnError>) => options.client.post<AuditIngestResponses, AuditIngestErrors, ThrowOnError, 'data'>({
@@ -97,9 +97,9 @@ export const auditIngest = <ThrowOnError extends boolean = true>(options: Option
 /**
  * List the audit trail
  *
- * For administrators of the organization and superadmins. Lists the newest entries first. There is another
- * page as long as `meta.next_cursor` is present; entries that arrive meanwhile do not shift the pages. Each
- * search adds an entry to the trail, which lists the ids of its results in `entity_ids`.
+ * Permitted to administrators of the organization and to superadmins. Returns the newest entries first. There is
+ * another page as long as `meta.next_cursor` is present; entries that arrive in the meantime do not shift the
+ * pages. Each request adds an entry to the trail, whose `entity_ids` are the ids of the results.
  */
 export const auditLogList = <ThrowOnError extends boolean = true>(options: Options<AuditLogListData, ThrowOnError>) => options.client.get<AuditLogListResponses, AuditLogListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -111,7 +111,7 @@ export const auditLogList = <ThrowOnError extends boolean = true>(options: Optio
 /**
  * Get an entry of the audit trail
  *
- * For administrators of the organization and superadmins. Each reading adds an entry to the trail.
+ * Permitted to administrators of the organization and to superadmins. Each request adds an entry to the trail.
  */
 export const auditLogGet = <ThrowOnError extends boolean = true>(options: Options<AuditLogGetData, ThrowOnError>) => options.client.get<AuditLogGetResponses, AuditLogGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -123,10 +123,10 @@ export const auditLogGet = <ThrowOnError extends boolean = true>(options: Option
 /**
  * Verify the audit trail
  *
- * For administrators of the organization and superadmins. Checks the organization's hash chain link by link,
- * reports up to which link it is sealed and signed, and names the first fault. If the check would take too
- * long, the answer has `complete: false`; continue with `after_position`. Each verification adds an entry to
- * the trail.
+ * Permitted to administrators of the organization and to superadmins. Checks the organization's hash chain link by
+ * link, reports up to which link it is sealed and signed, and names the first fault. If the check would take too
+ * long, the answer has `complete: false`; continue with its `verified_to` as `after_position`. Each request adds
+ * an entry to the trail.
  */
 export const auditVerify = <ThrowOnError extends boolean = true>(options: Options<AuditVerifyData, ThrowOnError>) => options.client.get<AuditVerifyResponses, AuditVerifyErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -138,10 +138,10 @@ export const auditVerify = <ThrowOnError extends boolean = true>(options: Option
 /**
  * List the signed heads of the audit trail
  *
- * For administrators of the organization and superadmins. Lists the newest heads first. A head is the last
- * link of an organization's hash chain on one day (UTC), signed; every past day with entries has one. Keep a
- * copy outside the platform: with it you can prove later whether the end of the chain was cut off or the chain
- * was rewritten. `audit_verify` compares the chain with the heads that are stored here.
+ * Permitted to administrators of the organization and to superadmins. Returns the newest heads first. A head is
+ * the signed last link of an organization's hash chain on one day (UTC); every past day with entries has one. Keep
+ * a copy outside the platform: it proves later whether the end of the chain was cut off or the chain was
+ * rewritten. `audit_verify` compares the chain with the heads that are stored here.
  */
 export const auditHeadList = <ThrowOnError extends boolean = true>(options: Options<AuditHeadListData, ThrowOnError>) => options.client.get<AuditHeadListResponses, AuditHeadListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -164,9 +164,9 @@ export const jwksGet = <ThrowOnError extends boolean = true>(options: Options<Jw
 /**
  * List security events
  *
- * For administrators of the organization and superadmins. Lists the events that rules derive from the audit
- * trail as it is stored, the latest detected first. An event that goes on is updated, not repeated. Each
- * search adds an entry to the audit trail, which lists the ids of its results in `entity_ids`.
+ * Permitted to administrators of the organization and to superadmins. Returns the events that rules derive from
+ * the audit trail, the latest detected first. While a pattern continues, its event is updated and no further one
+ * is created. Each request adds an entry to the audit trail, whose `entity_ids` are the ids of the results.
  */
 export const securityEventList = <ThrowOnError extends boolean = true>(options: Options<SecurityEventListData, ThrowOnError>) => options.client.get<SecurityEventListResponses, SecurityEventListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -178,9 +178,9 @@ export const securityEventList = <ThrowOnError extends boolean = true>(options: 
 /**
  * Track events
  *
- * The token says who the person is and in which organization. Nothing is stored if the person has not
- * consented to analytics, or if the request asks not to be tracked (`Sec-GPC: 1`, `DNT: 1`); the answer counts
- * the stored and the dropped events. Events that are counted as stored are durable.
+ * The token identifies the person and the organization. Nothing is stored if the person has not consented to
+ * analytics, or if the request asks not to be tracked (`Sec-GPC: 1`, `DNT: 1`); the answer counts the stored and
+ * the dropped events. Events that are counted as stored are durable.
  */
 export const analyticsTrack = <ThrowOnError extends boolean = true>(options: Options<AnalyticsTrackData, ThrowOnError>) => options.client.post<AnalyticsTrackResponses, AnalyticsTrackErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -196,8 +196,8 @@ export const analyticsTrack = <ThrowOnError extends boolean = true>(options: Opt
 /**
  * Summarize events
  *
- * For administrators, of their own organization. An event that was sent twice counts once. 400 `invalid_range`
- * if the period does not begin before it ends, or is longer than 366 days.
+ * Permitted to administrators, for their own organization. An event that was sent twice counts once. Answers 400
+ * `invalid_range` if the period does not begin before it ends, or is longer than 366 days.
  */
 export const analyticsSummaryGet = <ThrowOnError extends boolean = true>(options: Options<AnalyticsSummaryGetData, ThrowOnError>) => options.client.get<AnalyticsSummaryGetResponses, AnalyticsSummaryGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -209,9 +209,9 @@ export const analyticsSummaryGet = <ThrowOnError extends boolean = true>(options
 /**
  * Track events of a session
  *
- * Telemetry folds the events into one row for each session and participant, in whatever order and however
- * often they arrive; it also stores each bandwidth sample. Nothing is stored unless the person has consented
- * to media tracking. Events that are counted as stored are durable.
+ * Telemetry combines the events into one row for each session and participant, whatever their order and even if
+ * they are repeated; it also stores each bandwidth sample. Nothing is stored unless the person has consented to
+ * media tracking. Events that are counted as stored are durable.
  */
 export const mediaEventTrack = <ThrowOnError extends boolean = true>(options: Options<MediaEventTrackData, ThrowOnError>) => options.client.post<MediaEventTrackResponses, MediaEventTrackErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -258,8 +258,8 @@ export const consentGet = <ThrowOnError extends boolean = true>(options: Options
 /**
  * Decide on your own consent
  *
- * Takes effect before it is answered: from the next request on, events are stored for each purpose that was
- * consented to, and for no other. Earlier decisions are kept with their time and text version. 409
+ * Takes effect before the answer: from the next request on, events are stored for each purpose that was consented
+ * to, and for no other. Earlier decisions are kept with their time and text version. Answers 409
  * `erasure_in_progress` while the person's data is being erased.
  */
 export const consentPut = <ThrowOnError extends boolean = true>(options: Options<ConsentPutData, ThrowOnError>) => options.client.put<ConsentPutResponses, ConsentPutErrors, ThrowOnError, 'data'>({
@@ -276,7 +276,8 @@ export const consentPut = <ThrowOnError extends boolean = true>(options: Options
 /**
  * List exclusions
  *
- * Administrators see every excluded person of the token's organization, other people only themselves.
+ * Returns every excluded person of the token's organization to administrators, and to other people only
+ * themselves.
  */
 export const exclusionList = <ThrowOnError extends boolean = true>(options: Options<ExclusionListData, ThrowOnError>) => options.client.get<ExclusionListResponses, ExclusionListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -288,10 +289,10 @@ export const exclusionList = <ThrowOnError extends boolean = true>(options: Opti
 /**
  * Exclude a person from tracking
  *
- * People exclude themselves; administrators also exclude others. Once this has answered, nothing is stored
- * about the person, whatever the person consented to. Repeating the request changes nothing. 409
- * `erasure_in_progress` while the person's data is being erased; nothing is stored about the person during
- * that time, either.
+ * Excludes the caller; administrators can also exclude others. From the answer on, no tracking data about the
+ * person is stored, whatever the person consented to. A repeated request has no further effect. Answers 409
+ * `erasure_in_progress` while the person's data is being erased; nothing is stored about the person during that
+ * time either.
  */
 export const exclusionCreate = <ThrowOnError extends boolean = true>(options: Options<ExclusionCreateData, ThrowOnError>) => options.client.post<ExclusionCreateResponses, ExclusionCreateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -307,8 +308,8 @@ export const exclusionCreate = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Lift an exclusion
  *
- * People lift the exclusions that they asked for themselves, administrators those that administrators asked
- * for.
+ * Lifts an exclusion: people can lift those that they requested themselves, administrators those that
+ * administrators requested.
  */
 export const exclusionDelete = <ThrowOnError extends boolean = true>(options: Options<ExclusionDeleteData, ThrowOnError>) => options.client.delete<ExclusionDeleteResponses, ExclusionDeleteErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -320,9 +321,9 @@ export const exclusionDelete = <ThrowOnError extends boolean = true>(options: Op
 /**
  * Erase a person's data
  *
- * For Core only. Starts a job over both stores; `privacy_job_get` shows its plan and receipt. While the job
- * runs, no data about the person is stored. Sending a request again returns the existing job; 409
- * `request_id_reused` if its id belongs to a different request.
+ * Permitted to Core only. Starts a job that erases the data in both stores; `privacy_job_get` returns its plan and
+ * receipt. While the job runs, no data about the person is stored. A repeated request returns the existing job;
+ * 409 `request_id_reused` if its id belongs to a different request.
  */
 export const privacySubjectErase = <ThrowOnError extends boolean = true>(options: Options<PrivacySubjectEraseData, ThrowOnError>) => options.client.delete<PrivacySubjectEraseResponses, PrivacySubjectEraseErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -334,8 +335,8 @@ export const privacySubjectErase = <ThrowOnError extends boolean = true>(options
 /**
  * Export a person's data
  *
- * For Core only. Returns one JSON document with all data about the person in both stores. The document is sent
- * while it is read: if a store fails meanwhile, the connection is closed early.
+ * Permitted to Core only. Returns one JSON document with all data about the person in both stores. The document is
+ * sent while it is read: if a store fails meanwhile, the connection is closed early.
  */
 export const privacySubjectExport = <ThrowOnError extends boolean = true>(options: Options<PrivacySubjectExportData, ThrowOnError>) => options.client.get<PrivacySubjectExportResponses, PrivacySubjectExportErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -347,7 +348,7 @@ export const privacySubjectExport = <ThrowOnError extends boolean = true>(option
 /**
  * Get the job of an erasure
  *
- * For Core only. Returns the plan of the job and, as it proceeds, its receipt. Failed steps are retried
+ * Permitted to Core only. Returns the plan of the job and, as it proceeds, its receipt. Failed steps are retried
  * automatically.
  */
 export const privacyJobGet = <ThrowOnError extends boolean = true>(options: Options<PrivacyJobGetData, ThrowOnError>) => options.client.get<PrivacyJobGetResponses, PrivacyJobGetErrors, ThrowOnError, 'data'>({

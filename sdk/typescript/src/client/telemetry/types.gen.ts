@@ -15,7 +15,7 @@ export type AccessRevocation = {
      */
     user_id: number;
     /**
-     * Organization whose tokens are revoked; left out if it is all tokens of the user.
+     * Organization whose tokens are revoked; absent if it is all tokens of the user.
      */
     organization_id?: number;
     /**
@@ -90,7 +90,7 @@ export type AnalyticsSummary = {
  */
 export type AuditBatch = {
     /**
-     * The events, in the order in which they happened.
+     * Events, in the order in which they occurred.
      */
     events: Array<NewAuditEvent>;
 };
@@ -106,7 +106,7 @@ export type AuditFault = {
      */
     kind: AuditFaultKind;
     /**
-     * Position in the chain, from 1; left out for an event that has none.
+     * Position in the chain, from 1; absent for an event that has none.
      */
     position?: number;
     /**
@@ -114,7 +114,7 @@ export type AuditFault = {
      */
     audit_id?: string;
     /**
-     * Description of the fault for people.
+     * Description of the fault for people. The text may change.
      */
     message: string;
 };
@@ -193,7 +193,7 @@ export type AuditHeadList = {
 /**
  * AuditLog
  *
- * Stored entry of the audit trail: an action that was done or attempted.
+ * Stored entry of the audit trail: an action that succeeded, was denied or failed.
  */
 export type AuditLog = {
     /**
@@ -213,7 +213,7 @@ export type AuditLog = {
      */
     organization_id: number;
     /**
-     * User who acted.
+     * Id of the user who acted; absent if the actor is not a user.
      */
     actor_user_id?: number;
     /**
@@ -221,11 +221,11 @@ export type AuditLog = {
      */
     actor_kind: ActorKind;
     /**
-     * API key that acted.
+     * Id of the API key that acted; absent if the actor is not an API key.
      */
     actor_api_key_id?: number;
     /**
-     * Administrator who impersonated the actor.
+     * Id of the administrator who acted as the user; absent without an impersonation.
      */
     impersonator_user_id?: number;
     /**
@@ -257,15 +257,15 @@ export type AuditLog = {
      */
     outcome: AuditOutcome;
     /**
-     * Operation of Core's API.
+     * `operation_id` of the request.
      */
     operation_id?: string;
     /**
-     * Stable code of the error with which the attempt was answered.
+     * Code of the error with which the attempt was answered; absent if there was none.
      */
     error_code?: string;
     /**
-     * Number of attempts that this entry stands for.
+     * Number of attempts that this entry represents.
      */
     occurrences: number;
     /**
@@ -411,7 +411,7 @@ export type AuditVerification = {
      */
     verified_to: number;
     /**
-     * Last link; left out if the chain has none.
+     * Last link; absent if the chain has none.
      */
     sealed?: AuditSealed;
     /**
@@ -419,11 +419,11 @@ export type AuditVerification = {
      */
     waiting: number;
     /**
-     * Last signed head; left out if the chain has none.
+     * Last signed head; absent if the chain has none.
      */
     signed?: AuditSigned;
     /**
-     * First fault; left out if there is none.
+     * First fault; absent if there is none.
      */
     fault?: AuditFault;
 };
@@ -451,7 +451,7 @@ export type Consent = {
 /**
  * ConsentState
  *
- * Latest decision on one purpose. If there is none, `granted` is `false` and the other fields are left out.
+ * Latest decision on one purpose. If there is none, `granted` is `false` and the other fields are absent.
  */
 export type ConsentState = {
     /**
@@ -503,7 +503,7 @@ export type ConsentUpdate = {
  */
 export type CursorMeta = {
     /**
-     * Value of `cursor` for the next page; left out on the last page.
+     * Value of `cursor` for the next page; absent on the last page.
      */
     next_cursor?: string;
 };
@@ -519,15 +519,15 @@ export type DependencyState = {
      */
     name: string;
     /**
-     * `true` if it answered in time.
+     * `true` if the dependency answered in time.
      */
     up: boolean;
     /**
-     * `true` if the service can't work without it.
+     * `true` if the service can't work without the dependency.
      */
     required: boolean;
     /**
-     * Time that the answer took, in milliseconds.
+     * Duration of the check in milliseconds.
      */
     latency_ms: number;
 };
@@ -575,10 +575,10 @@ export type ErasureAccepted = {
 };
 
 /**
- * Effect on the rows.
+ * Action on the rows.
  *
  * - `delete`: the rows are deleted
- * - `anonymize`: the rows are kept and name nobody any more
+ * - `anonymize`: the rows are kept without the person's data
  * - `retain`: the rows are kept unchanged; see `reason` and `until`
  */
 export type ErasureAction = 'delete' | 'anonymize' | 'retain';
@@ -602,11 +602,11 @@ export type ErasureFailure = {
 /**
  * ErasureItem
  *
- * Table in which the person is found in one way, and the effect on its rows.
+ * Rows of a table in which the person is found in one way, and the action on them.
  */
 export type ErasureItem = {
     /**
-     * Store: `postgresql` or `clickhouse`.
+     * Store that holds the data: `postgresql` or `clickhouse`.
      */
     store: string;
     /**
@@ -619,11 +619,11 @@ export type ErasureItem = {
      */
     found_by: string;
     /**
-     * Columns that are about the person.
+     * Columns that contain the person's data.
      */
     columns: Array<string>;
     /**
-     * Effect on the rows.
+     * Action on the rows.
      */
     action: ErasureAction;
     /**
@@ -636,7 +636,7 @@ export type ErasureItem = {
      */
     reason?: string;
     /**
-     * End of the retention.
+     * End of the retention, in words, e.g. `three years after the erasure`.
      */
     until?: string;
 };
@@ -664,7 +664,7 @@ export type ErasureJob = {
      */
     mode: ErasureMode;
     /**
-     * Kind of person that `subject_id` identifies.
+     * Kind of the person's id.
      */
     subject_kind: SubjectKind;
     /**
@@ -672,8 +672,7 @@ export type ErasureJob = {
      */
     subject_id: number;
     /**
-     * Organization whose data is erased, 0 for data that belongs to none; left out if the job covers every
-     * organization.
+     * Organization whose data is erased, 0 for data that belongs to none; absent if the job covers every organization.
      */
     organization_id?: number;
     /**
@@ -681,15 +680,15 @@ export type ErasureJob = {
      */
     requested_at: string;
     /**
-     * Time at which the job started.
+     * Time at which the job started; absent before that.
      */
     started_at?: string;
     /**
-     * Time at which every step was done and verified.
+     * Time at which every step was done and verified; absent before that.
      */
     finished_at?: string;
     /**
-     * Rows that were found at the start, table by table; empty before that.
+     * Rows that were found at the start, one item for each table; empty before that.
      */
     plan: Array<ErasureItem>;
     /**
@@ -697,7 +696,7 @@ export type ErasureJob = {
      */
     receipt: Array<ErasureItem>;
     /**
-     * Failures of steps, the latest last; at most 20. Failed steps are retried automatically.
+     * The latest 20 failures of steps, the newest last. Failed steps are retried automatically.
      */
     errors: Array<ErasureFailure>;
 };
@@ -705,8 +704,8 @@ export type ErasureJob = {
 /**
  * Extent of an erasure.
  *
- * - `erase`: deletes everything that the law does not require to be kept, and anonymizes the rest
- * - `anonymize`: keeps everything that can be kept without naming anybody, and deletes the rest
+ * - `erase`: deletes data that the law does not require to be kept, and anonymizes the rest
+ * - `anonymize`: keeps data that can be kept without identifying the person, and deletes the rest
  */
 export type ErasureMode = 'erase' | 'anonymize';
 
@@ -730,17 +729,17 @@ export type ErrorBody = {
      */
     code: string;
     /**
-     * One sentence for a person, with what to do about it where that is known.
+     * Description of the fault for people, with a remedy if there is one. The text may change.
      */
     message: string;
     /**
-     * Facts about the fault; which ones depends on the code. Validation puts a list under
-     * `fields`, each entry with a JSON `pointer`, the broken `rule` and a `message`: the first
-     * hundred at most. `count` says how many there are in all.
+     * Facts about the fault, depending on `code`. For wrong values, `fields` lists at most 100 faults, each with
+     * `pointer` (a JSON pointer into the body, or the name of a parameter), `rule` (the name of the broken rule) and
+     * `message`; `count` is the number of all faults.
      */
     details?: unknown;
     /**
-     * Id of the request, to be quoted to support; the same as the `X-Request-Id` header.
+     * Id of the request, for enquiries to support; the same as in the header `X-Request-Id`.
      */
     request_id: string;
 };
@@ -748,11 +747,11 @@ export type ErrorBody = {
 /**
  * ErrorEnvelope
  *
- * The body of every error answer.
+ * Body of every error answer.
  */
 export type ErrorEnvelope = {
     /**
-     * The error.
+     * Error.
      */
     error: ErrorBody;
 };
@@ -832,7 +831,7 @@ export type ExclusionSource = 'person' | 'admin';
  */
 export type Health = {
     /**
-     * Always `ok`; a process that is not does not answer.
+     * Always `ok`; a process that does not serve requests does not answer.
      */
     status: HealthStatus;
     /**
@@ -853,7 +852,7 @@ export type HealthStatus = 'ok';
  */
 export type IngestReceipt = {
     /**
-     * Number of events that are stored. Events that were stored before count too, so a batch can be sent again.
+     * Number of events that are stored, including those that were stored before, so that a batch can be sent again.
      */
     stored: number;
     /**
@@ -890,7 +889,7 @@ export type Landmarks = Array<Array<number>>;
  */
 export type MediaBatch = {
     /**
-     * Id of the session, a UUIDv7 made by the page. Each participant of a call has a session of its own.
+     * Id of the session, a UUIDv7 made by the page. Each participant of a call has a separate session.
      */
     session_id: string;
     /**
@@ -949,7 +948,7 @@ export type MediaEvent = {
      */
     packet_loss?: number;
     /**
-     * Quality of the picture from now on.
+     * New quality of the picture.
      */
     quality?: Quality;
     /**
@@ -1026,13 +1025,13 @@ export type NewAnalyticsEvent = {
      */
     occurred_at: string;
     /**
-     * Path of the page. Query and fragment (from the first `?` or `#` on) are removed, because they may be
+     * Path of the page. Telemetry removes query and fragment (from the first `?` or `#` on), because they may be
      * personal.
      */
     page?: string;
     /**
-     * Properties of the event, at most 32. Names have 1 to 64 characters, texts at most 512; otherwise the event
-     * is dropped as `malformed`. Never put health data or contact data here.
+     * Properties of the event, at most 32. Names have 1 to 64 characters, texts at most 512; otherwise the event is
+     * dropped as `malformed`. They must not contain health data or contact data.
      */
     properties?: {
         [key: string]: PropertyValue;
@@ -1042,7 +1041,7 @@ export type NewAnalyticsEvent = {
 /**
  * NewAuditEvent
  *
- * Action that was done or attempted. Names the affected entity, and never holds the values of its fields.
+ * Action that succeeded, was denied or failed. It names the affected entity and never contains values of its fields.
  */
 export type NewAuditEvent = {
     /**
@@ -1059,7 +1058,7 @@ export type NewAuditEvent = {
      */
     organization_id: number;
     /**
-     * User who acted, if `actor_kind` is `user`.
+     * Id of the user who acted, if `actor_kind` is `user`.
      */
     actor_user_id?: number;
     /**
@@ -1067,11 +1066,11 @@ export type NewAuditEvent = {
      */
     actor_kind: ActorKind;
     /**
-     * API key that acted, if `actor_kind` is `api_key`.
+     * Id of the API key that acted, if `actor_kind` is `api_key`.
      */
     actor_api_key_id?: number;
     /**
-     * Administrator who impersonates the actor.
+     * Id of the administrator who acts as the user, during an impersonation.
      */
     impersonator_user_id?: number;
     /**
@@ -1103,15 +1102,15 @@ export type NewAuditEvent = {
      */
     outcome: AuditOutcome;
     /**
-     * Operation of Core's API.
+     * `operation_id` of the request.
      */
     operation_id?: string;
     /**
-     * Stable code of the error with which the attempt was answered.
+     * Code of the error with which the attempt was answered; absent if there was none.
      */
     error_code?: string;
     /**
-     * Number of attempts that this entry stands for: attempts in quick succession are counted in one entry.
+     * Number of attempts that this entry represents: attempts in quick succession are counted in one entry.
      */
     occurrences?: number;
     /**
@@ -1189,15 +1188,15 @@ export type PageMeta = {
      */
     page: number;
     /**
-     * Most entries of a page.
+     * Maximum number of entries on a page.
      */
     page_size: number;
     /**
-     * Number of entries of all pages.
+     * Number of entries on all pages.
      */
     total: number;
     /**
-     * Number of pages; 0 when there is no entry.
+     * Number of pages; 0 if there is no entry.
      */
     total_pages: number;
 };
@@ -1213,7 +1212,7 @@ export type PageExclusion = {
      */
     data: Array<Exclusion>;
     /**
-     * Number of this page, and the size of the whole list.
+     * Position of the page in the list, and the size of the list.
      */
     meta: PageMeta;
 };
@@ -1249,7 +1248,7 @@ export type PoseBatch = {
 /**
  * PoseFrame
  *
- * Position of the body at one moment.
+ * Position of the body at one point in time.
  */
 export type PoseFrame = {
     /**
@@ -1313,12 +1312,12 @@ export type Ready = {
 /**
  * SecurityEvent
  *
- * Pattern that a rule observed often enough in the audit trail. While the pattern continues, it is the same
- * event.
+ * Pattern that a rule observed in the audit trail as often as its limit states. While the pattern continues, it
+ * remains one event.
  */
 export type SecurityEvent = {
     /**
-     * Id of the event, a UUIDv7 of the time at which it was detected.
+     * Id of the event, a UUIDv7 with the time of its detection.
      */
     id: string;
     /**
@@ -1338,15 +1337,15 @@ export type SecurityEvent = {
      */
     kind: string;
     /**
-     * Severity, provided that the suspicion is right: `low`, `medium`, `high` or `critical`.
+     * Severity, if the suspicion is right: `low`, `medium`, `high` or `critical`.
      */
     severity: string;
     /**
-     * User who acted, if known; the impersonator during an impersonation.
+     * Id of the user who acted, if known; during an impersonation, of the impersonator.
      */
     actor_user_id?: number;
     /**
-     * API key that acted.
+     * Id of the API key that acted; absent if the actor is not an API key.
      */
     actor_api_key_id?: number;
     /**
@@ -1358,7 +1357,7 @@ export type SecurityEvent = {
      */
     last_seen_at: string;
     /**
-     * Total number of observations; each patient counts once in a window.
+     * Total number of observations. For `patient_access`, each patient counts once in a window.
      */
     occurrences: number;
     /**
@@ -1404,7 +1403,7 @@ export type SecurityEventList = {
 };
 
 /**
- * Severity of a security event, provided that the suspicion is right.
+ * Severity of a security event, if the suspicion is right.
  *
  * - `low`: for information
  * - `medium`: needs a review
@@ -1424,11 +1423,11 @@ export type SessionKind = 'video_call' | 'exercise';
 /**
  * SubjectExport
  *
- * All data about a person. This schema describes the document, which is sent while it is read.
+ * Export of all data about a person. This schema describes the document, which is sent while it is read.
  */
 export type SubjectExport = {
     /**
-     * Kind of person that `subject_id` identifies.
+     * Kind of the person's id.
      */
     subject_kind: SubjectKind;
     /**
@@ -1436,15 +1435,15 @@ export type SubjectExport = {
      */
     subject_id: number;
     /**
-     * Organization whose data is exported; left out if the export covers every organization.
+     * Organization whose data is exported; absent if the export covers every organization.
      */
     organization_id?: number;
     /**
-     * Time at which reading began.
+     * Time at which the export started.
      */
     exported_at: string;
     /**
-     * Data of the person, table by table.
+     * Data of the person, one item for each table.
      */
     holdings: Array<SubjectHolding>;
 };
@@ -1456,7 +1455,7 @@ export type SubjectExport = {
  */
 export type SubjectHolding = {
     /**
-     * Store: `postgresql` or `clickhouse`.
+     * Store that holds the data: `postgresql` or `clickhouse`.
      */
     store: string;
     /**
@@ -1475,10 +1474,10 @@ export type SubjectHolding = {
 };
 
 /**
- * Kind of person that an id identifies.
+ * Kind of the person's id.
  *
- * - `user`: a user of Core
- * - `patient`: a patient record of Core, with or without a user
+ * - `user`: id of a user in Core
+ * - `patient`: id of a patient record in Core
  */
 export type SubjectKind = 'user' | 'patient';
 
@@ -1491,27 +1490,27 @@ export type HealthGetData = {
 
 export type HealthGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -1524,7 +1523,7 @@ export type HealthGetError = HealthGetErrors[keyof HealthGetErrors];
 
 export type HealthGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Health;
 };
@@ -1540,27 +1539,27 @@ export type ReadyGetData = {
 
 export type ReadyGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -1573,7 +1572,7 @@ export type ReadyGetError = ReadyGetErrors[keyof ReadyGetErrors];
 
 export type ReadyGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Ready;
 };
@@ -1589,11 +1588,11 @@ export type AccessRevocationCreateData = {
 
 export type AccessRevocationCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -1601,39 +1600,39 @@ export type AccessRevocationCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -1646,7 +1645,7 @@ export type AccessRevocationCreateError = AccessRevocationCreateErrors[keyof Acc
 
 export type AccessRevocationCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: AccessRevocation;
 };
@@ -1667,11 +1666,11 @@ export type OrganizationSettingsPutData = {
 
 export type OrganizationSettingsPutErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -1679,39 +1678,39 @@ export type OrganizationSettingsPutErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -1724,7 +1723,7 @@ export type OrganizationSettingsPutError = OrganizationSettingsPutErrors[keyof O
 
 export type OrganizationSettingsPutResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: OrganizationSettings;
 };
@@ -1740,11 +1739,11 @@ export type AuditIngestData = {
 
 export type AuditIngestErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -1752,39 +1751,39 @@ export type AuditIngestErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -1797,7 +1796,7 @@ export type AuditIngestError = AuditIngestErrors[keyof AuditIngestErrors];
 
 export type AuditIngestResponses = {
     /**
-     * Accepted; the body says what was stored.
+     * Accepted. The body states what was stored, or the job that was started.
      */
     202: AuditReceipt;
 };
@@ -1809,48 +1808,49 @@ export type AuditLogListData = {
     path?: never;
     query?: {
         /**
-         * Only events at this time or later. 400 `invalid_range` unless it is before `to`.
+         * Selects events that occurred at this time or later. Answers 400 `invalid_range` unless it is before `to`.
          */
         from?: string;
         /**
-         * Only events before this time.
+         * Selects events that occurred before this time.
          */
         to?: string;
         /**
-         * Only events of this user.
+         * Selects events of this user.
          */
         actor_user_id?: number;
         /**
-         * Only events with this action, e.g. `updated`.
+         * Selects events with this action, e.g. `updated`.
          */
         action?: string;
         /**
-         * Only events of this entity type, e.g. `appointment`.
+         * Selects events of this entity type, e.g. `appointment`.
          */
         entity_type?: string;
         /**
-         * Only events of the entity with this id; ids are unique only within an entity type.
+         * Selects events of the entity with this id; ids are unique only within an entity type.
          */
         entity_id?: string;
         /**
-         * Only events of the request with this id.
+         * Selects events of the request with this id.
          */
         request_id?: string;
         /**
-         * Only events of requests that carried this id in `X-Request-Id`.
+         * Selects events of requests that carried this id in `X-Request-Id`.
          */
         client_request_id?: string;
         /**
-         * Only events of this organization. For superadmins, who otherwise see all organizations; administrators
-         * see only their own.
+         * Selects events of this organization. If left out, superadmins get the events of all organizations,
+         * administrators those of their own. Answers 404 `organization_not_found` to administrators who name another
+         * one.
          */
         organization_id?: number;
         /**
-         * `meta.next_cursor` of the previous page.
+         * Position of the page: `meta.next_cursor` of the previous one. The first page if left out.
          */
         cursor?: string;
         /**
-         * Maximum number of entries on a page.
+         * Maximum number of entries on a page, at most 100; 25 if left out.
          */
         page_size?: number;
     };
@@ -1859,11 +1859,11 @@ export type AuditLogListData = {
 
 export type AuditLogListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -1871,27 +1871,27 @@ export type AuditLogListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -1904,7 +1904,7 @@ export type AuditLogListError = AuditLogListErrors[keyof AuditLogListErrors];
 
 export type AuditLogListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: AuditLogList;
 };
@@ -1925,11 +1925,11 @@ export type AuditLogGetData = {
 
 export type AuditLogGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -1937,27 +1937,27 @@ export type AuditLogGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -1970,7 +1970,7 @@ export type AuditLogGetError = AuditLogGetErrors[keyof AuditLogGetErrors];
 
 export type AuditLogGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: AuditLog;
 };
@@ -1982,12 +1982,13 @@ export type AuditVerifyData = {
     path?: never;
     query?: {
         /**
-         * Organization whose chain is verified, for superadmins. If left out, the organization of the token or, if
-         * the token has none, the chain of events that belong to no organization (0).
+         * Organization whose chain is verified. If left out, the organization of the token or, if the token has none,
+         * the chain of events that belong to no organization (0). Answers 404 `organization_not_found` to
+         * administrators who name another one.
          */
         organization_id?: number;
         /**
-         * Continues after this position: `verified_to` of the previous answer.
+         * Position after which the check continues: `verified_to` of the previous answer.
          */
         after_position?: number;
     };
@@ -1996,11 +1997,11 @@ export type AuditVerifyData = {
 
 export type AuditVerifyErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2008,27 +2009,27 @@ export type AuditVerifyErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2041,7 +2042,7 @@ export type AuditVerifyError = AuditVerifyErrors[keyof AuditVerifyErrors];
 
 export type AuditVerifyResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: AuditVerification;
 };
@@ -2053,16 +2054,17 @@ export type AuditHeadListData = {
     path?: never;
     query?: {
         /**
-         * Only heads of this organization. For superadmins, who otherwise see all organizations; administrators
-         * see only their own.
+         * Selects heads of this organization. If left out, superadmins get the heads of all organizations,
+         * administrators those of their own. Answers 404 `organization_not_found` to administrators who name another
+         * one.
          */
         organization_id?: number;
         /**
-         * `meta.next_cursor` of the previous page.
+         * Position of the page: `meta.next_cursor` of the previous one. The first page if left out.
          */
         cursor?: string;
         /**
-         * Maximum number of heads on a page.
+         * Maximum number of heads on a page, at most 100; 25 if left out.
          */
         page_size?: number;
     };
@@ -2071,11 +2073,11 @@ export type AuditHeadListData = {
 
 export type AuditHeadListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2083,27 +2085,27 @@ export type AuditHeadListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2116,7 +2118,7 @@ export type AuditHeadListError = AuditHeadListErrors[keyof AuditHeadListErrors];
 
 export type AuditHeadListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: AuditHeadList;
 };
@@ -2132,27 +2134,27 @@ export type JwksGetData = {
 
 export type JwksGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2165,7 +2167,7 @@ export type JwksGetError = JwksGetErrors[keyof JwksGetErrors];
 
 export type JwksGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: KeySet;
 };
@@ -2177,33 +2179,34 @@ export type SecurityEventListData = {
     path?: never;
     query?: {
         /**
-         * Only events that were still observed at this time or later. 400 `invalid_range` unless it is before
+         * Selects events whose `last_seen_at` is this time or later. Answers 400 `invalid_range` unless it is before
          * `to`.
          */
         from?: string;
         /**
-         * Only events that were first observed before this time.
+         * Selects events whose `first_seen_at` is before this time.
          */
         to?: string;
         /**
-         * Only events of this kind, e.g. `denied_access`.
+         * Selects events of this kind, e.g. `denied_access`.
          */
         kind?: string;
         /**
-         * Only events of this severity.
+         * Selects events of this severity.
          */
         severity?: SecuritySeverity;
         /**
-         * Only events of this organization. For superadmins, who otherwise see all organizations; administrators
-         * see only their own.
+         * Selects events of this organization. If left out, superadmins get the events of all organizations,
+         * administrators those of their own. Answers 404 `organization_not_found` to administrators who name another
+         * one.
          */
         organization_id?: number;
         /**
-         * `meta.next_cursor` of the previous page.
+         * Position of the page: `meta.next_cursor` of the previous one. The first page if left out.
          */
         cursor?: string;
         /**
-         * Maximum number of events on a page.
+         * Maximum number of events on a page, at most 100; 25 if left out.
          */
         page_size?: number;
     };
@@ -2212,11 +2215,11 @@ export type SecurityEventListData = {
 
 export type SecurityEventListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2224,27 +2227,27 @@ export type SecurityEventListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2257,7 +2260,7 @@ export type SecurityEventListError = SecurityEventListErrors[keyof SecurityEvent
 
 export type SecurityEventListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: SecurityEventList;
 };
@@ -2273,11 +2276,11 @@ export type AnalyticsTrackData = {
 
 export type AnalyticsTrackErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2285,39 +2288,39 @@ export type AnalyticsTrackErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2330,7 +2333,7 @@ export type AnalyticsTrackError = AnalyticsTrackErrors[keyof AnalyticsTrackError
 
 export type AnalyticsTrackResponses = {
     /**
-     * Accepted; the body says what was stored.
+     * Accepted. The body states what was stored, or the job that was started.
      */
     202: IngestReceipt;
 };
@@ -2356,11 +2359,11 @@ export type AnalyticsSummaryGetData = {
 
 export type AnalyticsSummaryGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2368,27 +2371,27 @@ export type AnalyticsSummaryGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2401,7 +2404,7 @@ export type AnalyticsSummaryGetError = AnalyticsSummaryGetErrors[keyof Analytics
 
 export type AnalyticsSummaryGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: AnalyticsSummary;
 };
@@ -2417,11 +2420,11 @@ export type MediaEventTrackData = {
 
 export type MediaEventTrackErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2429,39 +2432,39 @@ export type MediaEventTrackErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2474,7 +2477,7 @@ export type MediaEventTrackError = MediaEventTrackErrors[keyof MediaEventTrackEr
 
 export type MediaEventTrackResponses = {
     /**
-     * Accepted; the body says what was stored.
+     * Accepted. The body states what was stored, or the job that was started.
      */
     202: IngestReceipt;
 };
@@ -2493,11 +2496,11 @@ export type PoseFrameTrackData = {
 
 export type PoseFrameTrackErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2505,39 +2508,39 @@ export type PoseFrameTrackErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2550,7 +2553,7 @@ export type PoseFrameTrackError = PoseFrameTrackErrors[keyof PoseFrameTrackError
 
 export type PoseFrameTrackResponses = {
     /**
-     * Accepted; the body says what was stored.
+     * Accepted. The body states what was stored, or the job that was started.
      */
     202: IngestReceipt;
 };
@@ -2566,11 +2569,11 @@ export type ConsentGetData = {
 
 export type ConsentGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2578,27 +2581,27 @@ export type ConsentGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2611,7 +2614,7 @@ export type ConsentGetError = ConsentGetErrors[keyof ConsentGetErrors];
 
 export type ConsentGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Consent;
 };
@@ -2627,11 +2630,11 @@ export type ConsentPutData = {
 
 export type ConsentPutErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2639,39 +2642,39 @@ export type ConsentPutErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2684,7 +2687,7 @@ export type ConsentPutError = ConsentPutErrors[keyof ConsentPutErrors];
 
 export type ConsentPutResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: Consent;
 };
@@ -2696,11 +2699,11 @@ export type ExclusionListData = {
     path?: never;
     query?: {
         /**
-         * Number of the page, from 1.
+         * Number of the page, from 1; 1 if left out.
          */
         page?: number;
         /**
-         * Maximum number of entries on a page.
+         * Maximum number of entries on a page, at most 100; 25 if left out.
          */
         page_size?: number;
     };
@@ -2709,11 +2712,11 @@ export type ExclusionListData = {
 
 export type ExclusionListErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2721,27 +2724,27 @@ export type ExclusionListErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2754,7 +2757,7 @@ export type ExclusionListError = ExclusionListErrors[keyof ExclusionListErrors];
 
 export type ExclusionListResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: PageExclusion;
 };
@@ -2770,11 +2773,11 @@ export type ExclusionCreateData = {
 
 export type ExclusionCreateErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2782,39 +2785,39 @@ export type ExclusionCreateErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The body is larger than the operation takes, or holds more values.
+     * The body has more bytes or more values than the operation accepts.
      */
     413: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * The body is well formed, but values in it are wrong; `details.fields` lists each.
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
      */
     422: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2827,7 +2830,7 @@ export type ExclusionCreateError = ExclusionCreateErrors[keyof ExclusionCreateEr
 
 export type ExclusionCreateResponses = {
     /**
-     * Created; the body is what was created.
+     * Created. The body is the created resource.
      */
     201: Exclusion;
 };
@@ -2848,11 +2851,11 @@ export type ExclusionDeleteData = {
 
 export type ExclusionDeleteErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2860,31 +2863,31 @@ export type ExclusionDeleteErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2897,7 +2900,7 @@ export type ExclusionDeleteError = ExclusionDeleteErrors[keyof ExclusionDeleteEr
 
 export type ExclusionDeleteResponses = {
     /**
-     * Done; there is nothing to return.
+     * Success without a body.
      */
     204: void;
 };
@@ -2908,7 +2911,7 @@ export type PrivacySubjectEraseData = {
     body?: never;
     path: {
         /**
-         * Id in Core of the user, or of the patient with `subject_kind=patient`.
+         * Id of the user in Core or, with `subject_kind=patient`, of the patient record.
          */
         subject_id: number;
     };
@@ -2918,13 +2921,12 @@ export type PrivacySubjectEraseData = {
          */
         request_id: string;
         /**
-         * Kind of person that the id identifies; `user` if left out. Data that is stored under the id of a patient
-         * and data that is stored under the id of the patient's user need separate requests.
+         * Kind of the person's id; `user` if left out. Data that is stored under the id of a patient and data that is
+         * stored under the id of the patient's user need separate requests.
          */
         subject_kind?: SubjectKind;
         /**
-         * Only data of this organization, or with 0 the data that belongs to none. Data of every organization if
-         * left out.
+         * Organization whose data is erased, 0 for data that belongs to none; data of every organization if left out.
          */
         organization_id?: number;
         /**
@@ -2941,11 +2943,11 @@ export type PrivacySubjectEraseData = {
 
 export type PrivacySubjectEraseErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -2953,31 +2955,31 @@ export type PrivacySubjectEraseErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The request conflicts with the present state.
+     * The request conflicts with the present state of the resource; `code` states the conflict.
      */
     409: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -2990,7 +2992,7 @@ export type PrivacySubjectEraseError = PrivacySubjectEraseErrors[keyof PrivacySu
 
 export type PrivacySubjectEraseResponses = {
     /**
-     * Accepted; the body says what was stored.
+     * Accepted. The body states what was stored, or the job that was started.
      */
     202: ErasureAccepted;
 };
@@ -3001,17 +3003,17 @@ export type PrivacySubjectExportData = {
     body?: never;
     path: {
         /**
-         * Id in Core of the user, or of the patient with `subject_kind=patient`.
+         * Id of the user in Core or, with `subject_kind=patient`, of the patient record.
          */
         subject_id: number;
     };
     query?: {
         /**
-         * Kind of person that the id identifies; `user` if left out.
+         * Kind of the person's id; `user` if left out.
          */
         subject_kind?: SubjectKind;
         /**
-         * Only data of this organization; data of every organization if left out.
+         * Organization whose data is exported; data of every organization if left out.
          */
         organization_id?: number;
     };
@@ -3020,11 +3022,11 @@ export type PrivacySubjectExportData = {
 
 export type PrivacySubjectExportErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -3032,27 +3034,27 @@ export type PrivacySubjectExportErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3086,11 +3088,11 @@ export type PrivacyJobGetData = {
 
 export type PrivacyJobGetErrors = {
     /**
-     * The request is malformed: not JSON, a field that is unknown or repeated, or a fault of path, query or headers.
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
      */
     400: ErrorEnvelope;
     /**
-     * No valid credentials came with the request.
+     * The request has no valid credentials.
      */
     401: ErrorEnvelope;
     /**
@@ -3098,27 +3100,27 @@ export type PrivacyJobGetErrors = {
      */
     403: ErrorEnvelope;
     /**
-     * The resource does not exist, or the caller may not know of it.
+     * The resource does not exist, or the caller may not see it.
      */
     404: ErrorEnvelope;
     /**
-     * The path exists, but not with this method; `Allow` lists the methods it has.
+     * The path does not support the method; the header `Allow` lists the supported methods.
      */
     405: ErrorEnvelope;
     /**
-     * The operation does not take the body's content type or content encoding.
+     * The operation does not accept the content type or the content encoding of the body.
      */
     415: ErrorEnvelope;
     /**
-     * Too many requests; try again after `Retry-After` seconds.
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
      */
     429: ErrorEnvelope;
     /**
-     * A fault of the service. It is logged under the request id.
+     * The service has a fault, which is logged under the request id.
      */
     500: ErrorEnvelope;
     /**
-     * A service that this one depends on refused the request or sent an invalid answer; a repeat is unlikely to help.
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
      */
     502: ErrorEnvelope;
     /**
@@ -3131,7 +3133,7 @@ export type PrivacyJobGetError = PrivacyJobGetErrors[keyof PrivacyJobGetErrors];
 
 export type PrivacyJobGetResponses = {
     /**
-     * Done.
+     * Success.
      */
     200: ErasureJob;
 };
