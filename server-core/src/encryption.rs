@@ -4,8 +4,10 @@
 //! opens a key that was read with its row, and [`OrganizationKeys::of`] finds the key of an organization. Each returns
 //! an [`OpenKey`], and only [`OpenKey::row`] seals and opens values.
 
+mod addresses;
 mod backfill;
 mod holder;
+mod indexes;
 mod organization;
 mod repository;
 mod row;
@@ -16,13 +18,15 @@ mod tests;
 
 use std::sync::Arc;
 
-use server_shared::crypto::{BlindIndex, MasterKeys};
+use server_shared::crypto::{BlindIndex, CryptoError, MasterKeys};
 use uuid::Uuid;
 
 use crate::{config::EncryptionConfig, database::DatabaseError, ids::OrganizationId};
 
+pub(crate) use addresses::{ADDRESS_TABLES, addresses_left, addresses_refresh};
 pub(crate) use backfill::texts_seal;
 pub(crate) use holder::Holder;
+pub(crate) use indexes::{INDEXES_VERSION, IndexedTable, IndexesRefreshed, indexes_refresh};
 pub(crate) use organization::OrganizationKeys;
 pub(crate) use row::OpenKey;
 pub(crate) use wrapped::{WRAPPED, WrappedColumn};
@@ -66,10 +70,13 @@ impl Encryption {
     /// cache keys: read the wrapped key in the query that reads the sealed values.
     pub(crate) fn open(&self, holder: Holder, wrapped: &[u8]) -> Result<OpenKey, DatabaseError> {
         let row = holder.id().to_string();
-        let key = self
-            .master
-            .unwrap(wrapped, &holder.binding(&row))
-            .map_err(|error| DatabaseError::Damaged(format!("data key of {holder}: {error}")))?;
+        let key = self.master.unwrap(wrapped, &holder.binding(&row)).map_err(|error| {
+            let what = format!("data key of {holder}: {error}");
+            match error {
+                CryptoError::UnknownKey(_) => DatabaseError::KeyMissing(what),
+                _ => DatabaseError::Damaged(what),
+            }
+        })?;
         Ok(OpenKey::new(holder.organization(), Arc::new(key)))
     }
 

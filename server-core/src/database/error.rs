@@ -23,6 +23,9 @@ pub(crate) enum DatabaseError {
     /// Stored data is not as the service wrote it, e.g. a ciphertext that can't be decrypted.
     #[error("stored data is damaged: {0}")]
     Damaged(String),
+    /// The master key that wrapped a stored data key is not configured.
+    #[error("stored data can't be opened: {0}")]
+    KeyMissing(String),
     /// Error of a lookup that several callers waited for together.
     #[error(transparent)]
     Shared(Arc<DatabaseError>),
@@ -88,7 +91,7 @@ impl Fault for DatabaseError {
     fn kind(&self) -> FaultKind {
         match self {
             Self::Unavailable(_) | Self::Unsure(_) => FaultKind::Unavailable,
-            Self::Failed(_) | Self::Damaged(_) => FaultKind::Internal,
+            Self::Failed(_) | Self::Damaged(_) | Self::KeyMissing(_) => FaultKind::Internal,
             Self::Shared(error) => error.kind(),
         }
     }

@@ -1,10 +1,10 @@
-//! Queries of organizations' data keys, and of texts that are to be sealed under them. No caller's context shows the
-//! keys: the service reads and creates them with the owner's role.
+//! Queries of organizations' data keys, of texts that are to be sealed under them, and of addresses that are to be indexed.
+//! No caller's context shows the keys: the service reads and creates them with the owner's role.
 
 use sqlx::{AssertSqlSafe, PgExecutor};
 use uuid::Uuid;
 
-use super::{NewKey, backfill::ClearText};
+use super::{INDEXES_VERSION, NewKey, addresses::AddressTable, backfill::ClearText};
 use crate::{
     database::{Across, DatabaseError},
     ids::OrganizationId,
@@ -97,4 +97,113 @@ pub(super) async fn texts_replace(
     );
     let done = sqlx::query(AssertSqlSafe(sql)).bind(ids).bind(values).bind(ciphertexts).execute(across.pool()).await?;
     Ok(done.rows_affected())
+}
+
+/// Sealed e-mail address of a row, and the index on its way into the row.
+#[derive(sqlx::FromRow)]
+pub(crate) struct AddressRow {
+    pub(super) id: i64,
+    pub(super) organization_id: OrganizationId,
+    pub(super) uid: Uuid,
+    pub(super) data_key_wrapped: Option<Vec<u8>>,
+    /// Sealed address that was read; the row is changed only if it still has it.
+    pub(super) email_encrypted: Option<Vec<u8>>,
+    /// Stored index.
+    pub(super) email_index: Vec<u8>,
+    /// New index.
+    #[sqlx(skip)]
+    pub(super) index: Vec<u8>,
+}
+
+/// Returns `true` if the index of an address is left to be made.
+pub(super) async fn is_address_left(
+    across: &Across,
+    AddressTable { table, .. }: &AddressTable,
+) -> Result<bool, DatabaseError> {
+    let sql = format!(
+        "select exists (select from {table} where email_index is not null and indexes_version is null)
+             or exists (select from {table} where email_index is not null and indexes_version < $1)
+             or exists (select from {table} where email_index is not null and indexes_version > $1)"
+    );
+    Ok(sqlx::query_scalar(AssertSqlSafe(sql)).bind(INDEXES_VERSION).fetch_one(across.pool()).await?)
+}
+
+/// Counts the addresses whose index is left to be made.
+pub(super) async fn addresses_left(
+    across: &Across,
+    AddressTable { table, .. }: &AddressTable,
+) -> Result<i64, DatabaseError> {
+    let sql =
+        format!("select count(*) from {table} where email_index is not null and indexes_version is distinct from $1");
+    Ok(sqlx::query_scalar(AssertSqlSafe(sql)).bind(INDEXES_VERSION).fetch_one(across.pool()).await?)
+}
+
+/// Reads such rows before the row `last`, or the last ones, newest first.
+pub(super) async fn addresses_page(
+    across: &Across,
+    AddressTable { table, organization, .. }: &AddressTable,
+    last: Option<i64>,
+    limit: i64,
+) -> Result<Vec<AddressRow>, DatabaseError> {
+    let sql = format!(
+        "select id, {organization} as organization_id, uid, data_key_wrapped, email_encrypted, email_index
+         from {table}
+         where email_index is not null and indexes_version is distinct from $1 and ($2::bigint is null or id < $2)
+         order by id desc limit $3"
+    );
+    let rows = sqlx::query_as(AssertSqlSafe(sql)).bind(INDEXES_VERSION).bind(last).bind(limit);
+    Ok(rows.fetch_all(across.pool()).await?)
+}
+
+/// Writes indexes and returns the number of rows written; `None`, and nothing is written, if another row must differ from
+/// one of them. Rows that others have locked are left.
+pub(super) async fn addresses_replace(
+    across: &Across,
+    AddressTable { table, .. }: &AddressTable,
+    rows: &[AddressRow],
+) -> Result<Option<u64>, DatabaseError> {
+    let sql = format!(
+        "with held as (select id from {table} where id = any($1) for no key update skip locked)
+         update {table} t set email_index = n.index, indexes_version = $4
+         from unnest($1::bigint[], $2::bytea[], $3::bytea[]) as n (id, sealed, index)
+         where t.id = n.id and t.email_encrypted is not distinct from n.sealed and t.email_index is not null
+           and t.id in (select id from held)"
+    );
+    let done = sqlx::query(AssertSqlSafe(sql))
+        .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.email_encrypted.as_deref()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.index.as_slice()).collect::<Vec<_>>())
+        .bind(INDEXES_VERSION)
+        .execute(across.pool())
+        .await;
+    match done {
+        Ok(done) => Ok(Some(done.rows_affected())),
+        Err(error) if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) => {
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// States the version of rows whose indexes stay, and returns the ids of the rows written. Rows that others have locked are
+/// left.
+pub(super) async fn addresses_settle(
+    across: &Across,
+    AddressTable { table, .. }: &AddressTable,
+    rows: &[AddressRow],
+) -> Result<Vec<i64>, DatabaseError> {
+    let sql = format!(
+        "with held as (select id from {table} where id = any($1) for no key update skip locked)
+         update {table} t set indexes_version = $3
+         from unnest($1::bigint[], $2::bytea[]) as n (id, sealed)
+         where t.id = n.id and t.email_encrypted is not distinct from n.sealed and t.id in (select id from held)
+         returning t.id"
+    );
+    let settled = sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.email_encrypted.as_deref()).collect::<Vec<_>>())
+        .bind(INDEXES_VERSION)
+        .fetch_all(across.pool())
+        .await?;
+    Ok(settled)
 }

@@ -128,7 +128,7 @@ fn code(error: &DatabaseError) -> &'static str {
     match error {
         DatabaseError::Unavailable(_) | DatabaseError::Unsure(_) => "database_unavailable",
         DatabaseError::Failed(_) => "query_failed",
-        DatabaseError::Damaged(_) => "data_damaged",
+        DatabaseError::Damaged(_) | DatabaseError::KeyMissing(_) => "data_damaged",
         DatabaseError::Shared(error) => code(error),
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     config::RefreshConfig,
     database::{Across, DatabaseError},
     domain::patient,
-    encryption::Encryption,
+    encryption::{self, ADDRESS_TABLES, Encryption, IndexesRefreshed},
 };
 use repository::NewName;
 use tables::{KeyedTable, TABLES};
@@ -75,7 +75,7 @@ enum Remark {
     Name,
     /// The name has become equal to another one in a unique index, so its row stays without the key for uniqueness.
     EqualName,
-    /// The e-mail address has become equal to another patient's, so its row keeps the previous blind index.
+    /// The e-mail address has become equal to that of another patient or pending invitation, and keeps its old index.
     EqualEmail,
     /// The sealed values can't be decrypted; their blind indexes stay.
     Damaged,
@@ -110,7 +110,8 @@ pub(crate) async fn run(config: RefreshConfig, dry_run: bool) -> Result<bool, Re
         .disable_statement_logging();
     let across = Across::new(PgPoolOptions::new().max_connections(1).connect_with(options).await?);
     let encryption = Encryption::new(config.encryption);
-    for table in TABLES.iter().map(|table| table.table).chain(["patients", "organizations", "data_keys"]) {
+    for table in TABLES.iter().map(|table| table.table).chain(["patients", "organizations", "data_keys", "invitations"])
+    {
         if !repository::is_owned(&across, table).await? {
             return Err(RefreshError::NotOwner(table));
         }
@@ -125,9 +126,15 @@ pub(crate) async fn run(config: RefreshConfig, dry_run: bool) -> Result<bool, Re
         writeln!(out, "{}: names of {rows} rows to be refreshed", table.table)?;
         left += rows;
     }
-    let rows = patient::indexes_left(&across).await?;
-    writeln!(out, "patients: indexes of {rows} rows to be refreshed")?;
-    Ok(left + rows == 0)
+    let patients = patient::indexes_left(&across).await?;
+    writeln!(out, "patients: indexes of {patients} rows to be refreshed")?;
+    left += patients;
+    for table in ADDRESS_TABLES {
+        let rows = encryption::addresses_left(&across, table).await?;
+        writeln!(out, "{}: indexes of {rows} rows to be refreshed", table.table)?;
+        left += rows;
+    }
+    Ok(left == 0)
 }
 
 /// Refreshes until only values that can't be normalized are out of date, and reports these.
@@ -174,12 +181,21 @@ async fn refresh(
     }
     let indexes =
         patient::indexes_refresh(across, encryption, &mut |rows| progress("indexes of patients", rows)).await?;
-    let patient::IndexesRefreshed { rows, missed, equal, damaged } = indexes;
-    report.rows += rows;
-    report.missed += missed;
-    report.remarks.extend(equal.iter().map(|id| ("patients", id.0, Remark::EqualEmail)));
-    report.remarks.extend(damaged.iter().map(|id| ("patients", id.0, Remark::Damaged)));
+    report.add("patients", indexes);
+    for table in ADDRESS_TABLES {
+        let mut progress = |rows| progress(table.table, rows);
+        report.add(table.table, encryption::addresses_refresh(across, table, encryption, &mut progress).await?);
+    }
     Ok(report)
+}
+
+impl Report {
+    fn add(&mut self, table: &'static str, IndexesRefreshed { rows, missed, equal, damaged }: IndexesRefreshed) {
+        self.rows += rows;
+        self.missed += missed;
+        self.remarks.extend(equal.into_iter().map(|id| (table, id, Remark::EqualEmail)));
+        self.remarks.extend(damaged.into_iter().map(|id| (table, id, Remark::Damaged)));
+    }
 }
 
 /// Processes a table once.
@@ -251,7 +267,7 @@ impl fmt::Display for Remark {
             Self::EqualName => {
                 "the name equals another one now; it stays, and goes without the key that uniqueness compares"
             }
-            Self::EqualEmail => "the e-mail address equals another patient's; it keeps its old index",
+            Self::EqualEmail => "the e-mail address equals another row's; it keeps its old index",
             Self::Damaged => "the values do not open; their indexes stay",
         })
     }

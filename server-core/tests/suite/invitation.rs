@@ -39,7 +39,7 @@ pub(crate) async fn invite(admin: &Actor, organization: i64, email: &str, role: 
     granted(admin.member_connect().organization_id(organization).body(by_email(email, role)).send().await, 201)
 }
 
-async fn mine(actor: &Actor) -> Vec<MyInvitation> {
+pub(crate) async fn mine(actor: &Actor) -> Vec<MyInvitation> {
     granted(actor.me_get().send().await, 200).invitations
 }
 

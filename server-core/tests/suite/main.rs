@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "test code")]
 
 mod access;
+mod address_indexes;
 mod amplification;
 mod api_key;
 mod appointment;

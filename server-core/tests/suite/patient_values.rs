@@ -51,7 +51,7 @@ async fn country_set(app: &CoreApp, country: Value) {
 }
 
 /// `refresh-values` with the variables that it needs and no other.
-fn refresh(app: &CoreApp, arguments: &[&str]) -> Command {
+pub(crate) fn refresh(app: &CoreApp, arguments: &[&str]) -> Command {
     let mut command = app.server.tool(&[&["refresh-values"], arguments].concat());
     command.env_clear().env("DATABASE_URL", app.database.owner_url());
     for name in ["ENCRYPTION_KEY", "BLIND_INDEX_KEY"] {
@@ -61,7 +61,7 @@ fn refresh(app: &CoreApp, arguments: &[&str]) -> Command {
 }
 
 /// Runs it to its end: exit code, and what it says.
-fn outcome(mut command: Command) -> (Option<i32>, String) {
+pub(crate) fn outcome(mut command: Command) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     (status.code(), String::from_utf8(stdout).unwrap() + &String::from_utf8_lossy(&stderr))
 }

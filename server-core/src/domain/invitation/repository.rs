@@ -6,6 +6,7 @@ use super::model::{InvitationKind, InvitationStatus, MyInvitation, Offer};
 use crate::{
     database::{Across, DatabaseError, DiscloseTx, Listed, OpenReader, Sealed, Tx, WriteTx},
     domain::member::MemberRole,
+    encryption::INDEXES_VERSION,
     ids::{InvitationId, OrganizationId, PatientId, SpecialistId, UserId},
 };
 
@@ -57,12 +58,13 @@ pub(super) async fn address_invite(
         Written,
         r#"
         insert into invitations (organization_id, uid, kind, role, patient_id, specialist_id, email_index,
-                                 email_encrypted, data_key_wrapped, invited_by)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                                 email_encrypted, data_key_wrapped, invited_by, indexes_version)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         on conflict (organization_id, kind, email_index, coalesce(patient_id, specialist_id, 0))
             where status = 'pending' and email_index is not null
         do update set uid = excluded.uid, role = excluded.role, email_encrypted = excluded.email_encrypted,
                       data_key_wrapped = excluded.data_key_wrapped, invited_by = excluded.invited_by,
+                      indexes_version = excluded.indexes_version,
                       expires_at = now() + interval '14 days', updated_at = now()
         returning id as "id: InvitationId", expires_at, created_at, created_at = updated_at as "is_new!"
         "#,
@@ -75,7 +77,8 @@ pub(super) async fn address_invite(
         address.index,
         address.sealed,
         address.wrapped,
-        by.0
+        by.0,
+        INDEXES_VERSION
     )
     .fetch_one(tx.connection()?)
     .await?;

@@ -13,5 +13,5 @@ pub(crate) use api::Api;
 pub(crate) use error::PatientError;
 pub(crate) use event::PatientEvent;
 pub(crate) use holdings::HOLDINGS;
-pub(crate) use indexes::{IndexesRefreshed, indexes_left, indexes_refresh};
+pub(crate) use indexes::{indexes_left, indexes_refresh};
 pub(crate) use service::Service;

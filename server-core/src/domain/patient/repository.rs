@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{error::PatientError, locale::Locale, model::PatientSort};
 use crate::{
     database::{Across, DatabaseError, DiscloseTx, Listed, Sealed, Tx, WriteTx, broken_constraint},
-    encryption::NewKey,
+    encryption::{INDEXES_VERSION, NewKey},
     ids::{OrganizationId, PatientId, UserId},
 };
 
@@ -247,10 +247,7 @@ pub(super) async fn patient_delete(tx: &mut WriteTx, id: PatientId) -> Result<Op
     Ok(row.map(|row| row.user_id))
 }
 
-/// Version of the normalization of indexed values. The blind indexes of rows with another version are refreshed.
-pub(super) const INDEXES_VERSION: i32 = 1;
-
-/// Values of a patient from which its blind indexes are computed.
+/// Values of a patient that its blind indexes are made of.
 pub(super) struct IndexedPatient {
     pub(super) id: PatientId,
     pub(super) organization_id: OrganizationId,
@@ -260,6 +257,7 @@ pub(super) struct IndexedPatient {
     pub(super) email_index: Option<Vec<u8>>,
     pub(super) data_key_id: Uuid,
     pub(super) wrapped: Vec<u8>,
+    /// Version of the record; the row is changed only if it still has it.
     pub(super) version: i64,
     /// Country of the organization.
     pub(super) country: Option<String>,
@@ -267,12 +265,8 @@ pub(super) struct IndexedPatient {
 
 /// Blind indexes of a patient, to be stored in its row.
 pub(super) struct NewIndexes {
-    pub(super) id: PatientId,
-    /// Version of the record from which the indexes were computed. A row that has another version by now is not
-    /// changed.
-    pub(super) version: i64,
-    /// Index of the e-mail address that the row has at present.
-    pub(super) stored: Option<Vec<u8>>,
+    /// Values that they were made of.
+    pub(super) read: IndexedPatient,
     pub(super) email_index: Option<Vec<u8>>,
     pub(super) phone_index: Option<Vec<u8>>,
 }
@@ -341,8 +335,8 @@ pub(super) async fn indexes_page(
 /// organization would have the same e-mail address. Skips locked rows, so that two refreshes do not wait for each
 /// other.
 pub(super) async fn indexes_replace(across: &Across, rows: &[NewIndexes]) -> Result<Option<u64>, DatabaseError> {
-    let ids: Vec<i64> = rows.iter().map(|row| row.id.0).collect();
-    let versions: Vec<i64> = rows.iter().map(|row| row.version).collect();
+    let ids: Vec<i64> = rows.iter().map(|row| row.read.id.0).collect();
+    let versions: Vec<i64> = rows.iter().map(|row| row.read.version).collect();
     let emails: Vec<Option<&[u8]>> = rows.iter().map(|row| row.email_index.as_deref()).collect();
     let phones: Vec<Option<&[u8]>> = rows.iter().map(|row| row.phone_index.as_deref()).collect();
     let done = sqlx::query!(
@@ -365,7 +359,24 @@ pub(super) async fn indexes_replace(across: &Across, rows: &[NewIndexes]) -> Res
     }
 }
 
-/// Organization whose country has changed since the blind indexes of its patients were computed.
+/// States the version of rows whose indexes stay, and returns the ids of the rows written. Rows that others have locked are
+/// left.
+pub(super) async fn indexes_settle(across: &Across, rows: &[NewIndexes]) -> Result<Vec<i64>, DatabaseError> {
+    let settled = sqlx::query_scalar(
+        "with held as (select id from patients where id = any($1) for no key update skip locked)
+         update patients p set indexes_version = $3 from unnest($1::bigint[], $2::bigint[]) as n (id, version)
+         where p.id = n.id and p.version = n.version and p.id in (select id from held)
+         returning p.id",
+    )
+    .bind(rows.iter().map(|row| row.read.id.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.read.version).collect::<Vec<_>>())
+    .bind(INDEXES_VERSION)
+    .fetch_all(across.pool())
+    .await?;
+    Ok(settled)
+}
+
+/// Country of an organization that has changed since the indexes of its patients were made.
 pub(super) struct ChangedCountry {
     organization_id: OrganizationId,
     country: Option<String>,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     database::{Across, DatabaseError, Tx, WriteTx, broken_constraint, one_row},
-    encryption::NewKey,
+    encryption::{INDEXES_VERSION, NewKey},
     identity::Role,
     ids::{OrganizationId, PatientId, UserId},
 };
@@ -103,7 +103,7 @@ pub(super) async fn profile_update(
         update users
         set name = $2, email_encrypted = $3, email_index = $4, data_key_wrapped = coalesce($5, data_key_wrapped),
             clerk_event_at = $6, clerk_event_id = $7, name_folded = $8, name_sort = $9, name_keys_version = $10,
-            updated_at = now()
+            indexes_version = $11, updated_at = now()
         where id = $1
         "#,
         user.0,
@@ -115,7 +115,8 @@ pub(super) async fn profile_update(
         moment.id,
         keys.folded,
         keys.sort,
-        keys.version
+        keys.version,
+        INDEXES_VERSION
     )
     .execute(tx.connection()?)
     .await?;
@@ -126,7 +127,7 @@ pub(super) async fn profile_update(
 /// stays, to recognize late events of the user, until the erasure replaces it.
 pub(super) const CLOSED: &str = "name = '', name_folded = null, name_sort = null, name_keys_version = null,
      superadmin = false, current_organization_id = null, email_encrypted = null, email_index = null,
-     data_key_wrapped = null, clerk_event_at = null, clerk_event_id = null,
+     indexes_version = null, data_key_wrapped = null, clerk_event_at = null, clerk_event_id = null,
      deleted_at = coalesce(deleted_at, now()), updated_at = now()";
 
 /// Closes a user's account for good.

@@ -4,7 +4,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use server_shared::{
     mark::{Phi, ShownOnce},
     token::Ed25519Signer,
-    value::EmailAddress,
 };
 use uuid::Uuid;
 
@@ -153,7 +152,7 @@ impl Service {
 
     /// Returns the blind index of an e-mail address.
     pub(crate) fn email_index(&self, email: &str) -> Vec<u8> {
-        self.encryption.index(NO_ORGANIZATION, EMAIL, &EmailAddress::key_of(email))
+        self.encryption.address_index(email)
     }
 
     /// Decrypts the e-mail address of the user `uid`.
