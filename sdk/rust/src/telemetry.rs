@@ -1578,14 +1578,14 @@ visibility is from 0 to 1.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     #[serde(untagged)]
     pub enum PropertyValue {
-        Text(::std::string::String),
+        String(::std::string::String),
         Number(f64),
         Boolean(bool),
     }
     impl ::std::fmt::Display for PropertyValue {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
             match self {
-                Self::Text(x) => x.fmt(f),
+                Self::String(x) => x.fmt(f),
                 Self::Number(x) => x.fmt(f),
                 Self::Boolean(x) => x.fmt(f),
             }

@@ -87,7 +87,7 @@ impl IndexedTable for AddressTable {
     }
 
     fn email_indexes(row: &AddressRow) -> (Option<&[u8]>, Option<&[u8]>) {
-        (row.email_index.as_deref(), Some(&row.index))
+        (Some(&row.email_index), Some(&row.index))
     }
 
     fn keep(row: &mut AddressRow) {

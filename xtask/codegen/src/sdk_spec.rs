@@ -34,6 +34,9 @@ const LIMITS: [&str; 14] = [
     "default",
 ];
 
+/// Formats of text that only the server checks. In a client the text is a plain string with them or without.
+const TEXT_FORMATS: [&str; 5] = ["name", "line", "text", "idn-email", "phone"];
+
 /// Derives the SDK specification, or returns an error that names the operation that a client can't express, and the
 /// reason.
 pub(crate) fn derive(mut spec: Value) -> anyhow::Result<Value> {
@@ -197,10 +200,13 @@ impl Flat {
     }
 }
 
-/// Strips limits, and `additionalProperties: false`, which would refuse the answers of a server
+/// Strips limits, formats of text, and `additionalProperties: false`, which would refuse the answers of a server
 /// that has learned a new field.
 fn limits_strip(schema: &mut Object) {
     schema.retain(|keyword, _| !LIMITS.contains(&keyword.as_str()));
+    if schema.get("format").and_then(Value::as_str).is_some_and(|format| TEXT_FORMATS.contains(&format)) {
+        schema.remove("format");
+    }
     if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
         schema.remove("additionalProperties");
     }
