@@ -19,7 +19,7 @@ async fn no_pair_of_moments_breaks_an_operation_that_takes_two() {
         let [first, second] = places.as_slice() else { continue };
         tried += 1;
         let mut fixture = world.fixture(&operation.id).await;
-        let mut done = 0;
+        let (mut done, mut refused) = (0, String::new());
         for [start, end] in moment_pairs(PAIRS) {
             let request = fixture.clone().naming(first, &Value::from(start.as_str()));
             let request = request.naming(second, &Value::from(end.as_str()));
@@ -30,9 +30,11 @@ async fn no_pair_of_moments_breaks_an_operation_that_takes_two() {
                 done += 1;
                 // What was waiting for the operation is used up.
                 fixture = world.fixture(&operation.id).await;
+            } else {
+                refused = format!("{start} and {end}: {}", answer.body);
             }
         }
-        assert!(done > 0, "{} refused every pair", operation.id);
+        assert!(done > 0, "{} refused every pair, and {refused}", operation.id);
     }
     assert!(tried >= 8, "only {tried} operations take two moments");
 }

@@ -39,7 +39,10 @@ async fn by_phone(actor: &Actor, phone: &str) -> Vec<i64> {
 /// Replaces home's organization, with the name and the slug that it has.
 async fn organization_replace(app: &CoreApp, timezone: &str, country: Value) -> Answer {
     let path = format!("/v1/organizations/{}", app.home().id);
-    let body = json!({ "name": "Home", "timezone": timezone, "country": country });
+    let mut body = json!({ "name": "Home", "timezone": timezone });
+    if !country.is_null() {
+        body["country"] = country;
+    }
     Answer::to(app.admin().request(Method::PUT, &path).json(&body)).await
 }
 

