@@ -25,7 +25,7 @@ async fn who_is_excluded_is_dropped_at_every_instance() {
     let first = granted(here.exclusion_create().body(of(None)).send().await, 201);
     assert_eq!((first.subject_id, first.source), (7, ExclusionSource::Person));
     // Far below the 30 seconds that an entry may live, so it must have come through Redis.
-    eventually("the exclusion is heard of", Duration::from_secs(5), || async {
+    eventually("the exclusion is heard of", Duration::from_secs(20), || async {
         dropped(&track().await) == [("excluded", 1)]
     })
     .await;

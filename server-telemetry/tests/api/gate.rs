@@ -75,7 +75,12 @@ async fn wrong_input_gets_the_envelope() {
     assert!(unknown.fields().contains(&("/events/0/what", "unknown")), "{unknown:?}");
     let wrong = Answer::to(post(r#"{"events":[{"event_id":"x","name":7,"occurred_at":"soon"}]}"#)).await;
     let fields = wrong.refusal(422, "validation_failed");
-    let expected = [("/events/0/event_id", "format"), ("/events/0/name", "type"), ("/events/0/occurred_at", "format")];
+    let expected = [
+        ("/events/0/event_id", "format"),
+        ("/events/0/name", "type"),
+        ("/events/0/occurred_at", "format"),
+        ("/events/0/occurred_at", "pattern"),
+    ];
     assert_eq!(fields.fields(), expected);
     Answer::to(post(&" ".repeat(1024 * 1024 + 1))).await.refusal(413, "body_too_large");
     let text = app.request(Method::POST, "/v1/analytics/track").bearer_auth(&token).body("text");
