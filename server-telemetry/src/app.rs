@@ -65,7 +65,7 @@ type Api = (
 
 const INFO: Info = Info {
     title: "RestartiX Telemetry API",
-    version: "1.0.0",
+    version: "2.0.0",
     description: "Audit trail, security events, analytics, media sessions, body landmarks and consent of RestartiX clinics.\n\n\
                   People send a token that Core issues (`me_telemetry_token_create`) as `Authorization: Bearer …`, and \
                   Core sends the service token. The token alone identifies the caller and the organization. Events \

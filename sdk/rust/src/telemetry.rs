@@ -7335,7 +7335,7 @@ People send a token that Core issues (`me_telemetry_token_create`) as `Authoriza
 
 A query parameter, a declared header or a key of a JSON object that occurs more than once is refused with 400, and the answer names it. A body with a `Content-Encoding` is refused with 415, except `gzip` for operations that mention it.
 
-Version: 1.0.0*/
+Version: 2.0.0*/
 pub struct Client {
     pub(crate) baseurl: String,
     pub(crate) client: reqwest::Client,
@@ -7362,7 +7362,7 @@ impl Client {
 }
 impl ClientInfo<crate::support::Inner> for Client {
     fn api_version() -> &'static str {
-        "1.0.0"
+        "2.0.0"
     }
     fn baseurl(&self) -> &str {
         self.baseurl.as_str()
