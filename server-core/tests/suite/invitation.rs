@@ -139,7 +139,7 @@ async fn who_accepts_is_a_member_from_the_next_request_on() {
     let (admin, home) = (app.admin(), app.home().id);
     // The invitation precedes the account.
     let invited = invite(&admin, home, "Ana.Pop@Example.org", MemberRole::Staff).await;
-    assert_eq!((invited.kind, invited.email.as_deref()), (InvitationKind::Membership, Some("Ana.Pop@Example.org")));
+    assert_eq!((invited.kind, invited.email.as_deref()), (InvitationKind::Membership, Some("Ana.Pop@example.org")));
     let ana = app.actor(&signed_up(&app, "Ana", "ana.pop@example.org").await);
     let seen = mine(&ana).await;
     assert_eq!(seen.iter().map(|one| (one.id, one.organization_id)).collect::<Vec<_>>(), [(invited.id, home)]);
