@@ -1,5 +1,6 @@
 //! Specialists' hours, templates and patients in large numbers, inserted by SQL as the owner of the tables.
 
+use server_shared::value::NameKeys;
 use sqlx::AssertSqlSafe;
 
 use crate::{CoreApp, Person};
@@ -44,11 +45,12 @@ impl CoreApp {
     /// Inserts an appointment template at home and returns its id.
     pub async fn template_add(&self, template: Template) -> i64 {
         let Template { minutes, buffers, modality, cancellation_cutoff_minutes, reschedule_cutoff_minutes } = template;
+        let keys = NameKeys::of(&["Offered"]);
         sqlx::query_scalar(
             "insert into appointment_templates (organization_id, name, slug, duration_minutes, buffer_before_minutes,
                                                 buffer_after_minutes, modality, cancellation_cutoff_minutes,
-                                                reschedule_cutoff_minutes)
-             values ($1, 'Offered', 'offered-' || gen_random_uuid(), $2, $3, $4, $5, $6, $7) returning id",
+                                                reschedule_cutoff_minutes, name_folded, name_sort, name_keys_version)
+             values ($1, 'Offered', 'offered-' || gen_random_uuid(), $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id",
         )
         .bind(self.home().id)
         .bind(minutes)
@@ -57,6 +59,9 @@ impl CoreApp {
         .bind(modality)
         .bind(cancellation_cutoff_minutes)
         .bind(reschedule_cutoff_minutes)
+        .bind(keys.folded)
+        .bind(keys.sort)
+        .bind(keys.version)
         .fetch_one(&mut self.owner().await)
         .await
         .expect("a template can be seeded")
@@ -65,10 +70,11 @@ impl CoreApp {
     /// Many patients of home with logins of their own: each person and the id of its record. Nothing of
     /// theirs is sealed, so their data keys open nothing.
     pub async fn patients_add(&self, count: i32) -> Vec<(Person, i64)> {
+        let (user, record) = (NameKeys::of(&["Somebody"]), NameKeys::of(&["OfMany", "One"]));
         let rows: Vec<(i64, String, i64)> = sqlx::query_as(
             "with people as (
-                 insert into users (clerk_id, name, current_organization_id)
-                 select 'user_' || gen_random_uuid(), 'Somebody', $1 from generate_series(1, $2)
+                 insert into users (clerk_id, name, current_organization_id, name_folded, name_sort, name_keys_version)
+                 select 'user_' || gen_random_uuid(), 'Somebody', $1, $3, $4, $7 from generate_series(1, $2)
                  returning id, clerk_id),
              members as (
                  insert into memberships (organization_id, user_id, role) select $1, id, 'patient' from people),
@@ -76,8 +82,9 @@ impl CoreApp {
                  insert into data_keys (id, organization_id, wrapped)
                  select gen_random_uuid(), $1, '\\x00' from generate_series(1, $2) returning id),
              records as (
-                 insert into patients (organization_id, uid, user_id, data_key_id, first_name, last_name)
-                 select $1, gen_random_uuid(), p.id, k.id, 'One', 'OfMany'
+                 insert into patients (organization_id, uid, user_id, data_key_id, first_name, last_name, name_folded,
+                                       name_sort, name_keys_version, indexes_version)
+                 select $1, gen_random_uuid(), p.id, k.id, 'One', 'OfMany', $5, $6, $7, 1
                  from (select id, row_number() over () as place from people) p
                  join (select id, row_number() over () as place from keys) k using (place)
                  returning id, user_id)
@@ -85,6 +92,11 @@ impl CoreApp {
         )
         .bind(self.home().id)
         .bind(count)
+        .bind(user.folded)
+        .bind(user.sort)
+        .bind(record.folded)
+        .bind(record.sort)
+        .bind(record.version)
         .fetch_all(&mut self.owner().await)
         .await
         .expect("patients can be seeded");
