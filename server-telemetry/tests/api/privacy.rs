@@ -100,7 +100,7 @@ async fn without_redis_decisions_count_all_the_same() {
     assert_eq!(stored(there.clone()).await, 1);
     valkey.kill();
     eventually("the other instance notices that Redis is gone", Duration::from_secs(20), || async {
-        other.server.log().contains("can't be heard")
+        other.server.log().contains("no messages are received from Redis")
     })
     .await;
     granted(here.consent_put().body(decision(false, false, false)).send().await, 200);
