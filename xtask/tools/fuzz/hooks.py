@@ -450,6 +450,9 @@ def body_fill(case, row: dict | None) -> None:
                 body[field] = f"{next(_number)}@fuzz.test" if field == "email" else f"F{next(_number)}"
     if name in ("organization_create", "organization_update"):
         body["timezone"] = "Europe/Berlin"
+        # Not every two letters are a country with telephone numbers.
+        if "country" in body:
+            body["country"] = "DE"
         body.pop("clerk_organization_id", None)
         if "slug" in body:
             body["slug"] = f"fuzz-{uuid.uuid4().hex[:12]}"
