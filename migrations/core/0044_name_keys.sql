@@ -1,25 +1,19 @@
 -- Keys of names: what uniqueness compares, what lists sort by, and the version of the rules that made both. The service
 -- computes them. They are null in rows that were written without them; such rows sort last until they get theirs.
-alter table organizations
-    add column name_folded text,
-    add column name_sort bytea,
-    add column name_keys_version integer;
-alter table users
-    add column name_folded text,
-    add column name_sort bytea,
-    add column name_keys_version integer;
-alter table specialties
-    add column name_folded text,
-    add column name_sort bytea,
-    add column name_keys_version integer;
-alter table specialists
-    add column name_folded text,
-    add column name_sort bytea,
-    add column name_keys_version integer;
-alter table appointment_templates
-    add column name_folded text,
-    add column name_sort bytea,
-    add column name_keys_version integer;
+do $$
+declare
+    named text;
+begin
+    foreach named in array '{organizations,users,specialties,specialists,appointment_templates}'::text[] loop
+        execute format('alter table %I add column name_folded text, add column name_sort bytea,
+                                       add column name_keys_version integer', named);
+        -- As with patients: a name that changes without its keys loses them.
+        execute format('create trigger %I before update of name on %I
+                        for each row when (new.name is distinct from old.name
+                                           and new.name_sort is not distinct from old.name_sort)
+                        execute function name_keys_outdated()', named || '_name_keys', named);
+    end loop;
+end $$;
 
 grant update (name_folded, name_sort, name_keys_version) on organizations to restartix_app;
 grant insert (name_folded, name_sort, name_keys_version), update (name_folded, name_sort, name_keys_version)
@@ -35,28 +29,11 @@ create unique index specialties_folded_key on specialties (organization_id, name
 
 -- `specialists_list_idx` and `appointment_templates_list_idx` stay while processes of the version before sort by
 -- `lower(name)`.
--- What the refresh looks for where there may be many rows.
-create index users_name_keys_idx on users (name_keys_version);
 create index specialties_sort_idx on specialties (organization_id, name_sort, id);
 create index specialists_sort_idx on specialists (organization_id, name_sort, id) where deleted_at is null;
 create index appointment_templates_sort_idx on appointment_templates (organization_id, name_sort, id);
-
--- As with patients: a name that changes without its keys loses them.
-create trigger organizations_name_keys before update of name on organizations
-    for each row when (new.name is distinct from old.name and new.name_sort is not distinct from old.name_sort)
-    execute function name_keys_outdated();
-create trigger users_name_keys before update of name on users
-    for each row when (new.name is distinct from old.name and new.name_sort is not distinct from old.name_sort)
-    execute function name_keys_outdated();
-create trigger specialties_name_keys before update of name on specialties
-    for each row when (new.name is distinct from old.name and new.name_sort is not distinct from old.name_sort)
-    execute function name_keys_outdated();
-create trigger specialists_name_keys before update of name on specialists
-    for each row when (new.name is distinct from old.name and new.name_sort is not distinct from old.name_sort)
-    execute function name_keys_outdated();
-create trigger appointment_templates_name_keys before update of name on appointment_templates
-    for each row when (new.name is distinct from old.name and new.name_sort is not distinct from old.name_sort)
-    execute function name_keys_outdated();
+-- What the refresh looks for where there may be many rows.
+create index users_name_keys_idx on users (name_keys_version);
 
 -- With the key that the list is sorted by. The columns it had keep their names and types.
 drop function organization_members();

@@ -101,6 +101,18 @@ impl Fault for DatabaseError {
     }
 }
 
+/// Returns the number of rows that a statement changed; `None` if it was refused because a value that must be unique is
+/// taken, so that it changed nothing.
+pub(crate) fn unless_taken(done: Result<PgQueryResult, sqlx::Error>) -> Result<Option<u64>, DatabaseError> {
+    match done {
+        Ok(done) => Ok(Some(done.rows_affected())),
+        Err(error) if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) => {
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Fails unless a statement changed exactly one row, so that the transaction is not committed with an audit entry of a
 /// change that did not happen.
 ///

@@ -34,7 +34,7 @@ pub(crate) use archive::Archived;
 pub(crate) use claim::{Claim, ClaimState, Claimed, RequestHash, SealedAnswer};
 pub(crate) use context::{Context, Lock};
 pub(crate) use disclose::{DiscloseTx, PageTx, Pages};
-pub(crate) use error::{DatabaseError, broken_constraint, one_row};
+pub(crate) use error::{DatabaseError, broken_constraint, one_row, unless_taken};
 pub(crate) use list::Listed;
 pub(crate) use pool::{AppProbe, PoolProbe, UNRESTRICTED, connect, is_restricted};
 pub(crate) use read::{OpenReader, Reader};

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{INDEXES_VERSION, NewKey, addresses::AddressTable, backfill::ClearText};
 use crate::{
-    database::{Across, DatabaseError},
+    database::{Across, DatabaseError, unless_taken},
     ids::OrganizationId,
 };
 
@@ -120,12 +120,7 @@ pub(super) async fn is_address_left(
     across: &Across,
     AddressTable { table, .. }: &AddressTable,
 ) -> Result<bool, DatabaseError> {
-    let sql = format!(
-        "select exists (select from {table} where email_index is not null and indexes_version is null)
-             or exists (select from {table} where email_index is not null and indexes_version < $1)
-             or exists (select from {table} where email_index is not null and indexes_version > $1)"
-    );
-    Ok(sqlx::query_scalar(AssertSqlSafe(sql)).bind(INDEXES_VERSION).fetch_one(across.pool()).await?)
+    across.is_outdated(table, "indexes_version", "email_index is not null", INDEXES_VERSION).await
 }
 
 /// Counts the addresses whose index is left to be made.
@@ -176,13 +171,7 @@ pub(super) async fn addresses_replace(
         .bind(INDEXES_VERSION)
         .execute(across.pool())
         .await;
-    match done {
-        Ok(done) => Ok(Some(done.rows_affected())),
-        Err(error) if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) => {
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
+    unless_taken(done)
 }
 
 /// States the version of rows whose indexes stay, and returns the ids of the rows written. Rows that others have locked are

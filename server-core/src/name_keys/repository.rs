@@ -4,7 +4,7 @@ use server_shared::value::{KEYS_VERSION, NameKeys};
 use sqlx::AssertSqlSafe;
 
 use super::tables::KeyedTable;
-use crate::database::{Across, DatabaseError};
+use crate::database::{Across, DatabaseError, unless_taken};
 
 /// Stored name.
 #[derive(sqlx::FromRow)]
@@ -35,13 +35,7 @@ pub(super) async fn is_owned(across: &Across, table: &str) -> Result<bool, Datab
 
 /// Returns `true` if a row has keys of another version, or none.
 pub(super) async fn is_left(across: &Across, KeyedTable { table, .. }: &KeyedTable) -> Result<bool, DatabaseError> {
-    // One subquery for each condition, because an index serves one at a time.
-    let sql = format!(
-        "select exists (select from {table} where name_keys_version is null)
-             or exists (select from {table} where name_keys_version < $1)
-             or exists (select from {table} where name_keys_version > $1)"
-    );
-    Ok(sqlx::query_scalar(AssertSqlSafe(sql)).bind(KEYS_VERSION).fetch_one(across.pool()).await?)
+    across.is_outdated(table, "name_keys_version", "true", KEYS_VERSION).await
 }
 
 /// Counts the rows that have keys of another version, or none.
@@ -53,13 +47,13 @@ pub(super) async fn left(across: &Across, KeyedTable { table, .. }: &KeyedTable)
 /// Reads such rows after the row `after`, in the order of their keys.
 pub(super) async fn page(
     across: &Across,
-    KeyedTable { table, key, parts, .. }: &KeyedTable,
+    KeyedTable { table, parts, .. }: &KeyedTable,
     after: i64,
     limit: i64,
 ) -> Result<Vec<StoredName>, DatabaseError> {
     let sql = format!(
-        "select {key} as id, array[{}]::text[] as parts from {table}
-         where {key} > $1 and name_keys_version is distinct from $2 order by {key} limit $3",
+        "select id, array[{}]::text[] as parts from {table}
+         where id > $1 and name_keys_version is distinct from $2 order by id limit $3",
         parts.join(", ")
     );
     let rows = sqlx::query_as(AssertSqlSafe(sql)).bind(after).bind(KEYS_VERSION).bind(limit);
@@ -70,7 +64,7 @@ pub(super) async fn page(
 /// unique index have become equal. Skips locked rows, so that two refreshes do not wait for each other.
 pub(super) async fn replace(
     across: &Across,
-    KeyedTable { table, key, parts, .. }: &KeyedTable,
+    KeyedTable { table, parts, .. }: &KeyedTable,
     names: &[NewName],
 ) -> Result<Option<u64>, DatabaseError> {
     let of_parts = |text: &dyn Fn(usize, &str) -> String, separator: &str| {
@@ -82,10 +76,10 @@ pub(super) async fn replace(
     let arrays = of_parts(&|index, _| format!("${}::text[], ${}::text[]", 5 + 2 * index, 6 + 2 * index), ", ");
     let columns = of_parts(&|index, _| format!("old_{index}, new_{index}"), ", ");
     let sql = format!(
-        "with held as (select {key} from {table} where {key} = any($1) for no key update skip locked)
+        "with held as (select id from {table} where id = any($1) for no key update skip locked)
          update {table} t set {set}, name_folded = n.folded, name_sort = n.sort, name_keys_version = $4
          from unnest($1::bigint[], $2::text[], $3::bytea[], {arrays}) as n (id, folded, sort, {columns})
-         where t.{key} = n.id and t.{key} in (select {key} from held) and {same}"
+         where t.id = n.id and t.id in (select id from held) and {same}"
     );
     let mut query = sqlx::query(AssertSqlSafe(sql))
         .bind(names.iter().map(|name| name.id).collect::<Vec<_>>())
@@ -98,11 +92,5 @@ pub(super) async fn replace(
             .bind(names.iter().map(|name| part(&name.before)).collect::<Vec<_>>())
             .bind(names.iter().map(|name| part(&name.parts)).collect::<Vec<_>>());
     }
-    match query.execute(across.pool()).await {
-        Ok(done) => Ok(Some(done.rows_affected())),
-        Err(error) if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) => {
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
+    unless_taken(query.execute(across.pool()).await)
 }

@@ -2,13 +2,11 @@
 
 use server_shared::value::Name;
 
-/// Table whose rows have a name, its keys `name_folded` and `name_sort`, and the version of the keys,
+/// Table whose rows have an `id`, a name, its keys `name_folded` and `name_sort`, and the version of the keys,
 /// `name_keys_version`.
 #[derive(Debug)]
 pub(super) struct KeyedTable {
     pub(super) table: &'static str,
-    /// Primary key, a `bigint`.
-    pub(super) key: &'static str,
     /// Columns with the parts of the name, in the order in which they sort.
     pub(super) parts: &'static [&'static str],
     /// Normalizes a part; returns `None` if that is not possible.
@@ -17,13 +15,13 @@ pub(super) struct KeyedTable {
 
 /// Every such table.
 pub(super) static TABLES: &[KeyedTable] = &[
-    KeyedTable { table: "patients", key: "id", parts: &["last_name", "first_name"], form: name::<100> },
-    KeyedTable { table: "specialists", key: "id", parts: &["name"], form: name::<200> },
-    KeyedTable { table: "specialties", key: "id", parts: &["name"], form: name::<200> },
-    KeyedTable { table: "appointment_templates", key: "id", parts: &["name"], form: name::<200> },
-    KeyedTable { table: "organizations", key: "id", parts: &["name"], form: name::<200> },
+    KeyedTable { table: "patients", parts: &["last_name", "first_name"], form: name::<100> },
+    KeyedTable { table: "specialists", parts: &["name"], form: name::<200> },
+    KeyedTable { table: "specialties", parts: &["name"], form: name::<200> },
+    KeyedTable { table: "appointment_templates", parts: &["name"], form: name::<200> },
+    KeyedTable { table: "organizations", parts: &["name"], form: name::<200> },
     // The identity provider may have no name of a user, and a closed account has none.
-    KeyedTable { table: "users", key: "id", parts: &["name"], form: |text| name::<200>(text).or(blank(text)) },
+    KeyedTable { table: "users", parts: &["name"], form: |text| name::<200>(text).or(blank(text)) },
 ];
 
 fn name<const MAX: usize>(text: &str) -> Option<String> {

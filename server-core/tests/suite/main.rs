@@ -19,6 +19,7 @@ mod bootstrap;
 mod calendar;
 mod calendar_feed;
 mod clerk;
+mod clerk_date;
 mod configuration;
 mod connection;
 mod context;

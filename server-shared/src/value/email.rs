@@ -17,7 +17,7 @@ const PATTERN: &str = r"^ *[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+ *$";
 pub struct EmailAddress(String);
 
 impl EmailAddress {
-    const RULE: &'static str = "must be an e-mail address: local part, @ and a host name";
+    pub(super) const RULE: &'static str = "must be an e-mail address with a valid host name";
 
     /// Parses and normalizes an address; returns `None` if `text` is not one.
     pub fn parse(text: &str) -> Option<Self> {
@@ -42,15 +42,10 @@ impl EmailAddress {
         (address.chars().count() <= LONGEST).then_some(Self(address))
     }
 
-    /// Returns the key by which addresses are compared; in it, the local part is case-folded, too.
+    /// Returns the key by which addresses are compared, of an address in any form; in it, the local part is
+    /// case-folded, too. If the text is not an address, returns the case-folded text.
     ///
     /// The standard makes local parts case-sensitive, but no provider treats them so.
-    pub fn key(&self) -> String {
-        Self::key_of(&self.0)
-    }
-
-    /// Returns the key of an address that was stored in any form. If the text is not an address, returns the
-    /// case-folded text.
     pub fn key_of(stored: &str) -> String {
         let parsed = Self::parse(stored);
         let text = parsed.as_ref().map_or(stored.trim(), Self::as_str);

@@ -4,7 +4,7 @@ use super::{
     email::EmailAddress,
     moment::Moment,
     phone::PhoneNumber,
-    text::{as_line, as_name, as_prose},
+    text::{Line, Name, Prose, as_line, as_name, as_prose},
 };
 
 /// Format of the specification.
@@ -27,36 +27,21 @@ pub const FORMATS: [Format; 6] = [
         // The pattern already refuses a blank text.
         is_valid: |text| as_name(text).is_some() || as_line(text).is_some_and(|line| line.is_empty()),
         form: as_name,
-        rule: "must have a visible character and no control characters",
+        rule: Name::<1>::RULE,
     },
-    Format {
-        name: "line",
-        is_valid: |text| as_line(text).is_some(),
-        form: as_line,
-        rule: "must be one line, with a visible character unless it is empty, without control characters",
-    },
-    Format {
-        name: "text",
-        is_valid: |text| as_prose(text).is_some(),
-        form: as_prose,
-        rule: "must have a visible character unless it is empty, and no control characters but line ends and tabs",
-    },
+    Format { name: "line", is_valid: |text| as_line(text).is_some(), form: as_line, rule: Line::<0, 1>::RULE },
+    Format { name: "text", is_valid: |text| as_prose(text).is_some(), form: as_prose, rule: Prose::<0, 1>::RULE },
     Format {
         name: "idn-email",
         is_valid: |text| EmailAddress::parse(text).is_some(),
         form: |text| EmailAddress::parse(text).map(EmailAddress::into_inner),
-        rule: "must be an e-mail address with a valid host name",
+        rule: EmailAddress::RULE,
     },
     Format {
         name: "phone",
         is_valid: |text| PhoneNumber::parse(text).is_some(),
         form: |text| PhoneNumber::parse(text).map(PhoneNumber::into_inner),
-        rule: "must be a telephone number of 3 to 20 digits",
+        rule: PhoneNumber::RULE,
     },
-    Format {
-        name: "date-time",
-        is_valid: |text| Moment::parse(text).is_some(),
-        form: |_| None,
-        rule: "must be a moment of RFC 3339 between the years 1900 and 9999",
-    },
+    Format { name: "date-time", is_valid: |text| Moment::parse(text).is_some(), form: |_| None, rule: Moment::RULE },
 ];

@@ -35,7 +35,59 @@ pub use self::{
     text::{Line, Name, Prose},
 };
 
-/// Implements poem-openapi's traits for a type that is read from text by `Self::parse` and written by `as_str`.
+/// Implements poem-openapi's traits for a type that is read from text by `Self::parse`; `$to_json` writes it.
+macro_rules! poem_type {
+    ([$($generics:tt)*] $type:ty, $name:expr, $schema:expr, $to_json:expr) => {
+        impl<$($generics)*> poem_openapi::types::Type for $type {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+
+            fn schema_ref() -> poem_openapi::registry::MetaSchemaRef {
+                poem_openapi::registry::MetaSchemaRef::Inline(Box::new($schema))
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(std::iter::once(self))
+            }
+        }
+
+        impl<$($generics)*> poem_openapi::types::ParseFromJSON for $type {
+            fn parse_from_json(value: Option<serde_json::Value>) -> poem_openapi::types::ParseResult<Self> {
+                match value {
+                    Some(serde_json::Value::String(text)) => {
+                        Self::parse(&text).ok_or_else(|| poem_openapi::types::ParseError::custom(Self::RULE))
+                    }
+                    other => Err(poem_openapi::types::ParseError::expected_type(other.unwrap_or_default())),
+                }
+            }
+        }
+
+        impl<$($generics)*> poem_openapi::types::ParseFromParameter for $type {
+            fn parse_from_parameter(text: &str) -> poem_openapi::types::ParseResult<Self> {
+                Self::parse(text).ok_or_else(|| poem_openapi::types::ParseError::custom(Self::RULE))
+            }
+        }
+
+        impl<$($generics)*> poem_openapi::types::ToJSON for $type {
+            fn to_json(&self) -> Option<serde_json::Value> {
+                let to_json: fn(&Self) -> serde_json::Value = $to_json;
+                Some(to_json(self))
+            }
+        }
+    };
+}
+use poem_type;
+
+/// Gives a type of text its accessors, and poem-openapi's traits.
 macro_rules! text_type {
     ([$($generics:tt)*] $type:ty, $name:literal, $schema:expr) => {
         impl<$($generics)*> $type {
@@ -74,50 +126,12 @@ macro_rules! text_type {
             }
         }
 
-        impl<$($generics)*> poem_openapi::types::Type for $type {
-            const IS_REQUIRED: bool = true;
-            type RawValueType = Self;
-            type RawElementValueType = Self;
-
-            fn name() -> std::borrow::Cow<'static, str> {
-                concat!("string_", $name).into()
-            }
-
-            fn schema_ref() -> poem_openapi::registry::MetaSchemaRef {
-                poem_openapi::registry::MetaSchemaRef::Inline(Box::new($schema))
-            }
-
-            fn as_raw_value(&self) -> Option<&Self> {
-                Some(self)
-            }
-
-            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-                Box::new(std::iter::once(self))
-            }
-        }
-
-        impl<$($generics)*> poem_openapi::types::ParseFromJSON for $type {
-            fn parse_from_json(value: Option<serde_json::Value>) -> poem_openapi::types::ParseResult<Self> {
-                match value {
-                    Some(serde_json::Value::String(text)) => {
-                        Self::parse(&text).ok_or_else(|| poem_openapi::types::ParseError::custom(Self::RULE))
-                    }
-                    other => Err(poem_openapi::types::ParseError::expected_type(other.unwrap_or_default())),
-                }
-            }
-        }
-
-        impl<$($generics)*> poem_openapi::types::ParseFromParameter for $type {
-            fn parse_from_parameter(text: &str) -> poem_openapi::types::ParseResult<Self> {
-                Self::parse(text).ok_or_else(|| poem_openapi::types::ParseError::custom(Self::RULE))
-            }
-        }
-
-        impl<$($generics)*> poem_openapi::types::ToJSON for $type {
-            fn to_json(&self) -> Option<serde_json::Value> {
-                Some(serde_json::Value::String(self.0.clone()))
-            }
-        }
+        super::poem_type!(
+            [$($generics)*] $type,
+            concat!("string_", $name),
+            $schema,
+            |value: &Self| serde_json::Value::String(value.0.clone())
+        );
     };
 }
 use text_type;

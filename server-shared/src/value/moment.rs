@@ -1,19 +1,17 @@
 //! Moments with the precision and range of PostgreSQL.
 
-use std::{borrow::Cow, fmt, ops::Deref};
+use std::{fmt, ops::Deref};
 
 use chrono::{DateTime, Datelike as _, SubsecRound as _, TimeDelta, TimeZone as _, Timelike as _, Utc};
-use poem_openapi::{
-    registry::{MetaSchema, MetaSchemaRef},
-    types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
-};
-use serde_json::Value;
+use poem_openapi::registry::MetaSchema;
+
+use super::poem_type;
 
 /// First year that a moment may be in, in UTC.
 const FIRST_YEAR: i32 = 1900;
 /// Last year that a moment may be in, in UTC.
 const LAST_YEAR: i32 = 9999;
-/// Allowed years, as the error message states them.
+/// Years that a text may name. The last hours of 1899 are in 1900 if the offset is west of Greenwich.
 const PATTERN: &str = "^(1899|19[0-9]{2}|[2-9][0-9]{3})-";
 
 /// Moment that a caller sent: in UTC, with microseconds, from 1900 to 9999.
@@ -24,7 +22,7 @@ const PATTERN: &str = "^(1899|19[0-9]{2}|[2-9][0-9]{3})-";
 pub struct Moment(DateTime<Utc>);
 
 impl Moment {
-    const RULE: &'static str = "must be a moment of RFC 3339 between the years 1900 and 9999";
+    pub(super) const RULE: &'static str = "must be a moment of RFC 3339 between the years 1900 and 9999";
 
     /// Parses RFC 3339; returns `None` for any other text or a year out of bounds.
     pub fn parse(text: &str) -> Option<Self> {
@@ -79,48 +77,9 @@ impl fmt::Display for Moment {
     }
 }
 
-impl Type for Moment {
-    const IS_REQUIRED: bool = true;
-    type RawValueType = Self;
-    type RawElementValueType = Self;
-
-    fn name() -> Cow<'static, str> {
-        "string_date-time".into()
-    }
-
-    fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema {
-            pattern: Some(PATTERN.to_owned()),
-            ..MetaSchema::new_with_format("string", "date-time")
-        }))
-    }
-
-    fn as_raw_value(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
-        Box::new(std::iter::once(self))
-    }
-}
-
-impl ParseFromJSON for Moment {
-    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
-        match value {
-            Some(Value::String(text)) => Self::parse(&text).ok_or_else(|| ParseError::custom(Self::RULE)),
-            other => Err(ParseError::expected_type(other.unwrap_or_default())),
-        }
-    }
-}
-
-impl ParseFromParameter for Moment {
-    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
-        Self::parse(text).ok_or_else(|| ParseError::custom(Self::RULE))
-    }
-}
-
-impl ToJSON for Moment {
-    fn to_json(&self) -> Option<Value> {
-        self.0.to_json()
-    }
-}
+poem_type!(
+    [] Moment,
+    "string_date-time",
+    MetaSchema { pattern: Some(PATTERN.to_owned()), ..MetaSchema::new_with_format("string", "date-time") },
+    |moment: &Self| serde_json::Value::String(moment.0.to_rfc3339())
+);

@@ -21,8 +21,7 @@ pub struct PhoneNumber(String);
 pub struct PhoneFault;
 
 impl PhoneNumber {
-    const RULE: &'static str = "must be a telephone number: digits, in groups if you like, after + and the country's \
-                                prefix or in the national form";
+    pub(super) const RULE: &'static str = "must be a telephone number of 3 to 20 digits";
 
     /// Accepts `text` if it looks like a number; replaces white space and hyphens by plain ones.
     pub fn parse(text: &str) -> Option<Self> {

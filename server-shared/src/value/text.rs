@@ -41,17 +41,24 @@ pub struct Line<const MIN: usize, const MAX: usize>(String);
 pub struct Prose<const MIN: usize, const MAX: usize>(String);
 
 impl<const MAX: usize> Name<MAX> {
-    const RULE: &'static str = "must be a name: a visible character and no control characters";
+    pub(super) const RULE: &'static str = "must have a visible character and no control characters";
 
     /// Normalizes a name; returns `None` if `text` is not a name or is longer than `MAX` characters.
     pub fn parse(text: &str) -> Option<Self> {
         let name = as_name(text)?;
         fits(&name, 1, MAX).then_some(Self(name))
     }
+
+    /// Makes a name of a text that was not typed here and so can't be refused: removes the characters that a name must
+    /// not have, and cuts to `MAX` characters. Returns `None` if nothing visible is left.
+    pub fn cleaned(text: &str) -> Option<Self> {
+        Self::parse(&text.chars().filter(|letter| !is_refused(*letter)).take(MAX).collect::<String>())
+    }
 }
 
 impl<const MIN: usize, const MAX: usize> Line<MIN, MAX> {
-    const RULE: &'static str = "must be one line of text without control characters";
+    pub(super) const RULE: &'static str =
+        "must be one line, with a visible character unless it is empty, without control characters";
 
     /// Normalizes a line; returns `None` if `text` is not a line or does not have `MIN` to `MAX` characters.
     pub fn parse(text: &str) -> Option<Self> {
@@ -61,7 +68,8 @@ impl<const MIN: usize, const MAX: usize> Line<MIN, MAX> {
 }
 
 impl<const MIN: usize, const MAX: usize> Prose<MIN, MAX> {
-    const RULE: &'static str = "must be text without control characters but line ends and tabs";
+    pub(super) const RULE: &'static str =
+        "must have a visible character unless it is empty, and no control characters but line ends and tabs";
 
     /// Normalizes a longer text; returns `None` if it has other control characters or does not have `MIN` to `MAX`
     /// characters.
@@ -130,11 +138,7 @@ pub(super) fn as_name(text: &str) -> Option<String> {
 /// Returns the normalized line, which is empty for a blank one; `None` with a control character, or with only invisible
 /// characters.
 pub(super) fn as_line(text: &str) -> Option<String> {
-    let breaks_line = |letter: char| letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}');
-    if text.chars().any(|letter| breaks_line(letter) || breaks_direction(letter)) {
-        return None;
-    }
-    seen(text)
+    if text.chars().any(is_refused) { None } else { seen(text) }
 }
 
 /// Returns the normalized text, which is empty for a blank one; `None` with a control character, or with only invisible
@@ -143,6 +147,11 @@ pub(super) fn as_prose(text: &str) -> Option<String> {
     let text = text.replace("\r\n", "\n");
     let allowed = |letter: char| matches!(letter, '\n' | '\t') || !(letter.is_control() || breaks_direction(letter));
     text.chars().all(allowed).then(|| seen(&text)).flatten()
+}
+
+/// Returns `true` if a character must not be in one line of text.
+fn is_refused(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}') || breaks_direction(letter)
 }
 
 /// Returns the text in NFC and trimmed; an empty text if it is blank, and `None` if it has only invisible characters.
@@ -166,8 +175,8 @@ pub(super) fn is_invisible(letter: char) -> bool {
     IGNORABLE.contains(letter) || letter == '\u{2800}'
 }
 
-/// Tells whether a character changes the shape of the one before it, to which it belongs: variation selectors, which tell the
-/// forms of a Japanese name apart, and the tags of flags.
+/// Returns `true` if a character changes the shape of the one before it: variation selectors, which distinguish the forms
+/// of a Japanese name, and the tags of flags.
 fn selects_shape(letter: char) -> bool {
     matches!(
         letter,

@@ -24,18 +24,20 @@ pub(crate) async fn seed(setup: &Setup, people: u32) -> Result<u64> {
     Ok(first)
 }
 
-/// Waits until Core has encrypted the titles that the seed writes in plain text, which housekeeping does once after
-/// each start, and vacuums the table as autovacuum would, so that this work is not measured.
-pub(crate) async fn sealed(setup: &Setup) -> Result<()> {
+/// Waits until Core has encrypted the titles that the seed writes in plain text and made the keys of its names, which
+/// housekeeping does once after each start, and vacuums the tables as autovacuum would, so that this work is not measured.
+pub(crate) async fn settled(setup: &Setup) -> Result<()> {
     let limit = Instant::now() + Duration::from_mins(1);
-    let clear = "select count(*) from appointments where title <> '';";
-    while numbers(&psql::run(setup, &setup.database_url, &[], clear).await?)? != [0] {
+    let left = "select (select count(*) from appointments where title <> '')
+                     + (select count(*) from patients where name_keys_version is null or indexes_version is null)
+                     + (select count(*) from users where name_keys_version is null);";
+    while numbers(&psql::run(setup, &setup.database_url, &[], left).await?)? != [0] {
         if Instant::now() > limit {
-            bail!("Core has not sealed the titles of the seed within a minute: see the log of server-core");
+            bail!("Core has not brought the rows of the seed into form within a minute: see the log of server-core");
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    psql::run(setup, &setup.database_url, &[], "vacuum (analyze) appointments;").await?;
+    psql::run(setup, &setup.database_url, &[], "vacuum (analyze) appointments, patients, users;").await?;
     Ok(())
 }
 

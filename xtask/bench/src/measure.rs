@@ -111,7 +111,7 @@ pub(crate) async fn run(setup: &Setup, plan: Plan) -> Result<Results> {
     starts.push(server.start);
     let memory_start = process::memory(server.pid)?;
     eprintln!("==> server-core on {}, ready after {} ms", server.address, server.start.as_millis());
-    check::sealed(setup).await?;
+    check::settled(setup).await?;
     let bench = Bench { setup, plan, server };
 
     let mut health = Series::default();

@@ -14,7 +14,7 @@ use server_shared::value::Name;
 use super::error::ClerkError;
 use crate::domain::{
     member::{Invitation, MemberRole},
-    user::{CLOCK_LEAD, Moment, Profile},
+    user::{CLOCK_LEAD, EventTime, Profile},
 };
 
 /// Longest id that is stored; Clerk's ids have about 32 characters.
@@ -28,7 +28,7 @@ const EMAIL_MAX: usize = 254;
 #[derive(Debug, PartialEq)]
 pub(super) struct Event {
     /// Time of the event, and the message's id; `None` for a time at which no event can have happened.
-    pub(super) moment: Option<Moment>,
+    pub(super) moment: Option<EventTime>,
     /// Change that the event reports; `None` for an event that is not needed here.
     pub(super) change: Option<Change>,
 }
@@ -180,7 +180,7 @@ impl Event {
             "organizationInvitation.accepted" => invitation(read(serde_json::from_value(envelope.data))?)?,
             _ => None,
         };
-        Ok(Self { moment: at.map(|at| Moment { at, id: id.to_owned() }), change })
+        Ok(Self { moment: at.map(|at| EventTime { at, id: id.to_owned() }), change })
     }
 }
 
@@ -209,10 +209,6 @@ fn profile(user: UserData) -> Result<Profile, ClerkError> {
     let parts = [user.first_name.as_deref(), user.last_name.as_deref()];
     let full = parts.into_iter().flatten().map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     let name = if full.is_empty() { user.username.as_deref().unwrap_or_default() } else { &full };
-    // What a name must not hold is left out: the identity provider's forms are not ours.
-    let is_hidden =
-        |letter: &char| letter.is_control() || matches!(*letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let name: String = name.chars().filter(|letter| !is_hidden(letter)).take(NAME_MAX).collect();
     let primary = user.primary_email_address_id;
     let email = user.email_addresses.into_iter().find(|email| {
         // An unverified address must not give access to a membership.
@@ -221,7 +217,8 @@ fn profile(user: UserData) -> Result<Profile, ClerkError> {
     });
     Ok(Profile {
         clerk_id: checked_id(user.id)?,
-        name: Name::<NAME_MAX>::parse(&name).map(Name::into_inner).unwrap_or_default(),
+        // The identity provider has other rules for names.
+        name: Name::<NAME_MAX>::cleaned(name).map(Name::into_inner).unwrap_or_default(),
         email: email.map(|email| email.address).filter(|email| (3..=EMAIL_MAX).contains(&email.len())),
     })
 }

@@ -87,7 +87,7 @@ impl Service {
         let Some(change) = event.change else { return Ok(()) };
         // An end of access takes effect whatever its date: nothing can be newer than the end.
         let ends_access = matches!(change, Change::UserDelete { .. } | Change::SessionEnd { .. });
-        let ended = ends_access.then(|| user::Moment { at: now, id: id.to_owned() });
+        let ended = ends_access.then(|| user::EventTime { at: now, id: id.to_owned() });
         let Some(moment) = event.moment.or(ended) else {
             // Clerk would send again whatever is not acknowledged, and the date would be as wrong.
             let request_id = &caller.request.request_id;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{error::PatientError, locale::Locale, model::PatientSort};
 use crate::{
-    database::{Across, DatabaseError, DiscloseTx, Listed, Sealed, Tx, WriteTx, broken_constraint},
+    database::{Across, DatabaseError, DiscloseTx, Listed, Sealed, Tx, WriteTx, broken_constraint, unless_taken},
     encryption::{INDEXES_VERSION, NewKey},
     ids::{OrganizationId, PatientId, UserId},
 };
@@ -352,11 +352,7 @@ pub(super) async fn indexes_replace(across: &Across, rows: &[NewIndexes]) -> Res
     )
     .execute(across.pool())
     .await;
-    match done {
-        Ok(done) => Ok(Some(done.rows_affected())),
-        Err(error) if broken_constraint(&error) == Some("patients_email_key") => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    unless_taken(done)
 }
 
 /// States the version of rows whose indexes stay, and returns the ids of the rows written. Rows that others have locked are

@@ -27,8 +27,6 @@ use crate::{
 
 /// Table that sealed values are bound to.
 pub(super) const TABLE: &str = "patients";
-/// Words of a search: a text of a hundred characters has no more.
-const MOST_WORDS: usize = 50;
 
 /// Service for patients.
 #[derive(Clone)]
@@ -167,7 +165,7 @@ impl Service {
         let words = filter.search.as_ref().map(|search| searched_words(search.as_str())).unwrap_or_default();
         let national_id = filter.national_id.as_ref().map(|id| normalize_national_id(id.as_str()));
         Ok(PatientSearch {
-            words: words.iter().take(MOST_WORDS).map(|word| contains_pattern(word)).collect(),
+            words: words.iter().map(|word| contains_pattern(word)).collect(),
             email_index: filter.email.as_ref().map(|email| index_email(&self.encryption, organization, email.as_str())),
             phone_indexes,
             national_id_index: national_id.map(|id| index("national_id", id)),

@@ -12,5 +12,5 @@ pub(crate) use event::UserEvent;
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use job::AccessRevoker;
 pub(crate) use key_api::KeyApi;
-pub(crate) use model::{Moment, MyMembership, Profile, TelemetryToken};
+pub(crate) use model::{EventTime, MyMembership, Profile, TelemetryToken};
 pub(crate) use service::{CLOCK_LEAD, Service};

@@ -44,7 +44,7 @@ pub(crate) struct Profile {
 /// Position of an event in the order of the identity provider's events. Of two events with the same time, the one with
 /// the greater id is the later, so that every process and every order of arrival agree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment {
+pub(crate) struct EventTime {
     /// Time of the event.
     pub(crate) at: DateTime<Utc>,
     /// Id of the message.

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     error::UserError,
-    model::{Moment, Profile},
+    model::{EventTime, Profile},
 };
 use crate::{
     database::{Across, DatabaseError, Tx, WriteTx, broken_constraint, one_row},
@@ -29,8 +29,8 @@ pub(super) struct AccountRow {
 
 impl AccountRow {
     /// Returns the event of the identity provider that the row reflects.
-    pub(super) fn moment(&self) -> Option<Moment> {
-        Some(Moment { at: self.clerk_event_at?, id: self.clerk_event_id.clone()? })
+    pub(super) fn moment(&self) -> Option<EventTime> {
+        Some(EventTime { at: self.clerk_event_at?, id: self.clerk_event_id.clone()? })
     }
 }
 
@@ -95,7 +95,7 @@ pub(super) async fn profile_update(
     user: UserId,
     profile: &Profile,
     email: &SealedEmail,
-    moment: &Moment,
+    moment: &EventTime,
 ) -> Result<(), DatabaseError> {
     let keys = NameKeys::of(&[&profile.name]);
     let done = sqlx::query!(

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     error::UserError,
     event::UserEvent,
-    model::{Moment, Profile, TelemetryClaims, TelemetryToken},
+    model::{EventTime, Profile, TelemetryClaims, TelemetryToken},
     repository::{self, AccountRow, SealedEmail},
 };
 use crate::{
@@ -96,7 +96,7 @@ impl Service {
         &self,
         tx: &mut WriteTx,
         profile: &Profile,
-        moment: &Moment,
+        moment: &EventTime,
     ) -> Result<UserEvent, UserError> {
         let (account, is_new) =
             repository::account_lock(tx, &profile.clerk_id, &self.erased_name(&profile.clerk_id)).await?;
