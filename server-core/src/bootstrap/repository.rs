@@ -60,13 +60,18 @@ pub(super) async fn organization_find(tx: &mut PgConnection, slug: &str) -> Resu
 
 /// Creates a user; `None` if one with this id at Clerk exists.
 pub(super) async fn user_create(tx: &mut PgConnection, clerk_id: &str) -> Result<Option<UserId>, sqlx::Error> {
+    // The identity provider's event brings the name.
+    let keys = NameKeys::of(&[""]);
     sqlx::query_scalar!(
         r#"
-        insert into users (clerk_id) values ($1)
+        insert into users (clerk_id, name_folded, name_sort, name_keys_version) values ($1, $2, $3, $4)
         on conflict on constraint users_clerk_id_key do nothing
         returning id as "id: UserId"
         "#,
-        clerk_id
+        clerk_id,
+        keys.folded,
+        keys.sort,
+        keys.version
     )
     .fetch_optional(tx)
     .await

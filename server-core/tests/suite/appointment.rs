@@ -7,7 +7,7 @@ use restartix_sdk::core::types::{
 use test_support::{CoreApp, granted, in_days, refused};
 use uuid::Uuid;
 
-fn unchanged(appointment: &Appointment) -> UpdateAppointment {
+pub(crate) fn unchanged(appointment: &Appointment) -> UpdateAppointment {
     UpdateAppointment {
         ended_at: appointment.ended_at,
         patient_id: appointment.patient_id,

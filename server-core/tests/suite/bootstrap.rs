@@ -18,7 +18,7 @@ async fn installation() -> CoreApp {
 }
 
 /// Runs the command with the one variable that it needs; returns the exit code and all output.
-fn bootstrap(app: &CoreApp, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) fn bootstrap(app: &CoreApp, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = app.server.tool(&[&["bootstrap"][..], arguments].concat());
     command.env_clear().env("DATABASE_URL", app.database.owner_url());
     let Output { status, stdout, stderr } = command.output().unwrap();

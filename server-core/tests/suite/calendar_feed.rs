@@ -10,7 +10,10 @@ use restartix_sdk::core::types::{
 };
 use test_support::{Actor, Answer, Clinic, CoreApp, Icalendar, Role, eventually, granted, in_days, refused, until};
 
-use crate::calendar::{execute, month};
+use crate::{
+    appointment::unchanged,
+    calendar::{execute, month},
+};
 
 async fn subscribe(actor: &Actor) -> CalendarFeedToken {
     granted(actor.calendar_feed_create().send().await, 201)
@@ -103,18 +106,6 @@ async fn changes_reach_who_subscribed() {
 }
 
 /// Returns a replacement that changes nothing.
-fn unchanged(appointment: &Appointment) -> UpdateAppointment {
-    UpdateAppointment {
-        ended_at: appointment.ended_at,
-        patient_id: appointment.patient_id,
-        specialist_id: appointment.specialist_id,
-        specialty_id: appointment.specialty_id,
-        started_at: appointment.started_at,
-        title: Some(appointment.title.clone()),
-        version: appointment.version,
-    }
-}
-
 #[tokio::test]
 async fn the_sequence_counts_what_a_feed_shows() {
     let app = CoreApp::start().await;

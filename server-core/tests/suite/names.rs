@@ -9,7 +9,13 @@ use restartix_sdk::core::types::{
 use serde_json::Value;
 use test_support::{Actor, Answer, CoreApp, Role, granted, refused};
 
-use crate::invitation::signed_up;
+use crate::{
+    bootstrap::bootstrap,
+    clerk::{event, told},
+    gdpr::finished,
+    invitation::signed_up,
+    patient_values::{outcome, refresh},
+};
 
 /// Names in the order of no list.
 const TYPED: [&str; 6] = ["Zimmer", "zebra", "Östlund", "ärger", "Álvarez", "Alvarado"];
@@ -178,6 +184,27 @@ async fn every_name_that_is_typed_has_its_keys() {
                      union all select name, name_folded, name_sort, name_keys_version from users) as named
                  where name = 'B' and name_folded = 'b' and name_sort is not null and name_keys_version > 0";
     assert_eq!(app.count(keyed).await, 5);
+}
+
+/// Otherwise the refresh in the background would write rows that nobody changed.
+#[tokio::test]
+async fn the_service_writes_nothing_that_needs_a_refresh() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    let (code, said) = bootstrap(&app, &["--superadmin", "user_first", "--organization", "first", "--force"]);
+    assert_eq!(code, Some(0), "{said}");
+    let patient = app.patient_create(&admin, "Ann", "Lee").await.id;
+    let job = granted(admin.gdpr_patient_erase().patient_id(patient).send().await, 202);
+    finished(&admin, job.job_id).await;
+    let specialist = app.specialist().person().user_id;
+    let job = granted(admin.gdpr_user_erase().user_id(specialist).send().await, 202);
+    finished(&admin, job.job_id).await;
+    let known = signed_up(&app, "C", "c@example.org").await;
+    for clerk_id in [known.clerk_id.as_str(), "user_unknown"] {
+        told(&app, event("user.deleted", clerk_id, 2_000, "", "")).await;
+    }
+    let (code, said) = outcome(refresh(&app, &["--dry-run"]));
+    assert_eq!(code, Some(0), "{said}");
 }
 
 /// A name of ligatures that stand for whole phrases: its keys are as long as keys get.

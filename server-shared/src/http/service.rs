@@ -1,12 +1,12 @@
 //! A server from its API tuple: the order in which a request passes everything, stated once.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use poem::{Endpoint, EndpointExt, Response, Route, endpoint::BoxEndpoint};
 use poem_openapi::{OpenApi, OpenApiService};
 use secrecy::SecretString;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use super::{
     access_log::AccessLog,
@@ -82,22 +82,40 @@ pub fn endpoint<T: OpenApi + 'static>(api: T, frame: Frame) -> Result<BoxEndpoin
         .boxed())
 }
 
+/// Number of connections that the operating system keeps until they are accepted. `TcpListener::bind` asks for 128; once
+/// they are full, Linux loses the last packet of a handshake, and a client that waits for the server waits for ever.
+/// Linux lowers the number to `net.core.somaxconn`.
+const BACKLOG: u32 = 4096;
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restarted server binds the port although connections of the last one linger in TIME_WAIT.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// A bound port, which accepts nothing before [`Bound::serve`].
 pub struct Bound {
     listener: TcpListener,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
 }
 
 impl Bound {
     /// Binds `host:port`; port 0 takes a free one.
     pub async fn bind(host: &str, port: u16) -> io::Result<Self> {
-        let listener = TcpListener::bind((host, port)).await?;
-        let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        let mut failed = io::Error::new(io::ErrorKind::AddrNotAvailable, format!("{host} has no address"));
+        for address in lookup_host((host, port)).await? {
+            match listen(address) {
+                Ok(listener) => return Ok(Self { address: listener.local_addr()?, listener }),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
     }
 
     /// Returns the address that it listens on.
-    pub fn address(&self) -> std::net::SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -127,5 +145,23 @@ impl Bound {
         E: Endpoint + 'static,
     {
         Connections::new(connections, trusted_proxies).serve(self.listener, endpoint, stop, drain).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::try_join_all;
+    use tokio::{net::TcpStream, time::timeout};
+
+    use super::{Bound, Duration};
+
+    /// A burst that comes before the service has time for it. A connection that finds the queue full is tried again
+    /// by the operating system after a second, and then less and less often.
+    #[tokio::test]
+    async fn a_burst_of_connections_waits_to_be_accepted() {
+        let bound = Bound::bind("127.0.0.1", 0).await.unwrap();
+        let burst = try_join_all((0..1_000).map(|_| TcpStream::connect(bound.address())));
+        let connected = timeout(Duration::from_secs(20), burst).await.expect("no connection is kept waiting");
+        assert_eq!(connected.unwrap().len(), 1_000);
     }
 }

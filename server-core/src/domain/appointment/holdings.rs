@@ -121,4 +121,31 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         anonymize: Fate::Anonymize("user_id = null"),
         ..HOLDING
     },
+    // Follow the appointments: one that changes hands while they are erased leaves its departure before.
+    Holding {
+        table: "calendar_departures",
+        found: Found::Patient("patient_id"),
+        columns: &[
+            clear("patient_id"),
+            clear("specialty_id"),
+            clear("modality"),
+            clear("started_at"),
+            clear("ended_at"),
+            clear("departed_at"),
+        ],
+        ..HOLDING
+    },
+    Holding {
+        table: "calendar_departures",
+        found: Found::Specialist("specialist_id"),
+        columns: &[
+            clear("specialist_id"),
+            clear("specialty_id"),
+            clear("modality"),
+            clear("started_at"),
+            clear("ended_at"),
+            clear("departed_at"),
+        ],
+        ..HOLDING
+    },
 ];

@@ -1,7 +1,7 @@
 use crate::holding::{Fate, Found, HOLDING, Holding, SealedBy, clear, hidden, sealed};
 
 const PATIENT_SHELL: Fate = Fate::Anonymize(
-    "first_name = 'Erased', last_name = 'Erased', name_folded = null, name_sort = null, name_keys_version = null, user_id = null,
+    "first_name = 'Erased', last_name = 'Erased', name_folded = null, name_sort = null, user_id = null,
      email_encrypted = null, phone_encrypted = null,
      date_of_birth_encrypted = null, national_id_encrypted = null, address_encrypted = null,
      emergency_contact_encrypted = null, clinical_notes_encrypted = null, email_index = null, phone_index = null,

@@ -1,7 +1,7 @@
 use crate::holding::{Fate, Found, HOLDING, Holding, clear, hidden};
 
 const SPECIALIST_SHELL: Fate = Fate::Anonymize(
-    "name = 'Erased', name_folded = null, name_sort = null, name_keys_version = null, title = '', user_id = null,
+    "name = 'Erased', name_folded = null, name_sort = null, title = '', user_id = null,
      bookable = false, erased_at = coalesce(erased_at, now()), deleted_at = coalesce(deleted_at, now()),
      updated_at = now()",
 );

@@ -66,12 +66,17 @@ pub(super) async fn account_lock(
 ) -> Result<(AccountRow, bool), DatabaseError> {
     // Serializes with the erasure that replaces the one name by the other.
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 0))", erased).execute(tx.connection()?).await?;
+    let keys = NameKeys::of(&[""]);
     // A concurrent insert of the same user waits here, and then finds the row.
     let made = sqlx::query!(
-        "insert into users (clerk_id) select $1 where not exists (select from users where clerk_id = $2)
+        "insert into users (clerk_id, name_folded, name_sort, name_keys_version)
+         select $1, $3, $4, $5 where not exists (select from users where clerk_id = $2)
          on conflict (clerk_id) do nothing",
         clerk_id,
-        erased
+        erased,
+        keys.folded,
+        keys.sort,
+        keys.version
     )
     .execute(tx.connection()?)
     .await?;
@@ -124,8 +129,9 @@ pub(super) async fn profile_update(
 }
 
 /// Assignments that close an account for good and clear its personal data with the key. The identity provider's id
-/// stays, to recognize late events of the user, until the erasure replaces it.
-pub(super) const CLOSED: &str = "name = '', name_folded = null, name_sort = null, name_keys_version = null,
+/// stays, to recognize late events of the user, until the erasure replaces it. The version of the name's keys stays:
+/// nothing is left to refresh.
+pub(super) const CLOSED: &str = "name = '', name_folded = null, name_sort = null,
      superadmin = false, current_organization_id = null, email_encrypted = null, email_index = null,
      indexes_version = null, data_key_wrapped = null, clerk_event_at = null, clerk_event_id = null,
      deleted_at = coalesce(deleted_at, now()), updated_at = now()";
