@@ -18,12 +18,11 @@ use server_shared::{
     shutdown::{self, Shutdown},
     token::{Algorithm, Ed25519Signer, Jwks, KeyError, KeySource, Rules, Verifier},
 };
-use sqlx::PgPool;
 
 use crate::{
     audit::{self, Forwarder, RefusedRequestWriter},
     config::{Config, TelemetryConfig},
-    database::{self, Across, AppProbe, Database, PoolProbe},
+    database::{self, Across, AppProbe, Connections, Database, PoolProbe},
     domain::{
         api_key, appointment, appointment_template, availability, calendar, clerk_event, gdpr, impersonation,
         invitation, me, member, organization, organization_settings, patient, schedule, specialist, specialty, user,
@@ -240,7 +239,7 @@ fn reactions() -> Reactions {
 /// Connections to the stores.
 struct Stores {
     across: Across,
-    app: PgPool,
+    app: Connections,
     redis: RedisProbe,
     limiter: Limiter,
     storage: Storage,
@@ -249,7 +248,7 @@ struct Stores {
 impl Stores {
     async fn connect(config: &Config) -> Result<Self, Box<dyn Error>> {
         let owner = database::connect(&config.database.url, &config.database.pool)?;
-        let app = database::connect(&config.database.app_url, &config.database.pool)?;
+        let app = Connections::new(&config.database.app_url, &config.database.pool)?;
         // The role can't be checked while the database is down; until then `/ready` answers that the service is not
         // ready.
         if let Ok(false) = database::is_restricted(&app).await {

@@ -46,6 +46,9 @@ pub(crate) struct Options {
     /// Measure one round of one second, to check that it works; write the report to target/bench.
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
+    /// Measure another build of server-core in turns with this checkout's, to see what a change costs or saves; write no report.
+    #[arg(long, value_name = "PROGRAM")]
+    beside: Option<PathBuf>,
 }
 
 /// Builds, starts, measures and stops.
@@ -169,6 +172,11 @@ fn measure(options: &Options, setup: &Path) -> Result<()> {
     command.arg("--setup").arg(setup).arg("--report").arg(&report);
     for (name, value) in [("--rounds", rounds), ("--seconds", seconds), ("--connections", options.connections)] {
         command.arg(name).arg(value.to_string());
+    }
+    if let Some(other) = &options.beside {
+        command
+            .arg("--beside")
+            .arg(fs::canonicalize(other).with_context(|| format!("{} is not there", other.display()))?);
     }
     let mut child = command
         .current_dir(paths::checkout())

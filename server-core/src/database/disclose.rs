@@ -1,9 +1,9 @@
 //! Reads of protected health information.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{
-    Context, DatabaseError, Disclosed, Sealed, Tx,
+    Connections, Context, DatabaseError, Disclosed, Sealed, Tx,
     context::PoolKind,
     list::{List, SealedList},
     session::Session,
@@ -15,14 +15,14 @@ pub(crate) struct DiscloseTx {
     session: Session,
     origin: Origin,
     wake: Wake,
-    pool: PgPool,
+    connections: Connections,
     context: Context,
 }
 
 /// Reader of data whose audit entry has been committed, page by page. Between pages it holds no connection, because the
 /// recipient may be slow.
 pub(crate) struct Pages {
-    pool: PgPool,
+    connections: Connections,
     context: Context,
 }
 
@@ -31,13 +31,13 @@ pub(crate) struct PageTx(Session);
 
 impl DiscloseTx {
     pub(super) async fn begin(
-        pool: &PgPool,
+        connections: &Connections,
         context: &Context,
         origin: Origin,
         wake: Wake,
     ) -> Result<Self, DatabaseError> {
-        let session = Session::begin(pool, &context.begin(Vec::new())).await?;
-        Ok(Self { session, origin, wake, pool: pool.clone(), context: context.clone() })
+        let session = Session::begin(connections, &context.begin(Vec::new())).await?;
+        Ok(Self { session, origin, wake, connections: connections.clone(), context: context.clone() })
     }
 
     /// Begins a read of the rows of a table.
@@ -61,17 +61,17 @@ impl DiscloseTx {
     /// Discloses data that is too large to be held in memory: first writes the audit entry of all the data that is
     /// going to be read and commits, then returns the reader of its pages.
     pub(crate) async fn disclose_in_pages(self, audit: Audit) -> Result<Disclosed<Pages>, DatabaseError> {
-        let Self { session, origin, wake, pool, context } = self;
+        let Self { session, origin, wake, connections, context } = self;
         session.commit(&audit.statement(&origin)).await?;
         wake.wake();
-        Ok(Sealed::new(Pages { pool, context }).open())
+        Ok(Sealed::new(Pages { connections, context }).open())
     }
 }
 
 impl Pages {
     /// Opens a transaction that reads a page.
     pub(crate) async fn page(&self) -> Result<PageTx, DatabaseError> {
-        Ok(PageTx(Session::begin(&self.pool, &self.context.begin(Vec::new())).await?))
+        Ok(PageTx(Session::begin(&self.connections, &self.context.begin(Vec::new())).await?))
     }
 }
 

@@ -18,7 +18,9 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
 };
 
-use super::{DatabaseError, DiscloseTx, OpenReader, Sealed, Tx, WriteTx, context::ContextParameters};
+use super::{
+    DatabaseError, DiscloseTx, OpenReader, Sealed, Tx, WriteTx, connection::Statement, context::ContextParameters,
+};
 
 /// Rows of one kind: their table, columns and visibility, stated once for every read.
 pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
@@ -47,7 +49,7 @@ enum Entry {
 /// Builder of a read. The text of the statement consists of `'static` pieces and numbers of parameters; values are
 /// bound.
 pub(crate) struct List<'c> {
-    connection: &'c mut PgConnection,
+    connection: Statement<'c>,
     entry: Entry,
     /// `true` if the policies of the connection's role show rows of at most one organization.
     confined: bool,
@@ -60,7 +62,7 @@ pub(crate) struct SealedList<'c>(List<'c>);
 
 impl<'c> List<'c> {
     /// Begins a statement that enters the context itself.
-    pub(super) fn entering(connection: &'c mut PgConnection, context: ContextParameters, confined: bool) -> Self {
+    pub(super) fn entering(connection: Statement<'c>, context: ContextParameters, confined: bool) -> Self {
         let (user, organization, role, patient, specialist) = context;
         let mut list = Self::new(connection, Entry::Here, confined);
         list.bind(user);
@@ -73,10 +75,10 @@ impl<'c> List<'c> {
 
     /// Begins a statement in a transaction that has entered the context of `organization`.
     pub(super) fn entered(connection: &'c mut PgConnection, organization: Option<i64>, confined: bool) -> Self {
-        Self::new(connection, Entry::Before(organization), confined)
+        Self::new(connection.into(), Entry::Before(organization), confined)
     }
 
-    fn new(connection: &'c mut PgConnection, entry: Entry, confined: bool) -> Self {
+    fn new(connection: Statement<'c>, entry: Entry, confined: bool) -> Self {
         Self { connection, entry, confined, conditions: String::new(), arguments: Ok(PgArguments::default()) }
     }
 
@@ -306,7 +308,7 @@ impl WriteTx {
         &mut self,
         key: impl Encode<'v, Postgres> + Type<Postgres>,
     ) -> Result<Option<T>, DatabaseError> {
-        List::new(self.connection()?, Entry::Before(None), false).of_key(key).await
+        List::new(self.connection()?.into(), Entry::Before(None), false).of_key(key).await
     }
 
     /// Reads the row with this key and locks it against changes to the end of the transaction; other rows may still be

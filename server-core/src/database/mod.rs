@@ -13,6 +13,7 @@ mod across;
 mod archive;
 mod audience;
 mod claim;
+mod connection;
 mod context;
 mod disclose;
 mod error;
@@ -27,11 +28,12 @@ mod write;
 
 use std::sync::Arc;
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 pub(crate) use across::Across;
 pub(crate) use archive::Archived;
 pub(crate) use claim::{Claim, ClaimState, Claimed, RequestHash, SealedAnswer};
+pub(crate) use connection::Connections;
 pub(crate) use context::{Context, Lock};
 pub(crate) use disclose::{DiscloseTx, PageTx, Pages};
 pub(crate) use error::{DatabaseError, broken_constraint, one_row, unless_taken};
@@ -62,7 +64,10 @@ pub(crate) trait Tx: Send {
 #[derive(Clone)]
 pub(crate) struct Database {
     across: Across,
-    app: PgPool,
+    /// Connections of the restricted role.
+    app: Connections,
+    /// Connections of the owner, for requests of superadmins.
+    owner: Connections,
     /// Wakes the audit forwarder.
     wake: Wake,
     /// Wakes the job runner.
@@ -78,20 +83,21 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Builds the database access from the owner's pool (`across`) and the restricted role's pool (`app`).
+    /// Builds the database access from the owner's pool (`across`) and the connections of the restricted role (`app`).
     ///
     /// Every commit wakes the forwarder (the first `Wake`), a commit that enqueues jobs wakes the runner (the second),
     /// and a commit that changes callers tells `listeners`. `reactions` turn events into jobs.
     pub(crate) fn new(
         across: Across,
-        app: PgPool,
+        app: Connections,
         (wake, jobs): (Wake, Wake),
         listeners: Listeners,
         reactions: Reactions,
     ) -> Self {
         let reactions = Arc::new(reactions);
         let audiences = Audiences::new(across.clone(), &listeners);
-        Self { across, app, wake, jobs, listeners, reactions, audiences, claims: Claims::default() }
+        let owner = Connections::Owner(across.pool().clone());
+        Self { across, app, owner, wake, jobs, listeners, reactions, audiences, claims: Claims::default() }
     }
 
     /// Returns the owner's pool, for work that no caller asks for.
@@ -108,13 +114,13 @@ impl Database {
     /// Opens a read of data that is not protected health information. Sends nothing before the first query.
     pub(crate) fn read(&self, caller: &Caller) -> Reader {
         let context = Context::of(caller);
-        Reader::new(self.pool(&context).clone(), context)
+        Reader::new(self.connections(&context).clone(), context)
     }
 
     /// Opens a read of protected health information; the values are released only once their audit entry is committed.
     pub(crate) async fn disclose(&self, caller: &Caller) -> Result<DiscloseTx, DatabaseError> {
         let context = Context::of(caller);
-        DiscloseTx::begin(self.pool(&context), &context, caller.request.clone(), self.wake.clone()).await
+        DiscloseTx::begin(self.connections(&context), &context, caller.request.clone(), self.wake.clone()).await
     }
 
     /// Opens a transaction that changes rows; it commits only together with an audit entry.
@@ -140,12 +146,12 @@ impl Database {
         self.audiences.find(caller.organization).await?;
         let reactions = Reacting { audiences: self.audiences.clone(), reactions: Arc::clone(&self.reactions) };
         let surroundings = (caller.request.clone(), wake, jobs, listeners, reactions);
-        WriteTx::begin(self.pool(&context), &context, locks, claim.as_ref(), surroundings).await
+        WriteTx::begin(self.connections(&context), &context, locks, claim.as_ref(), surroundings).await
     }
 
-    fn pool(&self, context: &Context) -> &PgPool {
+    fn connections(&self, context: &Context) -> &Connections {
         match context.pool() {
-            PoolKind::Owner => self.across.pool(),
+            PoolKind::Owner => &self.owner,
             PoolKind::App => &self.app,
         }
     }

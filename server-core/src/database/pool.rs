@@ -10,14 +10,11 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+use super::{Connections, DatabaseError};
 use crate::config::PoolConfig;
 
-/// Builds a pool that connects on its first use, so that the service starts while PostgreSQL is down.
+/// Builds the owner's pool, which connects on its first use, so that the service starts while PostgreSQL is down.
 pub(crate) fn connect(url: &SecretString, config: &PoolConfig) -> Result<PgPool, sqlx::Error> {
-    let options = PgConnectOptions::from_str(url.expose_secret())?
-        .application_name("server-core")
-        // The log names operations and never contains the text of statements.
-        .disable_statement_logging();
     Ok(PgPoolOptions::new()
         .min_connections(config.min)
         .max_connections(config.max)
@@ -27,22 +24,30 @@ pub(crate) fn connect(url: &SecretString, config: &PoolConfig) -> Result<PgPool,
         // A ping before each use would cost every request a round trip. Without it, a dead connection causes one 503
         // and is replaced.
         .test_before_acquire(false)
-        .connect_lazy_with(options))
+        .connect_lazy_with(options(url)?))
 }
 
-/// Returns true if row-level security binds the pool's role: it owns no table, is not a member of the role that does,
-/// and does not bypass policies.
-pub(crate) async fn is_restricted(pool: &PgPool) -> Result<bool, sqlx::Error> {
+/// Returns the options of every connection of the service.
+pub(super) fn options(url: &SecretString) -> Result<PgConnectOptions, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url.expose_secret())?;
+    // The log names operations and never contains the text of statements.
+    Ok(options.application_name("server-core").disable_statement_logging())
+}
+
+/// Returns true if row-level security binds the role of the connections: it owns no table, is not a member of the role that
+/// does, and does not bypass policies.
+pub(crate) async fn is_restricted(connections: &Connections) -> Result<bool, DatabaseError> {
     let sql = "select not (rolsuper or rolbypassrls or coalesce(pg_has_role(oid, owner, 'member'), false))
                from pg_roles, lateral (select max(relowner::bigint)::oid as owner
                                        from pg_class where oid = to_regclass('public.users')) owned
                where rolname = current_user";
-    sqlx::query_scalar(sql).fetch_one(pool).await
+    let mut connection = connections.acquire().await?;
+    Ok(sqlx::query_scalar(sql).fetch_one(connection.statement()).await?)
 }
 
 /// Readiness check of the restricted role's pool: queries PostgreSQL, and fails if row-level security does not bind the
 /// role.
-pub(crate) struct AppProbe(pub(crate) PgPool);
+pub(crate) struct AppProbe(pub(crate) Connections);
 
 #[async_trait]
 impl Probe for AppProbe {

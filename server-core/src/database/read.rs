@@ -12,48 +12,45 @@
 //! is set before the first row is read. If a plan ever reversed the order, the policies would find no context and show
 //! no row: it fails closed.
 
-use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
-
 use super::{
-    Context, DatabaseError,
+    Connections, Context, DatabaseError,
+    connection::{Connection, Statement},
     context::{ContextParameters, PoolKind},
     list::List,
 };
 
 /// A caller's read before its first statement.
 pub(crate) struct Reader {
-    pool: PgPool,
+    connections: Connections,
     context: Context,
 }
 
 impl Reader {
-    pub(super) fn new(pool: PgPool, context: Context) -> Self {
-        Self { pool, context }
+    pub(super) fn new(connections: Connections, context: Context) -> Self {
+        Self { connections, context }
     }
 
     /// Acquires a connection, for statements that enter the context themselves.
     pub(crate) async fn open(self) -> Result<OpenReader, DatabaseError> {
-        #[allow(clippy::disallowed_methods, reason = "the one place that reads outside of a transaction block")]
-        let connection = self.pool.acquire().await?;
-        Ok(OpenReader { connection, context: self.context })
+        Ok(OpenReader { connection: self.connections.acquire().await?, context: self.context })
     }
 }
 
 /// Connection together with the context that each statement on it has to enter.
 pub(crate) struct OpenReader {
-    connection: PoolConnection<Postgres>,
+    connection: Connection,
     context: Context,
 }
 
 impl OpenReader {
     /// Returns the connection and the five parameters of `context_enter`.
-    pub(crate) fn parts(&mut self) -> (&mut PgConnection, ContextParameters) {
-        (&mut self.connection, self.context.parameters())
+    pub(crate) fn parts(&mut self) -> (Statement<'_>, ContextParameters) {
+        (self.connection.statement(), self.context.parameters())
     }
 
     /// Begins a read of the rows of a table.
     pub(crate) fn list(&mut self) -> List<'_> {
         let (parameters, confined) = (self.context.parameters(), self.context.pool() == PoolKind::App);
-        List::entering(&mut self.connection, parameters, confined)
+        List::entering(self.connection.statement(), parameters, confined)
     }
 }

@@ -7,7 +7,8 @@ use test_support::Kind;
 use uuid::Uuid;
 
 use super::{
-    Across, Claim, ClaimState, Database, Lock, RequestHash, SealedAnswer, Tx, WriteTx, connect, write::Committed,
+    Across, Claim, ClaimState, Connections, Database, Lock, RequestHash, SealedAnswer, Tx, WriteTx, connect,
+    write::Committed,
 };
 use crate::{
     config::PoolConfig,
@@ -51,7 +52,8 @@ impl Fixture {
         let config =
             PoolConfig { min: 0, max: 4, acquire_timeout: 5 * second, max_lifetime: 60 * second, idle_timeout: second };
         let pool = |url: String| connect(&SecretString::from(url), &config).unwrap();
-        let (owner, app) = (Across::new(pool(stored.owner_url())), pool(stored.app_url()));
+        let app = Connections::new(&SecretString::from(stored.app_url()), &config).unwrap();
+        let owner = Across::new(pool(stored.owner_url()));
         let database =
             Database::new(owner, app, (Wake::default(), Wake::default()), Listeners::default(), Reactions::default());
         Self { stored, database, caller: Caller::job(None, "organization_create", Uuid::now_v7()) }

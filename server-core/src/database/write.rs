@@ -2,11 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    Context, DatabaseError, Disclosed, Lock, Sealed, Tx,
+    Connections, Context, DatabaseError, Disclosed, Lock, Sealed, Tx,
     audience::Audiences,
     claim::{Beginning, Claim, ClaimGuard},
     context::PoolKind,
@@ -123,7 +123,7 @@ impl fmt::Debug for PendingCommit {
 
 impl WriteTx {
     pub(super) async fn begin(
-        pool: &PgPool,
+        connections: &Connections,
         context: &Context,
         locks: Vec<Lock>,
         claim: Option<&Claim>,
@@ -131,15 +131,17 @@ impl WriteTx {
     ) -> Result<Self, DatabaseError> {
         let fresh = |session| PendingCommit::new(session, context.pool(), wake);
         let (pending, guard) = match claim.map_or(Beginning::Without, Claim::begin) {
-            Beginning::Without => (fresh(Session::begin(pool, &context.begin(locks)).await?), None),
-            Beginning::Insert(guard, insert) => match Session::begin(pool, &context.begin_with(&insert, locks)).await {
-                Ok(session) => (fresh(session), Some(guard)),
-                Err(DatabaseError::Failed(error) | DatabaseError::Unavailable(error)) => {
-                    guard.refused(&error);
-                    return Err(error.into());
+            Beginning::Without => (fresh(Session::begin(connections, &context.begin(locks)).await?), None),
+            Beginning::Insert(guard, insert) => {
+                match Session::begin(connections, &context.begin_with(&insert, locks)).await {
+                    Ok(session) => (fresh(session), Some(guard)),
+                    Err(DatabaseError::Failed(error) | DatabaseError::Unavailable(error)) => {
+                        guard.refused(&error);
+                        return Err(error.into());
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
-            },
+            }
             Beginning::Join(guard, mut before) => {
                 if let Err(error) = before.join(context, locks).await {
                     guard.lost();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use reqwest::{Method, StatusCode};
 use restartix_sdk::core::types::{
-    Appointment, BeginImpersonation, CalendarFeedToken, CancelAppointment, CancellationReason, RescheduleAppointment,
-    Scope, SpecialtyInput, UpdateAppointment,
+    BeginImpersonation, CalendarFeedToken, CancelAppointment, CancellationReason, RescheduleAppointment, Scope,
+    SpecialtyInput, UpdateAppointment,
 };
 use test_support::{Actor, Answer, Clinic, CoreApp, Icalendar, Role, eventually, granted, in_days, refused, until};
 

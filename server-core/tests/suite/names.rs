@@ -7,12 +7,12 @@ use restartix_sdk::core::types::{
     ConnectUser, CreateApiKey, CreateOrganization, LinkRecord, MemberRole, Scope, SpecialtyInput, UpdateOrganization,
 };
 use serde_json::Value;
-use test_support::{Actor, Answer, CoreApp, Role, granted, refused};
+use test_support::{Actor, Answer, ClerkApi, CoreApp, Role, granted, refused};
 
 use crate::{
     bootstrap::bootstrap,
     clerk::{event, told},
-    gdpr::finished,
+    gdpr::{clinic, finished},
     invitation::signed_up,
     patient_values::{outcome, refresh},
 };
@@ -189,9 +189,10 @@ async fn every_name_that_is_typed_has_its_keys() {
 /// Otherwise the refresh in the background would write rows that nobody changed.
 #[tokio::test]
 async fn the_service_writes_nothing_that_needs_a_refresh() {
-    let app = CoreApp::start().await;
-    let admin = app.admin();
-    let (code, said) = bootstrap(&app, &["--superadmin", "user_first", "--organization", "first", "--force"]);
+    let clerk = ClerkApi::start([]).await;
+    let clinic = clinic(&clerk).await;
+    let (app, admin) = (&clinic.core, clinic.core.admin());
+    let (code, said) = bootstrap(app, &["--superadmin", "user_first", "--organization", "first", "--force"]);
     assert_eq!(code, Some(0), "{said}");
     let patient = app.patient_create(&admin, "Ann", "Lee").await.id;
     let job = granted(admin.gdpr_patient_erase().patient_id(patient).send().await, 202);
@@ -199,11 +200,11 @@ async fn the_service_writes_nothing_that_needs_a_refresh() {
     let specialist = app.specialist().person().user_id;
     let job = granted(admin.gdpr_user_erase().user_id(specialist).send().await, 202);
     finished(&admin, job.job_id).await;
-    let known = signed_up(&app, "C", "c@example.org").await;
+    let known = signed_up(app, "C", "c@example.org").await;
     for clerk_id in [known.clerk_id.as_str(), "user_unknown"] {
-        told(&app, event("user.deleted", clerk_id, 2_000, "", "")).await;
+        told(app, event("user.deleted", clerk_id, 2_000, "", "")).await;
     }
-    let (code, said) = outcome(refresh(&app, &["--dry-run"]));
+    let (code, said) = outcome(refresh(app, &["--dry-run"]));
     assert_eq!(code, Some(0), "{said}");
 }
 

@@ -21,7 +21,7 @@ async fn costliest(app: &CoreApp, what: &str, mut request: impl AsyncFnMut()) ->
     }
     let said = costliest.expect("something was counted");
     let ready = said.0.iter().filter(|trip| trip.user == Kind::Core.app()).count();
-    println!("{what}: {} awaited round trips, {ready} ReadyForQuery with what a pool sends on release", said.awaited());
+    assert_eq!(ready, said.awaited(), "{what}: PostgreSQL is woken for nothing, e.g. when a connection is given back");
     let authenticating = said.statements().iter().filter(|statement| statement.sql.contains("from users u")).count();
     assert_eq!(authenticating, 0, "{what}: a caller seen a moment ago costs a query");
     let as_owner = |trip: &&Trip| trip.user == Kind::Core.owner() && trip.awaited() && !trip.background();

@@ -41,6 +41,18 @@ pub(crate) async fn settled(setup: &Setup) -> Result<()> {
     Ok(())
 }
 
+/// Waits until no audit row is left to be forwarded.
+pub(crate) async fn forwarded(setup: &Setup) -> Result<()> {
+    let limit = Instant::now() + Duration::from_mins(1);
+    while numbers(&psql::run(setup, &setup.database_url, &[], "select count(*) from audit_outbox;").await?)? != [0] {
+        if Instant::now() > limit {
+            bail!("audit rows are still not forwarded after a minute");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
 /// Fails unless each acknowledged booking exists with its audit row, and Core has forwarded its audit rows.
 pub(crate) async fn created(setup: &Setup, by_server: u64, by_pgbench: u64) -> Result<()> {
     let limit = Instant::now() + Duration::from_mins(1);

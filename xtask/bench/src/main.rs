@@ -3,6 +3,7 @@
 //! A program of its own, because it is built with optimizations; `cargo xtask bench` starts the stores and runs it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
 
+mod beside;
 mod check;
 mod http;
 mod load;
@@ -42,6 +43,9 @@ struct Arguments {
     /// Connections that ask at the same time.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     connections: u32,
+    /// Measures another build of `server-core` in turns with this checkout's, and prints both; writes no report.
+    #[arg(long, value_name = "PROGRAM")]
+    beside: Option<PathBuf>,
     /// File that the report is written to.
     #[arg(long, value_name = "FILE")]
     report: PathBuf,
@@ -68,6 +72,9 @@ async fn main() -> ExitCode {
 async fn run(arguments: &Arguments) -> Result<()> {
     let setup = Setup::read(&arguments.setup)?;
     let plan = Plan { rounds: arguments.rounds, seconds: arguments.seconds, connections: arguments.connections };
+    if let Some(other) = &arguments.beside {
+        return beside::run(&setup, plan, other).await;
+    }
     let load_before = machine::load()?;
     let results = measure::run(&setup, plan).await?;
     let machine = machine::describe(&setup, load_before).await?;

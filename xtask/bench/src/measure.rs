@@ -236,16 +236,21 @@ impl Bench<'_> {
     }
 
     fn used(&self) -> Result<Used> {
-        Ok(Used {
-            server: process::cpu(self.server.pid)?,
-            postgres: process::cpu_with_children(self.setup.postgres_pid)?,
-            client: process::cpu_of_client()?,
-        })
+        Used::now(self.setup, self.server.pid)
     }
 }
 
 impl Used {
-    fn add(&mut self, before: Self, after: Self) {
+    /// Reads the processor time that the server with the process id `server`, PostgreSQL and this program have used.
+    pub(crate) fn now(setup: &Setup, server: u32) -> Result<Self> {
+        Ok(Self {
+            server: process::cpu(server)?,
+            postgres: process::cpu_with_children(setup.postgres_pid)?,
+            client: process::cpu_of_client()?,
+        })
+    }
+
+    pub(crate) fn add(&mut self, before: Self, after: Self) {
         self.server += after.server.saturating_sub(before.server);
         self.postgres += after.postgres.saturating_sub(before.postgres);
         self.client += after.client.saturating_sub(before.client);

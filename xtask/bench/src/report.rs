@@ -175,12 +175,12 @@ fn latencies(series: &Series) -> String {
     format!("{} | {}", cell(50), cell(99))
 }
 
-fn micros_each(time: Duration, count: u64) -> f64 {
+pub(crate) fn micros_each(time: Duration, count: u64) -> f64 {
     time.as_secs_f64() * 1e6 / float(count.max(1))
 }
 
 /// The middle one, or the mean of both; sorts the values.
-fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match values {

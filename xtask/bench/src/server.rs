@@ -1,6 +1,7 @@
 //! The server that is measured.
 
 use std::fs::File;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -25,16 +26,21 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it, its log in a file, and waits until it and all it needs is ready.
+    /// Starts the build of this checkout, its log in a file, and waits until it and all it needs is ready.
     pub(crate) async fn start(setup: &Setup, telemetry_url: &str) -> Result<Self> {
-        let port_file = setup.state.join("server-core.port");
+        Self::start_program(setup, &setup.server, "server-core", telemetry_url).await
+    }
+
+    /// Starts `program` in the same way; its files are named after `name`.
+    pub(crate) async fn start_program(setup: &Setup, program: &Path, name: &str, telemetry_url: &str) -> Result<Self> {
+        let port_file = setup.state.join(format!("{name}.port"));
         match std::fs::remove_file(&port_file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        let log_path = setup.state.join("server-core.log");
+        let log_path = setup.state.join(format!("{name}.log"));
         let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
-        let mut command = Command::new(&setup.server);
+        let mut command = Command::new(program);
         command
             .arg("serve")
             .current_dir(&setup.state)
@@ -48,7 +54,7 @@ impl Server {
             .stderr(log)
             .kill_on_drop(true);
         let started = Instant::now();
-        let mut process = command.spawn().with_context(|| format!("cannot start {}", setup.server.display()))?;
+        let mut process = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         let pid = process.id().context("the server has ended at once")?;
         loop {
             if let Some(address) = std::fs::read_to_string(&port_file).ok().filter(|address| !address.is_empty())

@@ -121,9 +121,10 @@ pub(super) async fn series_get(
         specialist,
         id.0
     )
-    .fetch_optional(&mut *connection)
+    .fetch_optional(connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
+    let (connection, _) = reader.parts();
     let appointments = appointment_query!(
         "select",
         r#"

@@ -1,0 +1,114 @@
+//! The pool of requests, against PostgreSQL: one connection, so that each test sees how the one before it left it.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use sqlx::{AssertSqlSafe, Executor as _};
+use test_support::{Kind, eventually};
+use uuid::Uuid;
+
+use super::{Connections, Statement};
+use crate::{config::PoolConfig, database::session::Session};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Fixture {
+    stored: test_support::Database,
+    connections: Connections,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let name = format!("t_pool_{}", &Uuid::new_v4().simple().to_string()[..12]);
+        let stored = test_support::Database::create(Kind::Core, &name).await;
+        let config = PoolConfig {
+            min: 0,
+            max: 1,
+            acquire_timeout: PATIENCE,
+            max_lifetime: 60 * PATIENCE,
+            idle_timeout: 60 * PATIENCE,
+        };
+        let connections = Connections::new(&SecretString::from(stored.app_url()), &config).unwrap();
+        Self { stored, connections }
+    }
+
+    async fn number(&self, sql: &'static str) -> Result<i64, sqlx::Error> {
+        let mut connection = self.connections.acquire().await.unwrap();
+        number(connection.statement(), sql).await
+    }
+
+    /// Id of the process of the connection.
+    async fn process(&self) -> i64 {
+        self.number("select pg_backend_pid()::bigint").await.unwrap()
+    }
+}
+
+async fn number(statement: Statement<'_>, sql: &'static str) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(sql).fetch_one(statement).await
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_the_other() {
+    let fixture = Fixture::new().await;
+    let process = fixture.process().await;
+    assert_eq!(fixture.number("select 2::bigint").await.unwrap(), 2);
+    // A statement that fails and a list of many rows leave it usable, too.
+    assert!(fixture.number("select 1::bigint / 0").await.is_err());
+    let mut connection = fixture.connections.acquire().await.unwrap();
+    let many: Vec<i32> =
+        sqlx::query_scalar("select generate_series(1, 5000)").fetch_all(connection.statement()).await.unwrap();
+    assert_eq!(many.len(), 5_000);
+    drop(connection);
+    assert_eq!(fixture.process().await, process);
+}
+
+#[tokio::test]
+async fn who_follows_a_cancelled_request_reads_its_own_rows() {
+    let fixture = Fixture::new().await;
+    let process = fixture.process().await;
+    let lock = "select pg_advisory_lock(7)";
+    let mut owner = fixture.stored.owner().await;
+    owner.execute(lock).await.unwrap();
+    let waiting = fixture.number("select 1::bigint from pg_advisory_lock(7)");
+    let waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted";
+    tokio::select! {
+        _ = waiting => panic!("the lock is held"),
+        () = eventually("the statement waits", PATIENCE, || async { fixture.stored.count(waits).await == 1 }) => {}
+    }
+    owner.execute("select pg_advisory_unlock(7)").await.unwrap();
+    assert_eq!(fixture.number("select 2::bigint").await.unwrap(), 2);
+    assert_eq!(fixture.process().await, process);
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_dropped_is_rolled_back() {
+    let fixture = Fixture::new().await;
+    let mut session = Session::begin(&fixture.connections, "begin;").await.unwrap();
+    session.run("set local statement_timeout = '1h';").await.unwrap();
+    let left = "select setting::bigint from pg_settings where name = 'statement_timeout'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(session.connection().unwrap()).await.unwrap(), 3_600_000);
+    drop(session);
+    assert_eq!(fixture.number(left).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_dead_connection_costs_one_error_and_is_replaced() {
+    let fixture = Fixture::new().await;
+    let process = fixture.process().await;
+    let end = AssertSqlSafe(format!("select pg_terminate_backend({process})"));
+    sqlx::query(end).execute(&mut fixture.stored.superuser().await).await.unwrap();
+    let gone = AssertSqlSafe(format!("select count(*) from pg_stat_activity where pid = {process}"));
+    eventually("the process has ended", PATIENCE, || {
+        let gone = gone.0.clone();
+        let stored = &fixture.stored;
+        async move {
+            sqlx::query_scalar::<_, i64>(AssertSqlSafe(gone)).fetch_one(&mut stored.owner().await).await.unwrap() == 0
+        }
+    })
+    .await;
+    assert!(fixture.number("select 1::bigint").await.is_err());
+    assert_eq!(fixture.number("select 2::bigint").await.unwrap(), 2);
+    assert_ne!(fixture.process().await, process);
+}
