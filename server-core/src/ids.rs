@@ -33,6 +33,8 @@ macro_rules! record_id {
             }
         }
 
+        server_shared::serialized_fields!($name);
+
         impl Type for $name {
             const IS_REQUIRED: bool = true;
             type RawValueType = i64;

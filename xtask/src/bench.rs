@@ -49,6 +49,9 @@ pub(crate) struct Options {
     /// Measure another build of server-core in turns with this checkout's, to see what a change costs or saves; write no report.
     #[arg(long, value_name = "PROGRAM")]
     beside: Option<PathBuf>,
+    /// Start the stores and keep them until Ctrl-C, to run xtask-bench with a profiler by hand.
+    #[arg(long)]
+    stack_only: bool,
 }
 
 /// Builds, starts, measures and stops.
@@ -66,7 +69,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let data = paths::data(&state)?;
     clear(&data)?;
     let stack = Stack::start(&state, &data, &mut record)?;
-    let measured = stack.migrate().and_then(|()| stack.setup_write(&state)).and_then(|setup| measure(options, &setup));
+    let measured = stack.migrate().and_then(|()| stack.setup_write(&state)).and_then(|setup| {
+        if options.stack_only {
+            println!("xtask-bench --setup {}", setup.display());
+            wait::until_stopped();
+            return Ok(());
+        }
+        measure(options, &setup)
+    });
     // Stopped by being dropped, in the order of the fields.
     drop(stack);
     record.end()?;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
@@ -40,10 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     stack_run(&state, options, |stack| {
         if arguments.stack_only {
             println!("{VARIABLE}={}", stack.display());
-            eprintln!("    Ctrl-C ends it");
-            while !wait::stop_wanted() {
-                std::thread::sleep(Duration::from_millis(100));
-            }
+            wait::until_stopped();
             return Ok(());
         }
         let mut failed = Vec::new();

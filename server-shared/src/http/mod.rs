@@ -29,6 +29,7 @@ pub mod security_headers;
 pub mod service;
 pub mod streamed;
 pub mod unrouted;
+pub mod written;
 
 pub use body::{Body, RawBody};
 pub use operation::{Gate, Operation};

@@ -8,7 +8,7 @@ use poem_openapi::{
     types::{ToJSON, Type},
 };
 
-fn meta(status: StatusCode, description: &'static str, content: Vec<MetaMediaType>) -> MetaResponses {
+pub(super) fn meta(status: StatusCode, description: &'static str, content: Vec<MetaMediaType>) -> MetaResponses {
     MetaResponses {
         responses: vec![MetaResponse {
             description,

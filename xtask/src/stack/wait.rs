@@ -35,6 +35,14 @@ pub(crate) fn check_stop() -> Result<()> {
     Ok(())
 }
 
+/// Waits until this process is asked to end.
+pub(crate) fn until_stopped() {
+    eprintln!("    Ctrl-C ends it");
+    while !stop_wanted() {
+        std::thread::sleep(STEP);
+    }
+}
+
 /// Checks a condition until it holds (`Some`), fails, is interrupted, or `limit` has passed.
 ///
 /// # Errors

@@ -1,13 +1,13 @@
 use poem_openapi::{
     OpenApi,
     param::{Path, Query},
-    payload::Json,
 };
 use server_shared::{
     ApiError,
     http::{
         Body, Created, NoContent, Page, Paging,
         page::{PageNumber, PageSize},
+        written::Written,
     },
     value::Moment,
 };
@@ -58,7 +58,7 @@ impl Api {
         template_id: Query<Option<AppointmentTemplateId>>,
         /// Order of the list.
         sort: Query<Option<AppointmentSort>>,
-    ) -> Result<Json<Page<Appointment>>, ApiError> {
+    ) -> Result<Written<Page<Appointment>>, ApiError> {
         caller.may(Permission::AppointmentRead)?;
         let filter = AppointmentFilter {
             from: from.0.map(Moment::get),
@@ -69,7 +69,7 @@ impl Api {
             template_id: template_id.0,
         };
         let paging = Paging::new(page.0, page_size.0);
-        Ok(Json(self.appointments.list(&caller, &filter, sort.0.unwrap_or_default(), paging).await?))
+        Ok(Written(self.appointments.list(&caller, &filter, sort.0.unwrap_or_default(), paging).await?))
     }
 
     /// Create an appointment
@@ -95,9 +95,9 @@ impl Api {
         caller: Caller,
         /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
-    ) -> Result<Json<Appointment>, ApiError> {
+    ) -> Result<Written<Appointment>, ApiError> {
         caller.may(Permission::AppointmentRead)?;
-        Ok(Json(self.appointments.get(&caller, appointment_id.0).await?))
+        Ok(Written(self.appointments.get(&caller, appointment_id.0).await?))
     }
 
     /// Find an appointment by its uid
@@ -109,9 +109,9 @@ impl Api {
         caller: Caller,
         /// `uid` of the appointment.
         uid: Path<Uuid>,
-    ) -> Result<Json<Appointment>, ApiError> {
+    ) -> Result<Written<Appointment>, ApiError> {
         caller.may(Permission::AppointmentRead)?;
-        Ok(Json(self.appointments.find(&caller, uid.0).await?))
+        Ok(Written(self.appointments.find(&caller, uid.0).await?))
     }
 
     /// Replace an appointment
@@ -126,9 +126,9 @@ impl Api {
         /// Id of the appointment.
         appointment_id: Path<AppointmentId>,
         body: Body<UpdateAppointment>,
-    ) -> Result<Json<Appointment>, ApiError> {
+    ) -> Result<Written<Appointment>, ApiError> {
         caller.may(Permission::AppointmentWrite)?;
-        Ok(Json(self.appointments.update(&caller, caller.organization()?, appointment_id.0, &body).await?))
+        Ok(Written(self.appointments.update(&caller, caller.organization()?, appointment_id.0, &body).await?))
     }
 
     /// Delete an appointment

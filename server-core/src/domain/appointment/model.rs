@@ -1,6 +1,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::{Enum, Object, types::Example};
-use server_shared::value::{Line, Moment};
+use server_shared::{
+    json_fields,
+    value::{Line, Moment},
+    written,
+};
 use uuid::Uuid;
 
 use super::status::AppointmentStatus;
@@ -60,6 +64,32 @@ pub(crate) struct Appointment {
     /// Time of the last change.
     pub(crate) updated_at: DateTime<Utc>,
 }
+
+written!(Appointment {
+    id,
+    uid,
+    organization_id,
+    title,
+    status,
+    started_at,
+    ended_at,
+    specialist_id,
+    patient_id,
+    appointment_template_id,
+    appointment_series_id,
+    specialty_id,
+    modality,
+    user_id,
+    hold_expires_at,
+    cancelled_at,
+    cancellation_reason,
+    sequence,
+    version,
+    created_at,
+    updated_at,
+});
+
+json_fields!(AppointmentStatus, CancellationReason, Modality);
 
 impl Example for Appointment {
     fn example() -> Self {
@@ -200,4 +230,42 @@ pub(crate) enum AppointmentSort {
     StartedAt,
     #[oai(rename = "-started_at")]
     StartedAtDescending,
+}
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::{Example as _, ToJSON as _};
+    use server_shared::http::Paging;
+
+    use super::{Appointment, AppointmentSeriesId, CancellationReason, DateTime, TimeDelta, Utc};
+
+    /// Every optional field is there in one and absent in the other.
+    fn appointments() -> Vec<Appointment> {
+        let at = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::microseconds(1_234_567_890_123);
+        let full = Appointment {
+            title: "\u{201e}Knie\u{201c} \\ \n \u{1f9b5}".to_owned(),
+            appointment_series_id: Some(AppointmentSeriesId(7)),
+            hold_expires_at: Some(at),
+            cancelled_at: Some(at),
+            cancellation_reason: Some(CancellationReason::PatientRequest),
+            ..Appointment::example()
+        };
+        let bare = Appointment {
+            appointment_template_id: None,
+            appointment_series_id: None,
+            specialty_id: None,
+            user_id: None,
+            hold_expires_at: None,
+            cancelled_at: None,
+            cancellation_reason: None,
+            ..Appointment::example()
+        };
+        vec![full, bare]
+    }
+
+    #[test]
+    fn what_is_written_is_what_the_specification_says() {
+        let page = Paging::new(None, None).page(appointments(), 2);
+        assert_eq!(serde_json::to_string(&page).unwrap(), page.to_json_string());
+    }
 }
