@@ -17,7 +17,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, public set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 declare
     -- `offset 0` keeps the other conditions away from the choice of an index
-    lapsed constant bigint[] := array(
+    lapsed bigint[] := array(
         select l.id
         from (select h.id, h.specialist_id, h.patient_id, h.block from appointments h
               where (case when h.status = 'held' and h.deleted_at is null then h.organization_id end) = context_organization()
@@ -28,15 +28,18 @@ begin
     if lapsed = '{}' then
         return;
     end if;
+    -- Two statements with the ids in an array: a join of the update with what it locks could be planned, while the
+    -- table was small, as one that reads the table once for each of its rows.
+    lapsed := array(
+        select h.id from appointments h
+        where h.id = any(lapsed)
+          and (case when h.status = 'held' and h.deleted_at is null then h.organization_id end) = context_organization()
+          and h.status = 'held' and h.hold_expires_at <= now()
+        order by h.id
+        for update);
     return query
         update appointments a
         set status = 'expired', holder = null, version = a.version + 1, updated_at = now()
-        where a.id in (
-            select h.id from appointments h
-            where h.id = any(lapsed)
-              and (case when h.status = 'held' and h.deleted_at is null then h.organization_id end) = context_organization()
-              and h.status = 'held' and h.hold_expires_at <= now()
-            order by h.id
-            for update)
+        where a.id = any(lapsed)
         returning a.id;
 end $$;
