@@ -33,7 +33,6 @@ pub struct CoreApp {
 #[derive(Debug, Default)]
 pub struct CoreBuilder {
     proxied: bool,
-    counted: bool,
     environment: BTreeMap<String, String>,
 }
 
@@ -42,13 +41,6 @@ impl CoreBuilder {
     #[must_use]
     pub fn proxied(mut self) -> Self {
         self.proxied = true;
-        self
-    }
-
-    /// Lets PostgreSQL count the buffers of each of Core's statements, in `pg_stat_statements`.
-    #[must_use]
-    pub fn counted(mut self) -> Self {
-        self.counted = true;
         self
     }
 
@@ -64,9 +56,6 @@ impl CoreBuilder {
         let stack = Stack::get();
         let sandbox = Sandbox::new("core");
         let database = Database::create(Kind::Core, &sandbox.name).await;
-        if self.counted {
-            database.count_statements().await;
-        }
         let redis = RedisDatabase::take();
         let bucket = sandbox.name.replace('_', "-");
         storage::bucket_create(&bucket).await;

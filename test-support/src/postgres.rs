@@ -104,16 +104,6 @@ impl Database {
         PgConnection::connect(url.as_str()).await.expect("PostgreSQL answers")
     }
 
-    /// Lets PostgreSQL count statements of later connections, those of functions too.
-    pub(crate) async fn count_statements(&self) {
-        let sql = format!(
-            "create extension pg_stat_statements; alter database {} set pg_stat_statements.track = 'all'",
-            self.name
-        );
-        let counted = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.superuser().await).await;
-        counted.expect("the stack's PostgreSQL has loaded pg_stat_statements");
-    }
-
     async fn connect(&self, role: &str) -> PgConnection {
         PgConnection::connect(&self.url(role)).await.expect("PostgreSQL answers")
     }

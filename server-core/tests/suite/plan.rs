@@ -122,7 +122,7 @@ fn unbounded(plan: &Value, found: &mut Vec<String>) {
 }
 
 /// Ids for the parameters of lists.
-pub(crate) struct Named {
+struct Named {
     specialist: i64,
     patient: i64,
     template: i64,
@@ -130,7 +130,7 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    pub(crate) async fn of(world: &World) -> Self {
+    async fn of(world: &World) -> Self {
         let (app, admin) = (&world.app, world.app.admin());
         let template = CoreApp::new_appointment_template("Talk");
         let body = SpecialtyInput { name: "Knees".to_owned(), description: None };
@@ -148,7 +148,7 @@ impl Named {
 
 /// Builds the requests for a read: the one of the fixture, one with a page of one entry, which is full and therefore
 /// counted, and one with each optional parameter alone and with all of them.
-pub(crate) fn requests(named: &Named, operation: &Operation, fixture: &Fixture) -> Vec<Fixture> {
+fn requests(named: &Named, operation: &Operation, fixture: &Fixture) -> Vec<Fixture> {
     let value = |name: &str, schema: &Value| match (name, schema["type"].as_str()) {
         ("page", _) => vec!["2".to_owned()],
         ("page_size", _) => vec!["1".to_owned()],

@@ -83,9 +83,6 @@ impl Postgres {
             for (name, value) in [("checkpoint_timeout", "1d"), ("max_wal_size", "8GB"), ("autovacuum", "off")] {
                 set(name, value);
             }
-            // A test that counts the buffers of statements turns it on for its own database.
-            set("shared_preload_libraries", "pg_stat_statements");
-            set("pg_stat_statements.track", "none");
         }
         account::apply(&mut command, account);
         // SIGINT is PostgreSQL's fast shutdown: sessions are cut, data is flushed.

@@ -54,11 +54,6 @@ impl World {
         Self::of(CoreApp::builder().proxied(), around).await
     }
 
-    /// Starts the clinic with a PostgreSQL that counts the buffers of statements.
-    pub(crate) async fn counted(around: &Surroundings) -> Self {
-        Self::of(CoreApp::builder().counted(), around).await
-    }
-
     async fn of(builder: CoreBuilder, around: &Surroundings) -> Self {
         let builder = builder.env("TELEMETRY_INTERNAL_URL", around.telemetry.url());
         let builder = builder.env("CLERK_API_URL", around.clerk.url());
