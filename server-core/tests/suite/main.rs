@@ -32,6 +32,7 @@ mod identity;
 mod impersonation;
 mod invitation;
 mod jobs;
+mod lapsed_hold;
 mod leak;
 mod link;
 mod matrix;

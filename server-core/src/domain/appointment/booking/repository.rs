@@ -181,7 +181,9 @@ pub(super) async fn lapsed_expire(
         set status = 'expired', holder = null, version = a.version + 1, updated_at = now()
         where a.id in (
             select h.id from appointments h
-            where h.organization_id = $1 and h.status = 'held' and h.hold_expires_at <= now() and h.deleted_at is null
+            -- as appointments_lapsed_idx states it, which no other index serves
+            where (case when h.status = 'held' and h.deleted_at is null then h.organization_id end) = $1
+              and h.status = 'held' and h.hold_expires_at <= now()
             order by h.hold_expires_at
             limit $2
             for update skip locked)
