@@ -12,7 +12,7 @@ const SIZES: [(i64, i64); 2] = [(1_000, 200), (20_000, 4_000)];
 /// of indexes grow by a level.
 const GROWTH: (f64, f64) = (1.5, 25.0);
 /// Requests before one is counted: PostgreSQL chooses a generic plan, if at all, after five.
-const WARM: usize = 8;
+const WARM: u64 = 8;
 
 /// Reads the pages that the callers' statements have read since the last reset.
 async fn pages(database: &mut PgConnection) -> f64 {
@@ -101,7 +101,7 @@ async fn no_operation_reads_in_proportion_to_the_clinic() {
             }
             note(name, pages(&mut database).await);
         }
-        for request in 0..=8 {
+        for request in 0..=WARM {
             reset(&mut database).await;
             let body = CoreApp::new_appointment(specialist, patient, in_days(40 + booked + request, 9));
             granted(staff.appointment_create().body(body).send().await, 201);

@@ -56,7 +56,7 @@ impl Clinic {
         let patient = r#"{"first_name":"Ada","last_name":"Sample"}"#;
         asker.send(&Ask::Post("/v1/patients", patient.to_owned())).await?;
         seed(&variables, include_str!("../../sql/scale-names.sql")).await?;
-        for from in (0..appointments).step_by(BATCH as usize) {
+        for from in (0..appointments).step_by(usize::try_from(BATCH)?) {
             let to = from.saturating_add(BATCH).min(appointments);
             let [patients, specialists] = variables;
             let variables = [patients, specialists, ("from", from), ("to", to)];

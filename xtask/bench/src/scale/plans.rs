@@ -84,8 +84,9 @@ fn work(logged: &str) -> Result<Work> {
 }
 
 fn number(plan: &Value, name: &str) -> u64 {
-    // Rows of several loops are an average with decimals.
-    plan[name].as_u64().or_else(|| plan[name].as_f64().map(|number| number.round() as u64)).unwrap_or_default()
+    // Rows are an average of the loops, with decimals.
+    let rounded = |number: f64| format!("{number:.0}").parse().ok();
+    plan[name].as_u64().or_else(|| plan[name].as_f64().and_then(rounded)).unwrap_or_default()
 }
 
 /// Adds the rows that each scan of the plan looked at, by the scan's name.
