@@ -2,7 +2,9 @@
 //! of a twentieth of that size. Pages don't depend on the speed of the machine; `cargo xtask bench --scale` measures
 //! times.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
+use restartix_sdk::core::types::CreateAppointment;
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use test_support::{Answer, CoreApp, granted, in_days};
 
@@ -143,4 +145,24 @@ async fn a_long_list_says_that_its_total_is_not_exact_and_can_be_read_to_its_end
     // Past the end, the total is known.
     let past = list(13).await;
     assert_eq!((past.data.len(), past.meta.total, past.meta.total_is_exact), (0, 1_120, true));
+}
+
+#[tokio::test]
+async fn a_range_finds_the_longest_appointment_that_reaches_into_it() {
+    let app = CoreApp::start().await;
+    let (staff, specialist) = (app.staff(), app.home().specialist_id);
+    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
+    let (start, end) = (in_days(2, 9), in_days(3, 9));
+    let body = CreateAppointment { ended_at: end, ..CoreApp::new_appointment(specialist, patient, start) };
+    let booked = granted(staff.appointment_create().body(body).send().await, 201);
+    let found = async |from: DateTime<Utc>| {
+        let list = staff.appointment_list().from(from).to(end + TimeDelta::hours(1)).send().await;
+        granted(list, 200).data.into_iter().map(|appointment| appointment.id).collect::<Vec<_>>()
+    };
+    assert_eq!(found(end - TimeDelta::seconds(1)).await, [booked.id]);
+    assert_eq!(found(end).await, [0; 0]);
+    let longer =
+        format!("update appointments set started_at = started_at - interval '1 second' where id = {}", booked.id);
+    let refused = app.owner().await.execute(AssertSqlSafe(longer)).await.unwrap_err();
+    assert_eq!(refused.as_database_error().and_then(|error| error.constraint()), Some("appointments_duration_check"));
 }
