@@ -4,6 +4,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{
     Context, DatabaseError, Disclosed, Sealed, Tx,
+    context::PoolKind,
     list::{List, SealedList},
     session::Session,
 };
@@ -41,8 +42,8 @@ impl DiscloseTx {
 
     /// Begins a read of the rows of a table.
     pub(crate) fn list(&mut self) -> Result<SealedList<'_>, DatabaseError> {
-        let organization = self.context.organization();
-        Ok(SealedList::new(List::entered(self.session.connection()?, organization)))
+        let (organization, confined) = (self.context.organization(), self.context.pool() == PoolKind::App);
+        Ok(SealedList::new(List::entered(self.session.connection()?, organization, confined)))
     }
 
     /// Writes the audit entry that `audit` builds from the value, commits, and releases the value.

@@ -52,6 +52,8 @@ enum Entry {
 pub(crate) struct List<'c> {
     connection: &'c mut PgConnection,
     entry: Entry,
+    /// `true` if the policies of the connection's role show rows of at most one organization.
+    confined: bool,
     conditions: String,
     arguments: Result<PgArguments, BoxDynError>,
 }
@@ -61,9 +63,9 @@ pub(crate) struct SealedList<'c>(List<'c>);
 
 impl<'c> List<'c> {
     /// Begins a statement that enters the context itself.
-    pub(super) fn entering(connection: &'c mut PgConnection, context: ContextParameters) -> Self {
+    pub(super) fn entering(connection: &'c mut PgConnection, context: ContextParameters, confined: bool) -> Self {
         let (user, organization, role, patient, specialist) = context;
-        let mut list = Self::new(connection, Entry::Here);
+        let mut list = Self::new(connection, Entry::Here, confined);
         list.bind(user);
         list.bind(organization);
         list.bind(role);
@@ -73,12 +75,12 @@ impl<'c> List<'c> {
     }
 
     /// Begins a statement in a transaction that has entered the context of `organization`.
-    pub(super) fn entered(connection: &'c mut PgConnection, organization: Option<i64>) -> Self {
-        Self::new(connection, Entry::Before(organization))
+    pub(super) fn entered(connection: &'c mut PgConnection, organization: Option<i64>, confined: bool) -> Self {
+        Self::new(connection, Entry::Before(organization), confined)
     }
 
-    fn new(connection: &'c mut PgConnection, entry: Entry) -> Self {
-        Self { connection, entry, conditions: String::new(), arguments: Ok(PgArguments::default()) }
+    fn new(connection: &'c mut PgConnection, entry: Entry, confined: bool) -> Self {
+        Self { connection, entry, confined, conditions: String::new(), arguments: Ok(PgArguments::default()) }
     }
 
     /// Restricts the read to rows for which `comparison`, a column and an operator, is true of `value`; without a
@@ -192,11 +194,12 @@ impl<'c> List<'c> {
     /// of its rows.
     fn page_sql<T: Listed>(&mut self, order: &'static str, paging: Paging) -> String {
         let (table, columns, present, key) = (T::TABLE, T::COLUMNS, T::PRESENT, T::KEY);
-        let of_organization = if T::OF_ORGANIZATIONS {
-            let place = self.organization();
-            format!(" and organization_id = ${place}")
+        // The organization is not a parameter, for the planner must not know it: by statistics of a time when it had few
+        // rows, the planner would read all its rows and sort them. Policies of the restricted role compare it already.
+        let of_organization = if T::OF_ORGANIZATIONS && !self.confined {
+            " and organization_id = (select context_organization())"
         } else {
-            String::new()
+            ""
         };
         let (enter, ctx) = match self.entry {
             Entry::Here => ("context_enter($1, $2, $3, $4, $5) as ctx cross join lateral ", " and ctx"),
@@ -329,7 +332,7 @@ impl WriteTx {
         &mut self,
         key: impl Encode<'v, Postgres> + Type<Postgres>,
     ) -> Result<Option<T>, DatabaseError> {
-        List::new(self.connection()?, Entry::Before(None)).of_key(key).await
+        List::new(self.connection()?, Entry::Before(None), false).of_key(key).await
     }
 
     /// Reads the row with this key and locks it against changes to the end of the transaction; other rows may still be

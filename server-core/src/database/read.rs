@@ -14,7 +14,11 @@
 
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 
-use super::{Context, DatabaseError, context::ContextParameters, list::List};
+use super::{
+    Context, DatabaseError,
+    context::{ContextParameters, PoolKind},
+    list::List,
+};
 
 /// A caller's read before its first statement.
 pub(crate) struct Reader {
@@ -49,6 +53,7 @@ impl OpenReader {
 
     /// Begins a read of the rows of a table.
     pub(crate) fn list(&mut self) -> List<'_> {
-        List::entering(&mut self.connection, self.context.parameters())
+        let (parameters, confined) = (self.context.parameters(), self.context.pool() == PoolKind::App);
+        List::entering(&mut self.connection, parameters, confined)
     }
 }
