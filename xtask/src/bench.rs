@@ -43,6 +43,17 @@ pub(crate) struct Options {
     /// Connections that ask at the same time.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100))]
     connections: u32,
+    /// Measure how times grow with the number of appointments of a clinic, and nothing else: clinics with 10,000, 100,000
+    /// and 1,000,000 appointments, or with the given numbers.
+    #[arg(
+        long,
+        value_name = "APPOINTMENTS",
+        value_delimiter = ',',
+        num_args = 0..=1,
+        default_missing_value = "10000,100000,1000000",
+        value_parser = clap::value_parser!(u32).range(1_000..)
+    )]
+    scale: Option<Vec<u32>>,
     /// Measure one round of one second, to check that it works; write the report to target/bench.
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
@@ -163,6 +174,8 @@ impl Stack {
             "state": state,
             "pg_bin": self.postgres.bin,
             "postgres_pid": self.postgres.child.pid(),
+            "postgres_log": self.postgres.child.log,
+            "superuser_url": self.postgres.superuser_url(),
             "database_url": self.endpoints.database_url,
             "database_app_url": self.endpoints.database_app_url,
             "tokens": people,
@@ -187,6 +200,9 @@ fn measure(options: &Options, setup: &Path) -> Result<()> {
         command
             .arg("--beside")
             .arg(fs::canonicalize(other).with_context(|| format!("{} is not there", other.display()))?);
+    }
+    if let Some(sizes) = &options.scale {
+        command.arg("--scale").arg(sizes.iter().map(u32::to_string).collect::<Vec<_>>().join(","));
     }
     let mut child = command
         .current_dir(paths::checkout())

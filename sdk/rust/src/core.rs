@@ -2113,9 +2113,13 @@ country.*/
         pub page: i64,
         ///Maximum number of entries on a page.
         pub page_size: i64,
-        ///Number of entries on all pages.
+        /**Number of entries on all pages if `total_is_exact` is `true`; else the list has more entries than this number.
+Entries are counted up to 1,000, or up to the first entry after this page if that is more.*/
         pub total: i64,
-        ///Number of pages; 0 if there is no entry.
+        ///`true` if `total` is the number of all entries; `false` if the list has more.
+        pub total_is_exact: bool,
+        /**Number of pages that `total` entries fill; 0 if there is no entry. It is greater than `page` as long as there are
+more entries.*/
         pub total_pages: i64,
     }
     impl PageMeta {
@@ -9842,6 +9846,7 @@ midnight that ends the day.*/
             page: ::std::result::Result<i64, ::std::string::String>,
             page_size: ::std::result::Result<i64, ::std::string::String>,
             total: ::std::result::Result<i64, ::std::string::String>,
+            total_is_exact: ::std::result::Result<bool, ::std::string::String>,
             total_pages: ::std::result::Result<i64, ::std::string::String>,
         }
         impl ::std::default::Default for PageMeta {
@@ -9850,6 +9855,9 @@ midnight that ends the day.*/
                     page: Err("no value supplied for page".to_string()),
                     page_size: Err("no value supplied for page_size".to_string()),
                     total: Err("no value supplied for total".to_string()),
+                    total_is_exact: Err(
+                        "no value supplied for total_is_exact".to_string(),
+                    ),
                     total_pages: Err("no value supplied for total_pages".to_string()),
                 }
             }
@@ -9891,6 +9899,20 @@ midnight that ends the day.*/
                     });
                 self
             }
+            pub fn total_is_exact<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.total_is_exact = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for total_is_exact: {e}"
+                        )
+                    });
+                self
+            }
             pub fn total_pages<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<i64>,
@@ -9913,6 +9935,7 @@ midnight that ends the day.*/
                     page: value.page?,
                     page_size: value.page_size?,
                     total: value.total?,
+                    total_is_exact: value.total_is_exact?,
                     total_pages: value.total_pages?,
                 })
             }
@@ -9923,6 +9946,7 @@ midnight that ends the day.*/
                     page: Ok(value.page),
                     page_size: Ok(value.page_size),
                     total: Ok(value.total),
+                    total_is_exact: Ok(value.total_is_exact),
                     total_pages: Ok(value.total_pages),
                 }
             }

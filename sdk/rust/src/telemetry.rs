@@ -1529,9 +1529,13 @@ it.*/
         pub page: i64,
         ///Maximum number of entries on a page.
         pub page_size: i64,
-        ///Number of entries on all pages.
+        /**Number of entries on all pages if `total_is_exact` is `true`; else the list has more entries than this number.
+Entries are counted up to 1,000, or up to the first entry after this page if that is more.*/
         pub total: i64,
-        ///Number of pages; 0 if there is no entry.
+        ///`true` if `total` is the number of all entries; `false` if the list has more.
+        pub total_is_exact: bool,
+        /**Number of pages that `total` entries fill; 0 if there is no entry. It is greater than `page` as long as there are
+more entries.*/
         pub total_pages: i64,
     }
     impl PageMeta {
@@ -6341,6 +6345,7 @@ hexadecimal.*/
             page: ::std::result::Result<i64, ::std::string::String>,
             page_size: ::std::result::Result<i64, ::std::string::String>,
             total: ::std::result::Result<i64, ::std::string::String>,
+            total_is_exact: ::std::result::Result<bool, ::std::string::String>,
             total_pages: ::std::result::Result<i64, ::std::string::String>,
         }
         impl ::std::default::Default for PageMeta {
@@ -6349,6 +6354,9 @@ hexadecimal.*/
                     page: Err("no value supplied for page".to_string()),
                     page_size: Err("no value supplied for page_size".to_string()),
                     total: Err("no value supplied for total".to_string()),
+                    total_is_exact: Err(
+                        "no value supplied for total_is_exact".to_string(),
+                    ),
                     total_pages: Err("no value supplied for total_pages".to_string()),
                 }
             }
@@ -6390,6 +6398,20 @@ hexadecimal.*/
                     });
                 self
             }
+            pub fn total_is_exact<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.total_is_exact = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for total_is_exact: {e}"
+                        )
+                    });
+                self
+            }
             pub fn total_pages<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<i64>,
@@ -6412,6 +6434,7 @@ hexadecimal.*/
                     page: value.page?,
                     page_size: value.page_size?,
                     total: value.total?,
+                    total_is_exact: value.total_is_exact?,
                     total_pages: value.total_pages?,
                 })
             }
@@ -6422,6 +6445,7 @@ hexadecimal.*/
                     page: Ok(value.page),
                     page_size: Ok(value.page_size),
                     total: Ok(value.total),
+                    total_is_exact: Ok(value.total_is_exact),
                     total_pages: Ok(value.total_pages),
                 }
             }

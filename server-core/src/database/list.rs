@@ -11,7 +11,10 @@
 use std::fmt::Write as _;
 
 use poem_openapi::types::{Example, ParseFromJSON, ToJSON};
-use server_shared::http::{Page, Paging, page::LARGEST_SIZE};
+use server_shared::http::{
+    Page, Paging, Total,
+    page::{COUNTED, LARGEST_SIZE},
+};
 use sqlx::{
     Arguments as _, AssertSqlSafe, Encode, FromRow, PgConnection, Postgres, Row as _, Type, ValueRef as _,
     error::BoxDynError,
@@ -142,7 +145,7 @@ impl<'c> List<'c> {
     }
 
     /// Reads the rows of the page and the total, for rows that the caller gets in another form.
-    pub(crate) async fn rows<T>(mut self, order: &'static str, paging: Paging) -> Result<(Vec<T>, i64), DatabaseError>
+    pub(crate) async fn rows<T>(mut self, order: &'static str, paging: Paging) -> Result<(Vec<T>, Total), DatabaseError>
     where
         T: Listed,
     {
@@ -153,7 +156,7 @@ impl<'c> List<'c> {
         // Past the last page, the only row has the total and no entry.
         let there = |row: &&PgRow| row.try_get_raw(T::KEY).is_ok_and(|key| !key.is_null());
         let entries: Vec<T> = rows.iter().filter(there).map(T::from_row).collect::<Result<_, sqlx::Error>>()?;
-        Ok((entries, total))
+        Ok((entries, paging.total(total)))
     }
 
     /// Reads the one row that meets the conditions, which compare a unique key; `None` if there is none.
@@ -186,39 +189,57 @@ impl<'c> List<'c> {
         self.one().await
     }
 
+    /// Writes the statement that reads a page and counts the entries up to [`Paging::counted`] and one more.
+    ///
+    /// Page and count read the same entries in the same order, so both stop early on the index of that order. Without
+    /// the order, the planner might count by reading the whole table, which is cheaper only if the organization has most
+    /// of its rows.
     fn page_sql<T: Listed>(&mut self, order: &'static str, paging: Paging) -> String {
-        let (table, columns, present) = (T::TABLE, T::COLUMNS, T::PRESENT);
-        let of_organization = if T::OF_ORGANIZATIONS {
-            let place = self.organization();
-            format!(" and organization_id = ${place}")
+        let (table, columns, present, key) = (T::TABLE, T::COLUMNS, T::PRESENT, T::KEY);
+        // The organization is not a parameter, for the planner must not know it: by statistics of a time when it had few
+        // rows, the planner would read all its rows and sort them. Policies of the restricted role compare it already.
+        let of_organization = if T::OF_ORGANIZATIONS && !self.confined {
+            " and organization_id = (select context_organization())"
         } else {
-            String::new()
+            ""
         };
-        let (enter, ctx, count) = match self.entry {
-            Entry::Here => (
-                "context_enter($1, $2, $3, $4, $5) as ctx cross join lateral ",
-                " and ctx",
-                "case when ctx then count(*) end",
-            ),
-            Entry::Before(_) => ("", "", "count(*)"),
+        let (enter, ctx) = match self.entry {
+            Entry::Here => ("context_enter($1, $2, $3, $4, $5) as ctx cross join lateral ", " and ctx"),
+            Entry::Before(_) => ("", ""),
         };
         let limit = self.bind(paging.limit());
-        let offset = (paging.offset() > 0).then(|| self.bind(paging.offset()));
-        let conditions = &self.conditions;
-        // A policy compares the organization already; the condition would compare it a second time for every counted
-        // row.
-        let counted = if self.confined { "" } else { of_organization.as_str() };
-        let rows =
-            format!("select {columns} from {table} where {present}{of_organization}{ctx}{conditions} order by {order}");
-        let page = match offset {
-            // PostgreSQL assumes that a limit given as a parameter returns a tenth of the rows, and would plan each
-            // page anew. A constant limit around it tells the planner that every page is small.
-            None => format!("select * from ({rows} limit {LARGEST_SIZE}) as first limit ${limit}"),
-            Some(offset) => format!("{rows} limit ${limit} offset ${offset}"),
+        let conditions = std::mem::take(&mut self.conditions);
+        let rows = |columns: &str| {
+            format!("select {columns} from {table} where {present}{of_organization}{ctx}{conditions} order by {order}")
+        };
+        // PostgreSQL assumes that a limit given as a parameter returns a tenth of the rows, and would plan each page
+        // anew. A constant limit around it tells the planner how far a page reaches at most; powers of two keep the
+        // number of statements small.
+        let page = if paging.offset() == 0 {
+            let rows = rows(columns);
+            format!("select * from ({rows} limit {LARGEST_SIZE}) as first limit ${limit}")
+        } else {
+            let offset = self.bind(paging.offset());
+            let reach = power_of_two(paging.offset() + paging.limit());
+            let keys = rows(&format!("{key} as page_key"));
+            // Skipped entries are read from the index alone; only the rows of the page are read from the table.
+            format!(
+                "select {columns} from (\
+                     select * from (select * from ({keys} limit {reach}) as reached limit ${limit} offset ${offset}) as far \
+                     limit {LARGEST_SIZE}\
+                 ) as page join {table} on {key} = page.page_key{ctx} order by {order}"
+            )
+        };
+        let counted = rows("");
+        let counted = if paging.counted() == COUNTED {
+            format!("{counted} limit {}", COUNTED + 1)
+        } else {
+            let most = self.bind(paging.counted() + 1);
+            format!("select from ({counted} limit {}) as reached limit ${most}", power_of_two(paging.counted() + 1))
         };
         format!(
             "select counted.total, a.* from {enter}(\
-                 select {count} as total from {table} where {present}{counted}{conditions} offset 0\
+                 select count(*) as total from ({counted}) as entries offset 0\
              ) as counted \
              left join lateral ({page}) as a on true"
         )
@@ -248,6 +269,11 @@ impl<'c> List<'c> {
     }
 }
 
+/// Returns the least power of two that is not less than `number` and [`COUNTED`].
+fn power_of_two(number: i64) -> u64 {
+    number.max(COUNTED).unsigned_abs().next_power_of_two()
+}
+
 impl<'c> SealedList<'c> {
     pub(super) fn new(list: List<'c>) -> Self {
         Self(list)
@@ -274,7 +300,7 @@ impl<'c> SealedList<'c> {
         self,
         order: &'static str,
         paging: Paging,
-    ) -> Result<Sealed<(Vec<T>, i64)>, DatabaseError>
+    ) -> Result<Sealed<(Vec<T>, Total)>, DatabaseError>
     where
         T: Listed,
     {

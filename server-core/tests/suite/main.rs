@@ -58,6 +58,7 @@ mod rls_grid;
 mod rls_people;
 mod rotation;
 mod round_trip;
+mod scale;
 mod schedule;
 mod series;
 mod series_change;

@@ -33,7 +33,7 @@ pub mod written;
 
 pub use body::{Body, RawBody};
 pub use operation::{Gate, Operation};
-pub use page::{Page, PageMeta, Paging};
+pub use page::{Page, PageMeta, Paging, Total};
 pub use path::{PathId, PathIds};
 pub use request_id::{ClientRequestId, RequestId};
 pub use response::{Accepted, Created, NoContent};

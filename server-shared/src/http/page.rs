@@ -10,6 +10,8 @@ use poem_openapi::{
 const DEFAULT_SIZE: u32 = 25;
 /// Maximum number of entries on a page.
 pub const LARGEST_SIZE: u32 = 100;
+/// Number of entries up to which every list is counted.
+pub const COUNTED: i64 = 1_000;
 
 /// One page of a list.
 #[derive(Debug, Clone, Object)]
@@ -36,12 +38,30 @@ pub struct PageMeta {
     /// Maximum number of entries on a page.
     #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
     pub page_size: u32,
-    /// Number of entries on all pages.
+    /// Number of entries on all pages if `total_is_exact` is `true`; else the list has more entries than this number.
+    /// Entries are counted up to 1,000, or up to the first entry after this page if that is more.
     #[oai(validator(minimum(value = "0")))]
     pub total: i64,
-    /// Number of pages; 0 if there is no entry.
+    /// `true` if `total` is the number of all entries; `false` if the list has more.
+    pub total_is_exact: bool,
+    /// Number of pages that `total` entries fill; 0 if there is no entry. It is greater than `page` as long as there are
+    /// more entries.
     #[oai(validator(minimum(value = "0")))]
     pub total_pages: i64,
+}
+
+/// Number of entries of a list, counted up to [`Paging::counted`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Total {
+    entries: i64,
+    is_exact: bool,
+}
+
+/// Makes the total of a list that was counted to its end.
+impl From<i64> for Total {
+    fn from(entries: i64) -> Self {
+        Self { entries, is_exact: true }
+    }
 }
 
 /// Page of a list that a caller asked for.
@@ -74,14 +94,35 @@ impl Paging {
         (self.page == 1 && rows < self.limit()).then_some(rows)
     }
 
-    /// Makes the page's `meta` from the number of all entries.
-    pub fn meta(&self, total: i64) -> PageMeta {
-        let size = i64::from(self.size);
-        PageMeta { page: self.page, page_size: self.size, total, total_pages: (total + size - 1) / size }
+    /// Returns the number of entries up to which the list of this page is counted: at least up to the first entry of
+    /// the next page, so that `total_pages` shows that there is one.
+    pub fn counted(&self) -> i64 {
+        COUNTED.max(self.offset() + self.limit() + 1)
+    }
+
+    /// Makes the total from a count that stopped after `counted() + 1` entries.
+    pub fn total(&self, entries: i64) -> Total {
+        Total { entries: entries.min(self.counted()), is_exact: entries <= self.counted() }
+    }
+
+    /// Makes the page's `meta`.
+    pub fn meta(&self, total: impl Into<Total>) -> PageMeta {
+        let (size, Total { entries, is_exact }) = (i64::from(self.size), total.into());
+        PageMeta {
+            page: self.page,
+            page_size: self.size,
+            total: entries,
+            total_is_exact: is_exact,
+            total_pages: (entries + size - 1) / size,
+        }
     }
 
     /// Makes the page of `data`.
-    pub fn page<T: ParseFromJSON + ToJSON + Example + Send + Sync>(&self, data: Vec<T>, total: i64) -> Page<T> {
+    pub fn page<T: ParseFromJSON + ToJSON + Example + Send + Sync>(
+        &self,
+        data: Vec<T>,
+        total: impl Into<Total>,
+    ) -> Page<T> {
         Page { data, meta: self.meta(total) }
     }
 }
@@ -147,6 +188,25 @@ mod tests {
         assert_eq!((paging.limit(), paging.offset()), (10, 20));
         assert_eq!(paging.meta(21).total_pages, 3);
         assert_eq!(paging.meta(0).total_pages, 0);
+    }
+
+    #[test]
+    fn a_count_that_stopped_says_so_and_shows_the_next_page() {
+        let page = |page: &str| {
+            Paging::new(PageNumber::parse_from_parameter(page).ok(), PageSize::parse_from_parameter("10").ok())
+        };
+        let met = |paging: Paging, entries: i64| {
+            let meta = paging.meta(paging.total(entries));
+            (meta.total, meta.total_is_exact, meta.total_pages)
+        };
+        assert_eq!(page("1").counted(), 1_000);
+        assert_eq!(met(page("1"), 999), (999, true, 100));
+        assert_eq!(met(page("1"), 1_000), (1_000, true, 100));
+        assert_eq!(met(page("1"), 1_001), (1_000, false, 100));
+        // A client that goes on while `page` is less than `total_pages` reaches the last entry.
+        assert_eq!(met(page("100"), 1_002), (1_001, false, 101));
+        assert_eq!(met(page("101"), 1_002), (1_002, true, 101));
+        assert_eq!(met(page("200"), 2_002), (2_001, false, 201));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod process;
 mod psql;
 mod report;
 mod requests;
+mod scale;
 mod server;
 mod setup;
 mod telemetry;
@@ -46,6 +47,9 @@ struct Arguments {
     /// Measures another build of `server-core` in turns with this checkout's, and prints both; writes no report.
     #[arg(long, value_name = "PROGRAM")]
     beside: Option<PathBuf>,
+    /// Measure clinics with these numbers of appointments, and nothing else.
+    #[arg(long, value_name = "APPOINTMENTS", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1_000..))]
+    scale: Vec<u32>,
     /// File that the report is written to.
     #[arg(long, value_name = "FILE")]
     report: PathBuf,
@@ -71,6 +75,16 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<()> {
     let setup = Setup::read(&arguments.setup)?;
+    // Each kind of run writes its own sections and leaves those of the other.
+    let written = std::fs::read_to_string(&arguments.report).unwrap_or_default();
+    if !arguments.scale.is_empty() {
+        let results = scale::run(&setup, arguments.rounds, &arguments.scale).await?;
+        let section = scale::section(&results);
+        println!("\n{section}");
+        std::fs::write(&arguments.report, scale::replaced(&written, &section))?;
+        eprintln!("written to {}", arguments.report.display());
+        return Ok(());
+    }
     let plan = Plan { rounds: arguments.rounds, seconds: arguments.seconds, connections: arguments.connections };
     if let Some(other) = &arguments.beside {
         return beside::run(&setup, plan, other).await;
@@ -79,7 +93,8 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let results = measure::run(&setup, plan).await?;
     let machine = machine::describe(&setup, load_before).await?;
     println!("\n{}", report::tables(&results));
-    std::fs::write(&arguments.report, report::document(plan, &machine, &results))?;
+    let document = report::document(plan, &machine, &results);
+    std::fs::write(&arguments.report, scale::replaced(&document, scale::kept(&written)))?;
     eprintln!("written to {}", arguments.report.display());
     Ok(())
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 /// The stack to measure on; `xtask/src/bench.rs` writes it.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Setup {
     /// The optimized `server-core`, its migrations applied.
     pub(crate) server: PathBuf,
@@ -20,6 +20,10 @@ pub(crate) struct Setup {
     pub(crate) pg_bin: PathBuf,
     /// The process that all of PostgreSQL's others are children of.
     pub(crate) postgres_pid: u32,
+    /// Log of PostgreSQL.
+    pub(crate) postgres_log: PathBuf,
+    /// Core's database as the superuser.
+    pub(crate) superuser_url: String,
     /// Core's database as its owner.
     pub(crate) database_url: String,
     /// Core's database as the role that row-level security binds.
@@ -34,6 +38,21 @@ impl Setup {
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_str(&text).with_context(|| format!("{} is of another version", path.display()))
+    }
+
+    /// Returns the same with another database in place of Core's, and with a directory of its own.
+    pub(crate) fn of_database(&self, name: &str) -> Result<Self> {
+        let mut setup = self.clone();
+        setup.state = self.state.join(name);
+        fs::create_dir_all(&setup.state).with_context(|| format!("cannot create {}", setup.state.display()))?;
+        let urls = [&mut setup.superuser_url, &mut setup.database_url, &mut setup.database_app_url];
+        for url in urls {
+            let (server, _) = url.rsplit_once('/').context("the URL of a database ends with its name")?;
+            *url = format!("{server}/{name}");
+        }
+        setup.environment.insert("DATABASE_URL".to_owned(), setup.database_url.clone());
+        setup.environment.insert("DATABASE_APP_URL".to_owned(), setup.database_app_url.clone());
+        Ok(setup)
     }
 
     /// The token of the front desk of bench organization `organization`.

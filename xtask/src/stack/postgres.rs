@@ -79,6 +79,12 @@ impl Postgres {
             for (name, value) in [("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")] {
                 set(name, value);
             }
+            // Tests read from it what the statements of their database have read. It holds the statements of many databases.
+            for (name, value) in
+                [("shared_preload_libraries", "pg_stat_statements"), ("pg_stat_statements.max", "20000")]
+            {
+                set(name, value);
+            }
             // A test's database is a copy of a template: checkpoints in between would only slow that down.
             for (name, value) in [("checkpoint_timeout", "1d"), ("max_wal_size", "8GB"), ("autovacuum", "off")] {
                 set(name, value);

@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// Longest duration of an appointment, which `appointments_duration_check` guarantees.
+pub(super) const LONGEST: TimeDelta = TimeDelta::hours(24);
+
 /// Appointment of a patient with a specialist, or a hold that keeps a slot for one.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]

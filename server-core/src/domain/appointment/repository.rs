@@ -1,10 +1,10 @@
-use server_shared::http::Paging;
+use server_shared::http::{Paging, Total};
 use uuid::Uuid;
 
 use super::{
     columns::appointment_query,
     error::AppointmentError,
-    model::{AppointmentFilter, AppointmentSort, CreateAppointment},
+    model::{AppointmentFilter, AppointmentSort, CreateAppointment, LONGEST},
     row::AppointmentRow,
 };
 use crate::{
@@ -26,14 +26,20 @@ pub(super) async fn appointment_page(
     filter: &AppointmentFilter,
     sort: AppointmentSort,
     paging: Paging,
-) -> Result<(Vec<AppointmentRow>, i64), DatabaseError> {
+) -> Result<(Vec<AppointmentRow>, Total), DatabaseError> {
     let order = match sort {
         AppointmentSort::StartedAt => "started_at, id",
         AppointmentSort::StartedAtDescending => "started_at desc, id desc",
     };
+    // A specialist and a patient see their own appointments alone; the conditions let an index find them.
+    let (_, (_, _, _, own_patient, own_specialist)) = reader.parts();
     reader
         .list()
+        .filter("specialist_id =", own_specialist)
+        .filter("patient_id =", own_patient)
         .filter("ended_at >", filter.from)
+        // Bounds the range of the index on both sides, as no appointment lasts longer.
+        .filter("started_at >", filter.from.map(|from| from - LONGEST))
         .filter("started_at <", filter.to)
         .filter("specialist_id =", filter.specialist_id)
         .filter("patient_id =", filter.patient_id)

@@ -9,7 +9,7 @@ use super::{
     booking,
     error::AppointmentError,
     event::{AppointmentEvent, Place, Removed},
-    model::{Appointment, AppointmentFilter, AppointmentSort, CreateAppointment, UpdateAppointment},
+    model::{Appointment, AppointmentFilter, AppointmentSort, CreateAppointment, LONGEST, UpdateAppointment},
     repository, reschedule,
     row::AppointmentRow,
     status::AppointmentStatus,
@@ -27,8 +27,6 @@ use crate::{
     ids::{AppointmentId, OrganizationId, SpecialistId},
 };
 
-/// Longest duration of an appointment.
-const LONGEST: TimeDelta = TimeDelta::hours(24);
 /// Largest distance of an appointment from now. A larger one is regarded as a typing error.
 const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 

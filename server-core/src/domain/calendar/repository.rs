@@ -19,7 +19,8 @@ const MOST: i64 = 20_000;
 /// Returns the entries of a calendar and its zone, in one statement. Without a `timezone` the zone is the
 /// organization's.
 ///
-/// No appointment is longer than a day, so that the index scan begins one day before the range.
+/// No appointment is longer than a day, so that the index scan begins one day before the range. The planner does not know
+/// the organization, whose statistics may be of a time when it had few appointments.
 pub(super) async fn calendar_entries(
     reader: &mut OpenReader,
     search: &SearchCalendar,
@@ -42,7 +43,7 @@ pub(super) async fn calendar_entries(
                    a.started_at, a.ended_at
             from appointments a
             left join specialties s on s.organization_id = a.organization_id and s.id = a.specialty_id
-            where a.organization_id = $2 and a.deleted_at is null and ctx
+            where a.organization_id = (select context_organization()) and a.deleted_at is null and ctx
               and a.started_at >= $6::timestamptz - interval '24 hours' and a.started_at < $7 and a.ended_at > $6
               and (cardinality($8::bigint[]) = 0 or a.specialist_id = any($8))
               and case when cardinality($9::text[]) = 0 then a.status not in ('held', 'expired') else a.status = any($9) end
@@ -111,7 +112,8 @@ pub(super) async fn feed_entries(reader: &mut OpenReader) -> Result<Vec<FeedEntr
                     a.updated_at
              from appointments a
              left join specialties s on s.organization_id = a.organization_id and s.id = a.specialty_id
-             where a.organization_id = $2 and a.deleted_at is null and ctx and a.status not in ('held', 'expired')
+             where a.organization_id = (select context_organization()) and a.deleted_at is null and ctx
+               and a.status not in ('held', 'expired')
                and a.started_at between now() - interval '90 days' and now() + interval '366 days'
              order by a.started_at desc, a.id desc
              limit $6)

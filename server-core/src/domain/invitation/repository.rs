@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use server_shared::http::Paging;
+use server_shared::http::{Paging, Total};
 use uuid::Uuid;
 
 use super::model::{InvitationKind, InvitationStatus, MyInvitation, Offer};
@@ -133,7 +133,7 @@ pub(super) async fn invitation_page(
     tx: &mut DiscloseTx,
     organization: OrganizationId,
     paging: Paging,
-) -> Result<Sealed<(Vec<InvitationRow>, i64)>, DatabaseError> {
+) -> Result<Sealed<(Vec<InvitationRow>, Total)>, DatabaseError> {
     tx.list()?.filter("organization_id =", Some(organization)).rows("created_at desc, id desc", paging).await
 }
 

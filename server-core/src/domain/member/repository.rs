@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use server_shared::http::Paging;
+use server_shared::http::{Paging, Total};
 use uuid::Uuid;
 
 use super::{
@@ -36,7 +36,7 @@ impl Listed for MemberRow {
 pub(super) async fn member_page(
     tx: &mut DiscloseTx,
     paging: Paging,
-) -> Result<Sealed<(Vec<MemberRow>, i64)>, DatabaseError> {
+) -> Result<Sealed<(Vec<MemberRow>, Total)>, DatabaseError> {
     tx.list()?.rows("name_sort, user_id", paging).await
 }
 

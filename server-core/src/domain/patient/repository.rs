@@ -1,6 +1,6 @@
 use chrono::{DateTime, Utc};
 use server_shared::{
-    http::Paging,
+    http::{Paging, Total},
     value::{CountryCode, NameKeys},
 };
 use uuid::Uuid;
@@ -84,7 +84,7 @@ pub(super) async fn patient_page(
     search: &PatientSearch,
     sort: PatientSort,
     paging: Paging,
-) -> Result<Sealed<(Vec<PatientRow>, i64)>, DatabaseError> {
+) -> Result<Sealed<(Vec<PatientRow>, Total)>, DatabaseError> {
     let order = match sort {
         PatientSort::LastName => "name_sort, id",
         PatientSort::Newest => "created_at desc, name_sort, id",

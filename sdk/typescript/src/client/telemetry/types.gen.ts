@@ -1192,11 +1192,17 @@ export type PageMeta = {
      */
     page_size: number;
     /**
-     * Number of entries on all pages.
+     * Number of entries on all pages if `total_is_exact` is `true`; else the list has more entries than this number.
+     * Entries are counted up to 1,000, or up to the first entry after this page if that is more.
      */
     total: number;
     /**
-     * Number of pages; 0 if there is no entry.
+     * `true` if `total` is the number of all entries; `false` if the list has more.
+     */
+    total_is_exact: boolean;
+    /**
+     * Number of pages that `total` entries fill; 0 if there is no entry. It is greater than `page` as long as there are
+     * more entries.
      */
     total_pages: number;
 };

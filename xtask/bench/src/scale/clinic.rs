@@ -1,0 +1,142 @@
+//! A clinic of one size: its database, its server and a connection to it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use chrono::{NaiveTime, Utc};
+
+use super::operations::{Ask, Operation, Scene};
+use super::plans::Explained;
+use super::{PATIENTS, SPECIALISTS};
+use crate::http::Connection;
+use crate::server::Server;
+use crate::setup::Setup;
+use crate::{check, psql};
+
+/// Appointments that one statement inserts, so that progress shows.
+const BATCH: u32 = 100_000;
+
+/// A clinic that is measured.
+#[derive(Debug)]
+pub(super) struct Clinic {
+    setup: Setup,
+    server: Server,
+    asker: Asker,
+}
+
+/// One connection to a clinic's server.
+#[derive(Debug)]
+pub(super) struct Asker {
+    scene: Scene,
+    connection: Connection,
+    /// Header lines of every request.
+    headers: String,
+    /// Number of requests of each method so far.
+    asked: (u32, u32),
+}
+
+impl Clinic {
+    /// Creates a database with a clinic of `appointments` appointments and starts a server on it.
+    pub(super) async fn fill(setup: &Setup, appointments: u32, telemetry_url: &str) -> Result<Self> {
+        let started = Instant::now();
+        eprintln!("==> filling a clinic with {appointments} appointments and {PATIENTS} patients");
+        let create = "create database scale_:size template restartix owner restartix;
+                      grant connect on database scale_:size to restartix_app;";
+        psql::run(setup, &setup.superuser_url, &[("size", appointments)], create).await?;
+        let setup = setup.of_database(&format!("scale_{appointments}"))?;
+        let variables = [("patients", PATIENTS), ("specialists", SPECIALISTS)];
+        let seed = async |variables: &[(&str, u32)], script: &str| {
+            psql::run(&setup, &setup.superuser_url, variables, script).await.context("cannot seed")
+        };
+        seed(&variables, include_str!("../../sql/scale-clinic.sql")).await?;
+        let server = Server::start(&setup, telemetry_url).await?;
+        let today = Utc::now().with_time(NaiveTime::MIN).single().context("a day has a midnight in UTC")?;
+        let mut asker = Asker::connect(&setup, &server, Scene { appointments, today }, (0, 0)).await?;
+        // Its data key is real, as the page of a list opens it.
+        let patient = r#"{"first_name":"Ada","last_name":"Sample"}"#;
+        asker.send(&Ask::Post("/v1/patients", patient.to_owned())).await?;
+        seed(&variables, include_str!("../../sql/scale-names.sql")).await?;
+        for from in (0..appointments).step_by(usize::try_from(BATCH)?) {
+            let to = from.saturating_add(BATCH).min(appointments);
+            let [patients, specialists] = variables;
+            let variables = [patients, specialists, ("from", from), ("to", to)];
+            seed(&variables, include_str!("../../sql/scale-appointments.sql")).await?;
+            eprintln!("    {to} appointments after {} s", started.elapsed().as_secs());
+        }
+        seed(&[], "vacuum (analyze);").await?;
+        check::settled(&setup).await?;
+        Ok(Self { setup, server, asker })
+    }
+
+    /// Sends at most `requests` requests within `time`; returns their latencies.
+    pub(super) async fn ask(&mut self, operation: &Operation, requests: u32, time: Duration) -> Result<Vec<Duration>> {
+        self.asker.ask(operation, requests, time).await
+    }
+
+    /// Starts the server anew with connections that log the plan of each statement.
+    pub(super) async fn explained(self, telemetry_url: &str) -> Result<Explained> {
+        let Self { setup, server, asker } = self;
+        server.stop().await?;
+        let variables = [("size", asker.scene.appointments)];
+        psql::run(&setup, &setup.superuser_url, &variables, include_str!("../../sql/scale-plans.sql")).await?;
+        let server = Server::start(&setup, telemetry_url).await?;
+        let asker = Asker::connect(&setup, &server, asker.scene, asker.asked).await?;
+        Explained::new(&setup, server, asker)
+    }
+}
+
+impl Asker {
+    async fn connect(setup: &Setup, server: &Server, scene: Scene, asked: (u32, u32)) -> Result<Self> {
+        let headers = format!(
+            "Host: {}\r\nUser-Agent: xtask-bench\r\nAccept: application/json\r\nAuthorization: Bearer {}\r\n\
+             X-Organization-Id: 1\r\n",
+            server.address,
+            setup.token(1)?
+        );
+        let connection = Connection::connect(&server.address).await?;
+        Ok(Self { scene, connection, headers, asked })
+    }
+
+    /// Sends at most `requests` requests within `time`; returns their latencies.
+    pub(super) async fn ask(&mut self, operation: &Operation, requests: u32, time: Duration) -> Result<Vec<Duration>> {
+        let (mut latencies, end) = (Vec::new(), Instant::now() + time);
+        for _ in 0..requests {
+            // Bookings are numbered by themselves, as each takes a slot.
+            let (gets, posts) = &mut self.asked;
+            let ask = (operation.ask)(&self.scene, *gets);
+            let ask = if let Ask::Post(..) = ask {
+                *posts += 1;
+                (operation.ask)(&self.scene, *posts)
+            } else {
+                *gets += 1;
+                ask
+            };
+            latencies.push(self.send(&ask).await?);
+            if Instant::now() > end {
+                break;
+            }
+        }
+        Ok(latencies)
+    }
+
+    /// Sends a request and waits for its answer; fails on any other status than the expected one.
+    async fn send(&mut self, ask: &Ask) -> Result<Duration> {
+        let headers = &self.headers;
+        let (request, expected) = match ask {
+            Ask::Get(path) => (format!("GET {path} HTTP/1.1\r\n{headers}\r\n"), 200),
+            Ask::Post(path, body) => {
+                let length = body.len();
+                let content = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}");
+                (format!("POST {path} HTTP/1.1\r\n{headers}{content}"), 201)
+            }
+        };
+        let started = Instant::now();
+        let status = self.connection.call(request.as_bytes()).await?;
+        let took = started.elapsed();
+        if status != expected {
+            let body = String::from_utf8_lossy(self.connection.body()).chars().take(500).collect::<String>();
+            bail!("{ask:?} was answered {status}, not {expected}: {body}");
+        }
+        Ok(took)
+    }
+}
