@@ -5,6 +5,7 @@
 
 mod check;
 mod http;
+mod ingest;
 mod load;
 mod machine;
 mod measure;
@@ -13,6 +14,7 @@ mod process;
 mod psql;
 mod report;
 mod requests;
+mod sections;
 mod server;
 mod setup;
 mod telemetry;
@@ -45,6 +47,9 @@ struct Arguments {
     /// File that the report is written to.
     #[arg(long, value_name = "FILE")]
     report: PathBuf,
+    /// Measure Telemetry instead of Core.
+    #[arg(long)]
+    telemetry: bool,
 }
 
 // One thread, like pgbench: the client must not take both cores from the server.
@@ -69,10 +74,16 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let setup = Setup::read(&arguments.setup)?;
     let plan = Plan { rounds: arguments.rounds, seconds: arguments.seconds, connections: arguments.connections };
     let load_before = machine::load()?;
-    let results = measure::run(&setup, plan).await?;
-    let machine = machine::describe(&setup, load_before).await?;
-    println!("\n{}", report::tables(&results));
-    std::fs::write(&arguments.report, report::document(plan, &machine, &results))?;
+    let before = std::fs::read_to_string(&arguments.report).unwrap_or_default();
+    let document = if arguments.telemetry {
+        sections::replaced(&before, &ingest::run(&setup, plan, load_before).await?)
+    } else {
+        let results = measure::run(&setup, plan).await?;
+        let machine = machine::describe(&setup, load_before).await?;
+        println!("\n{}", report::tables(&results));
+        sections::kept(&before, &report::document(plan, &machine, &results))
+    };
+    std::fs::write(&arguments.report, document)?;
     eprintln!("written to {}", arguments.report.display());
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! The server that is measured.
 
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -8,12 +10,12 @@ use anyhow::{Context, Result, bail};
 use tokio::process::{Child, Command};
 
 use crate::http::Connection;
-use crate::setup::Setup;
+use crate::setup::{Setup, TelemetrySetup};
 
 /// Time limit for a start.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running `server-core`. Dropped, it is killed.
+/// A running server. Dropped, it is killed.
 #[derive(Debug)]
 pub(crate) struct Server {
     process: Child,
@@ -25,30 +27,48 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it, its log in a file, and waits until it and all it needs is ready.
+    /// Starts Core, its log in a file, and waits until it and all it needs is ready.
     pub(crate) async fn start(setup: &Setup, telemetry_url: &str) -> Result<Self> {
-        let port_file = setup.state.join("server-core.port");
+        let variables = [("PORT", "0"), ("TELEMETRY_INTERNAL_URL", telemetry_url)];
+        Self::launch(setup, &setup.server, &setup.environment, &variables).await
+    }
+
+    /// Starts Telemetry likewise.
+    pub(crate) async fn start_telemetry(setup: &Setup, telemetry: &TelemetrySetup, core: &str) -> Result<Self> {
+        let port = telemetry.port.to_string();
+        let keys = format!("http://{core}/.well-known/jwks.json");
+        let variables = [("PORT", port.as_str()), ("CORE_JWKS_URL", &keys)];
+        Self::launch(setup, &telemetry.server, &telemetry.environment, &variables).await
+    }
+
+    async fn launch(
+        setup: &Setup,
+        program: &Path,
+        environment: &BTreeMap<String, String>,
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
+        let name = program.file_name().context("the server has no name")?.to_string_lossy();
+        let port_file = setup.state.join(format!("{name}.port"));
         match std::fs::remove_file(&port_file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
-        let log_path = setup.state.join("server-core.log");
+        let log_path = setup.state.join(format!("{name}.log"));
         let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
-        let mut command = Command::new(&setup.server);
+        let mut command = Command::new(program);
         command
             .arg("serve")
             .current_dir(&setup.state)
             .env_clear()
-            .envs(&setup.environment)
-            .env("PORT", "0")
+            .envs(environment)
             .env("PORT_FILE", &port_file)
-            .env("TELEMETRY_INTERNAL_URL", telemetry_url)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .kill_on_drop(true);
         let started = Instant::now();
-        let mut process = command.spawn().with_context(|| format!("cannot start {}", setup.server.display()))?;
+        let mut process = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         let pid = process.id().context("the server has ended at once")?;
         loop {
             if let Some(address) = std::fs::read_to_string(&port_file).ok().filter(|address| !address.is_empty())
