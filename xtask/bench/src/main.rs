@@ -1,4 +1,4 @@
-//! `xtask-bench`: measures Core against naive `pgbench` and writes `BENCHMARKS.md`.
+//! `xtask-bench`: measures Core against naive `pgbench`, or Telemetry against its engines, and writes `BENCHMARKS.md`.
 //!
 //! A program of its own, because it is built with optimizations; `cargo xtask bench` starts the stores and runs it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]

@@ -137,13 +137,23 @@ impl Inserts {
         request.extend_from_slice(block);
         stream.write_all(&request).await?;
         let mut answer = Vec::with_capacity(4096);
-        // The answer has no body: it is one chunk of no length.
-        while !answer.ends_with(b"0\r\n\r\n") {
+        let head = loop {
+            if let Some(head) = position(&answer, b"\r\n\r\n") {
+                break head;
+            }
+            if stream.read_buf(&mut answer).await? == 0 {
+                bail!("ClickHouse closed the connection");
+            }
+        };
+        ensure!(
+            answer.starts_with(b"HTTP/1.1 200"),
+            "ClickHouse refused an insert: {}",
+            String::from_utf8_lossy(&answer)
+        );
+        // The answer has no body: it is one chunk without a byte.
+        while !answer[head + 4..].starts_with(b"0\r\n\r\n") {
             if stream.read_buf(&mut answer).await? == 0 {
                 bail!("ClickHouse closed the connection: {}", String::from_utf8_lossy(&answer));
-            }
-            if position(&answer, b"\r\n\r\n").is_some() && !answer.starts_with(b"HTTP/1.1 200") {
-                bail!("ClickHouse refused an insert: {}", String::from_utf8_lossy(&answer));
             }
         }
         self.connection = Some(stream);

@@ -114,7 +114,7 @@ pub(crate) async fn run(setup: &Setup, plan: Plan, load_before: String) -> Resul
     let memory = (memory_start, process::memory(bench.server.pid)?);
     let parts = bench.parts().await?;
     let mut machine = machine::describe(setup, load_before).await?;
-    machine.push(("ClickHouse", bench.clickhouse.text("select version()").await?.trim().to_owned()));
+    machine.push(("ClickHouse", bench.clickhouse.text("select version()").await?.trim().trim_matches('"').to_owned()));
     bench.server.stop().await?;
     let results = Results { rows, lag, starts, memory, parts };
     print!("\n{}", report::tables(&results));
