@@ -63,8 +63,8 @@ pub(super) fn section(plan: Plan, machine: &[(&'static str, String)], results: &
 
 fn throughput(results: &Results) -> String {
     let mut text = String::from(
-        "| batches | clients | events /s | engine /s | over the engine (lowest–highest) | engine in large batches /s | target | | p50 ms | p99 ms |\n\
-         |---|--:|--:|--:|--:|--:|---|---|--:|--:|\n",
+        "| batches | clients | events /s | engine /s | over the engine (lowest–highest) | engine in large batches /s | over that | target | | p50 ms | p99 ms |\n\
+         |---|--:|--:|--:|--:|--:|--:|---|---|--:|--:|\n",
     );
     for Row { subject, clients, server, engine, large, .. } in &results.rows {
         let mut ratios: Vec<f64> = server.rates.iter().zip(engine).map(|(server, engine)| server / engine).collect();
@@ -78,7 +78,8 @@ fn throughput(results: &Results) -> String {
             Subject::Pose => (format!("≥ {EVENTS:.0}/s"), verdict(rate >= EVENTS)),
             Subject::SingleEvents | Subject::Media | Subject::Audit => (String::new(), ""),
         };
-        let large = if large.is_empty() { String::new() } else { format!("{:.0}", median(&mut large.clone())) };
+        let most = median(&mut large.clone());
+        let large = if large.is_empty() { " | ".to_owned() } else { format!("{most:.0} | {:.2}", rate / most) };
         let _ = writeln!(
             text,
             "| `{}` | {clients} | {rate:.0} | {:.0} | **{ratio:.2}** ({:.2}–{:.2}) | {large} | {target} | {holds} | {} |",
@@ -163,4 +164,43 @@ fn parts(results: &Results) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Lag, Parts};
+    use super::*;
+    use crate::measure::Series;
+
+    #[test]
+    fn every_row_has_every_cell() {
+        let row = |subject, large| Row {
+            subject,
+            clients: 200,
+            server: Series { rates: vec![30_000.0], latencies: vec![Duration::from_millis(2)], ..Series::default() },
+            engine: vec![40_000.0],
+            large,
+            engine_used: (Duration::from_millis(1), 100),
+        };
+        let results = Results {
+            rows: vec![row(Subject::Events, vec![60_000.0]), row(Subject::Audit, Vec::new())],
+            lag: Lag { lags: vec![Duration::from_millis(80)], rate: 200.0 },
+            starts: vec![Duration::from_millis(90)],
+            memory: (20 << 20, 70 << 20),
+            parts: vec![Parts { table: "pose_frames".to_owned(), rows: 5, active: 2, merges: 1, settled: 1 }],
+        };
+        let text = tables(&results);
+        for table in text.split("\n\n") {
+            let mut cells = table.lines().map(|line| line.matches('|').count());
+            let first = cells.next().unwrap();
+            assert!(cells.all(|count| count == first), "{table}");
+        }
+        for part in [
+            "**0.75** (0.75–0.75) | 60000 | 0.50 |",
+            "| 70.0 MB | < 60 MB | missed |",
+            "| 80 ms | < 1000 ms | reached |",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
 }
