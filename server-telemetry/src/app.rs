@@ -133,11 +133,16 @@ pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
     let stop = shutdown::signal();
     let jobs = Shutdown::new();
     let database = Database::new(&config.postgres)?;
+    // While this thread composes the service, another one connects to the database.
+    let restricted = tokio::spawn({
+        let database = database.clone();
+        async move { database.is_restricted().await }
+    });
+    let endpoint = compose(&config, &database, &jobs).await?;
     // Unknown while the database is down; until it is known, `/ready` answers that the service is not ready.
-    if let Ok(false) = database.is_restricted().await {
+    if let Ok(Ok(false)) = restricted.await {
         return Err(AppError::Unrestricted);
     }
-    let endpoint = compose(&config, &database, &jobs)?;
     let bound = Bound::bind(&config.server.host, config.server.port).await?;
     tracing::info!(address = %bound.address(), "serving");
     if let Some(file) = &config.server.port_file {
@@ -152,7 +157,14 @@ pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
     Ok(())
 }
 
-fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxEndpoint<'static, Response>, AppError> {
+async fn compose(
+    config: &Config,
+    database: &Database,
+    jobs: &Shutdown,
+) -> Result<BoxEndpoint<'static, Response>, AppError> {
+    // The client that fetches Core's keys reads the root certificates of the machine, which takes as long as the rest.
+    let source = KeySource::Url(config.auth.core_jwks_url.clone());
+    let keys = tokio::task::spawn_blocking(move || Jwks::new(source));
     let metrics = Metrics::install(jobs).map_err(|error| AppError::Metrics(error.to_string()))?;
     let redis = Redis::new(&config.redis_url)?;
     let limiter = Limiter::new(&config.redis_url, config.hash_key.clone())?;
@@ -227,9 +239,10 @@ fn compose(config: &Config, database: &Database, jobs: &Shutdown) -> Result<BoxE
         ErasureApi { erasures },
     );
     let failures = Failures::new(limiter.clone(), config.edge.rate_limit_scale);
+    let keys = keys.await.map_err(io::Error::other)??;
     let frame = Frame {
         info: INFO,
-        gate: Arc::new(gate(&config.auth, access, failures, attempts.clone(), jobs)?),
+        gate: Arc::new(gate(&config.auth, keys, access, failures, attempts.clone(), jobs)),
         limits: Limits::new(config.server.request_timeout)
             .body_of("audit_ingest", 4 * 1024 * 1024)
             .body_of("pose_frame_track", 2 * 1024 * 1024),
@@ -267,12 +280,12 @@ fn erasures(
 
 fn gate(
     auth: &AuthConfig,
+    keys: Jwks,
     access: Arc<AccessService>,
     failures: Failures,
     attempts: RefusalRecorder,
     jobs: &Shutdown,
-) -> Result<TelemetryGate, AppError> {
-    let keys = Jwks::new(KeySource::Url(auth.core_jwks_url.clone()))?;
+) -> TelemetryGate {
     keys.keep_fresh(jobs);
     let rules = Rules {
         algorithm: Algorithm::EdDsa,
@@ -283,7 +296,7 @@ fn gate(
         leeway: Duration::from_secs(5),
     };
     let service_tokens: Vec<SecretString> = auth.service_tokens.clone();
-    Ok(TelemetryGate::new(Verifier::new(keys, rules), access, service_tokens, failures, attempts))
+    TelemetryGate::new(Verifier::new(keys, rules), access, service_tokens, failures, attempts)
 }
 
 #[cfg(test)]

@@ -1,12 +1,41 @@
 //! Pseudonyms: the form in which people and their clients may be stored. Knows neither HTTP nor SQL.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::Deref,
+    sync::Arc,
+};
 
+use serde::{Serialize, Serializer};
 use server_shared::crypto::{Key32, KeyedHash};
 use woothee::parser::Parser;
 
 /// Pseudonym of 32 bytes.
 pub(crate) type Pseudonym = [u8; 32];
+
+/// Text that all rows of a request share, so that a row costs no copy of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SharedText(Arc<str>);
+
+impl From<String> for SharedText {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Deref for SharedText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for SharedText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
 
 /// Length above which user agents are not parsed; the header may hold any text.
 const USER_AGENT_MAX: usize = 1024;
@@ -31,15 +60,15 @@ impl Client {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Traces {
     /// Network of the address, /24 or /48 in CIDR notation; empty without an address.
-    pub network: String,
+    pub network: SharedText,
     /// Pseudonym of the address; zeros without one.
     pub ip_hash: Pseudonym,
     /// Family of the browser, e.g. `Firefox`; empty when unknown.
-    pub agent: String,
+    pub agent: SharedText,
     /// Operating system, e.g. `Android`; empty when unknown.
-    pub os: String,
+    pub os: SharedText,
     /// `pc`, `smartphone`, `mobilephone`, `appliance`, `crawler`, `misc`; empty when unknown.
-    pub device: String,
+    pub device: SharedText,
 }
 
 /// Derives the values that may be stored from people and clients.
@@ -69,20 +98,16 @@ impl Compliance {
         });
         let (agent, os, device) = parsed.unwrap_or_default();
         Traces {
-            network: client.ip.map(network).unwrap_or_default(),
+            network: client.ip.map(network).unwrap_or_default().into(),
             ip_hash: client.ip.map_or([0; 32], |ip| self.pseudonym(&format!("ip:{ip}"))),
-            agent,
-            os,
-            device,
+            agent: agent.into(),
+            os: os.into(),
+            device: device.into(),
         }
     }
 
     fn pseudonym(&self, value: &str) -> Pseudonym {
-        let mut bytes = [0; 32];
-        // 64 hexadecimal digits are always 32 bytes.
-        let decoded = hex::decode_to_slice(self.hash.hex(value), &mut bytes);
-        debug_assert!(decoded.is_ok(), "a pseudonym has 64 hexadecimal digits");
-        bytes
+        self.hash.bytes(value)
     }
 }
 
@@ -137,12 +162,9 @@ mod tests {
     fn user_agents_become_families() {
         let firefox = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0";
         let traces = compliance().traces(&client("203.0.113.77", firefox));
-        assert_eq!(
-            (traces.agent.as_str(), traces.os.as_str(), traces.device.as_str()),
-            ("Firefox", "Windows 10", "pc")
-        );
+        assert_eq!((&*traces.agent, &*traces.os, &*traces.device), ("Firefox", "Windows 10", "pc"));
         let nothing = compliance().traces(&client("", "restartix-sdk/0.1"));
-        assert_eq!((nothing.agent.as_str(), nothing.os.as_str(), nothing.device.as_str()), ("", "", ""));
-        assert_eq!((nothing.network.as_str(), nothing.ip_hash), ("", [0; 32]));
+        assert_eq!((&*nothing.agent, &*nothing.os, &*nothing.device), ("", "", ""));
+        assert_eq!((&*nothing.network, nothing.ip_hash), ("", [0; 32]));
     }
 }

@@ -1,7 +1,10 @@
 //! `cargo xtask bench`: the release build of Core against naive `pgbench`, on stores of its own.
 //!
 //! This starts PostgreSQL (durable), Valkey, S3 and the issuer, and stops them whatever happens; `xtask-bench` does the
-//! rest. Nothing else runs beside what is measured: no Telemetry and no ClickHouse.
+//! rest. Nothing else runs beside what is measured: no Telemetry and no ClickHouse. `--telemetry` measures Telemetry
+//! instead, and starts ClickHouse as well.
+
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,6 +18,8 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::json;
+
+use telemetry::Telemetry;
 
 use crate::stack::environment::{self, Environment};
 use crate::stack::keys::Keys;
@@ -63,6 +68,9 @@ pub(crate) struct Options {
     /// Start the stores and keep them until Ctrl-C, to run xtask-bench with a profiler by hand.
     #[arg(long)]
     stack_only: bool,
+    /// Measure Telemetry beside the inserts of its engines, and replace its section of the report.
+    #[arg(long)]
+    telemetry: bool,
 }
 
 /// Builds, starts, measures and stops.
@@ -77,9 +85,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut record = Record::begin(&state)?;
     servers::build(&["--bin", "xtask-dev-services"])?;
     servers::build(&["--release", "--bin", "server-core", "--bin", "xtask-bench"])?;
+    if options.telemetry {
+        servers::build(&["--release", "--bin", "server-telemetry"])?;
+    }
     let data = paths::data(&state)?;
     clear(&data)?;
-    let stack = Stack::start(&state, &data, &mut record)?;
+    let mut stack = Stack::start(&state, &data, &mut record, options.telemetry)?;
+    if options.telemetry {
+        stack.telemetry = Some(Telemetry::start(&stack, &state, &data, &mut record)?);
+    }
     let measured = stack.migrate().and_then(|()| stack.setup_write(&state)).and_then(|setup| {
         if options.stack_only {
             println!("xtask-bench --setup {}", setup.display());
@@ -97,6 +111,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Stores that Core needs. They stop when this value is dropped.
 struct Stack {
+    telemetry: Option<Telemetry>,
     _valkey: Valkey,
     postgres: Postgres,
     services: Services,
@@ -108,7 +123,7 @@ struct Stack {
 }
 
 impl Stack {
-    fn start(state: &Path, data: &Path, record: &mut Record) -> Result<Self> {
+    fn start(state: &Path, data: &Path, record: &mut Record, telemetry: bool) -> Result<Self> {
         eprintln!("==> starting the stores");
         let [postgres_programs, valkey_programs] = fetch::programs([&pins::POSTGRES, &pins::VALKEY])?;
         let sockets = paths::sockets()?;
@@ -124,6 +139,8 @@ impl Stack {
             port: 0,
             durable: true,
             max_connections: 300,
+            // The lag from one database to the other is the difference between two times of commit.
+            settings: if telemetry { &[("track_commit_timestamp", "on")] } else { &[] },
         })?;
         record.add(&postgres.child)?;
         let valkey = Valkey::start(&valkey_programs, &data.join("valkey"), &log("valkey"), 0, false)?;
@@ -131,8 +148,8 @@ impl Stack {
         let endpoints = Endpoints {
             database_url: postgres.url("restartix", "restartix"),
             database_app_url: postgres.url("restartix_app", "restartix"),
-            telemetry_database_url: String::new(),
-            telemetry_database_app_url: String::new(),
+            telemetry_database_url: postgres.url("restartix_telemetry", "restartix_telemetry"),
+            telemetry_database_app_url: postgres.url("restartix_telemetry_app", "restartix_telemetry"),
             clickhouse_url: String::new(),
             redis_url: format!("redis://127.0.0.1:{}/0", valkey.port),
             s3: S3 {
@@ -148,11 +165,23 @@ impl Stack {
         // As in production, except for settings that it refuses: issuers on this machine, and high limits for tools.
         environment.insert("HSTS_MAX_AGE", "730d".to_owned());
         environment.insert("LOG_LEVEL", "info".to_owned());
-        Ok(Self { _valkey: valkey, postgres, services, keys, endpoints, environment, _sockets: sockets })
+        Ok(Self {
+            telemetry: None,
+            _valkey: valkey,
+            postgres,
+            services,
+            keys,
+            endpoints,
+            environment,
+            _sockets: sockets,
+        })
     }
 
-    /// Applies Core's migrations by its own command.
+    /// Applies the servers' migrations by their own commands.
     fn migrate(&self) -> Result<()> {
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.migrate()?;
+        }
         let mut command = Command::new(optimized("server-core")?);
         command.arg("migrate").stdin(Stdio::null());
         environment::apply(&mut command, &self.environment);
@@ -180,6 +209,7 @@ impl Stack {
             "database_app_url": self.endpoints.database_app_url,
             "tokens": people,
             "checkout": paths::checkout(),
+            "telemetry": self.telemetry.as_ref().map(|telemetry| telemetry.setup(self)).transpose()?,
         });
         let path = state.join("setup.json");
         paths::write_private(&path, &setup.to_string())?;
@@ -203,6 +233,9 @@ fn measure(options: &Options, setup: &Path) -> Result<()> {
     }
     if let Some(sizes) = &options.scale {
         command.arg("--scale").arg(sizes.iter().map(u32::to_string).collect::<Vec<_>>().join(","));
+    }
+    if options.telemetry {
+        command.arg("--telemetry");
     }
     let mut child = command
         .current_dir(paths::checkout())
@@ -263,7 +296,7 @@ fn lock(state: &Path) -> Result<File> {
 
 /// Removes what an earlier run left in the data directory.
 fn clear(data: &Path) -> Result<()> {
-    for name in ["postgres", "valkey", "s3"] {
+    for name in ["postgres", "valkey", "s3", "clickhouse"] {
         match fs::remove_dir_all(data.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("cannot clear {}", data.display()));

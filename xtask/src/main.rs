@@ -70,7 +70,7 @@ enum Task {
     Deny,
     /// Fuzz both services by their specifications and judge the results.
     Fuzz(fuzz::Options),
-    /// Measure Core against naive pgbench and write BENCHMARKS.md.
+    /// Measure Core against naive pgbench, or Telemetry against its engines, and write BENCHMARKS.md.
     Bench(bench::Options),
     /// Run all checks that must pass before a change is merged.
     Ci {

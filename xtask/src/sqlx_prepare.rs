@@ -58,6 +58,7 @@ pub(crate) fn run(packages: &[String], check: bool) -> Result<()> {
         port: 0,
         durable: false,
         max_connections: 50,
+        settings: &[],
     })?;
     eprintln!("    PostgreSQL ready after {:.1} s", started.elapsed().as_secs_f32());
 

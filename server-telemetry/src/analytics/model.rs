@@ -14,7 +14,10 @@ use serde_json::Value;
 use server_shared::value::{Line, Moment, Prose};
 use uuid::{Uuid, uuid};
 
-use crate::{compliance::Pseudonym, text::Identifier};
+use crate::{
+    compliance::{Pseudonym, SharedText},
+    text::Identifier,
+};
 
 /// Batch of events from one page of one person.
 #[derive(Debug, Clone, Object)]
@@ -143,7 +146,7 @@ impl ToJSON for PropertyValue {
 }
 
 /// Row of `analytics_events`.
-#[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Row, Serialize)]
 pub(crate) struct AnalyticsRow {
     pub organization_id: i64,
     /// Hours since 1970 of the time in the event's id, so that an event gets the same value however often it is
@@ -159,15 +162,15 @@ pub(crate) struct AnalyticsRow {
     #[serde(with = "clickhouse::serde::chrono::datetime64::millis")]
     pub received_at: DateTime<Utc>,
     pub actor: Pseudonym,
-    pub role: String,
+    pub role: &'static str,
     pub page: String,
     pub properties: Vec<(String, String)>,
     pub numbers: Vec<(String, f64)>,
-    pub network: String,
+    pub network: SharedText,
     pub ip_hash: Pseudonym,
-    pub agent: String,
-    pub os: String,
-    pub device: String,
+    pub agent: SharedText,
+    pub os: SharedText,
+    pub device: SharedText,
 }
 
 /// Summary of the events of an organization in a period.

@@ -119,7 +119,7 @@ fn row(event: NewAnalyticsEvent, origin: &Origin<'_>) -> Result<AnalyticsRow, (&
         sent_at: origin.clock.sent_at_stored(),
         received_at: origin.clock.received_at,
         actor: origin.actor,
-        role: origin.member.role.as_str().to_owned(),
+        role: origin.member.role.as_str(),
         page: event.page.map(|page| path(page.into_inner())).unwrap_or_default(),
         properties,
         numbers,
@@ -155,11 +155,11 @@ mod tests {
 
     fn origin(member: &Member) -> Origin<'_> {
         let traces = Traces {
-            network: "203.0.113.0/24".to_owned(),
+            network: "203.0.113.0/24".to_owned().into(),
             ip_hash: [2; 32],
-            agent: "Firefox".to_owned(),
-            os: "Linux".to_owned(),
-            device: "pc".to_owned(),
+            agent: "Firefox".to_owned().into(),
+            os: "Linux".to_owned().into(),
+            device: "pc".to_owned().into(),
         };
         Origin { member, clock: Clock::now(None), actor: [1; 32], traces }
     }
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn an_event_becomes_a_row_of_the_tokens_organization() {
         let row = row_of(NewAnalyticsEvent::example()).unwrap();
-        assert_eq!((row.organization_id, row.role.as_str(), row.actor), (3, "patient", [1; 32]));
+        assert_eq!((row.organization_id, row.role, row.actor), (3, "patient", [1; 32]));
         assert_eq!(row.properties, [("returning".into(), "true".into()), ("step".into(), "choose_time".into())]);
         assert_eq!(row.numbers, [("slots_shown".into(), 12.0)]);
     }

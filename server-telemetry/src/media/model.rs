@@ -8,7 +8,7 @@ use server_shared::value::Moment;
 use uuid::{Uuid, uuid};
 
 use crate::{
-    compliance::Pseudonym,
+    compliance::{Pseudonym, SharedText},
     text::{Identifier, Word},
 };
 
@@ -183,7 +183,7 @@ impl MediaEvent {
 
 /// Row of `media_sessions`: the state of a session according to one batch. Rows of one session merge in any
 /// order and however often; see the migration.
-#[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Row, Serialize)]
 pub(crate) struct SessionRow {
     pub organization_id: i64,
     #[serde(with = "clickhouse::serde::uuid")]
@@ -191,8 +191,8 @@ pub(crate) struct SessionRow {
     pub actor: Pseudonym,
     /// Days since 1970.
     pub day: u16,
-    pub role: String,
-    pub kind: String,
+    pub role: &'static str,
+    pub kind: &'static str,
     pub appointment_id: i64,
     #[serde(with = "clickhouse::serde::chrono::datetime64::millis::option")]
     pub started_at: Option<DateTime<Utc>>,
@@ -211,10 +211,10 @@ pub(crate) struct SessionRow {
     pub qualities: Vec<(u32, u8)>,
     /// Sequence, exercise, 1 for the end of the exercise or 0 for its start, milliseconds since 1970, repetitions.
     pub exercises: Vec<(u32, String, u8, i64, u32)>,
-    pub network: String,
-    pub agent: String,
-    pub os: String,
-    pub device: String,
+    pub network: SharedText,
+    pub agent: SharedText,
+    pub os: SharedText,
+    pub device: SharedText,
 }
 
 /// Row of `media_bandwidth_samples`.

@@ -9,12 +9,15 @@ use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef, Registry},
     types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use server_shared::value::Moment;
 use uuid::{Uuid, uuid};
 
-use crate::{compliance::Pseudonym, text::Identifier};
+use crate::{
+    compliance::{Pseudonym, SharedText},
+    text::Identifier,
+};
 
 /// Number of landmarks of a body (the BlazePose topology).
 pub(crate) const LANDMARKS: usize = 33;
@@ -136,14 +139,14 @@ impl ToJSON for Landmarks {
 }
 
 /// Row of `pose_frames`.
-#[derive(Debug, Clone, PartialEq, Row, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Row, Serialize)]
 pub(crate) struct PoseRow {
     pub organization_id: i64,
     #[serde(with = "clickhouse::serde::uuid")]
     pub session_id: Uuid,
     pub actor: Pseudonym,
     pub offset_ms: u32,
-    pub exercise_id: String,
+    pub exercise_id: SharedText,
     #[serde(with = "clickhouse::serde::chrono::datetime64::millis")]
     pub occurred_at: DateTime<Utc>,
     #[serde(with = "clickhouse::serde::chrono::datetime64::millis")]

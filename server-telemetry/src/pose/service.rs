@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::model::{LANDMARKS, Landmarks, NUMBERS, PoseBatch, PoseRow};
 use crate::{
-    compliance::Compliance,
+    compliance::{Compliance, SharedText},
     identity::Member,
     ingest::{Clock, DropReason, IngestReceipt, Tally},
     privacy::{ConsentService, Purpose},
@@ -35,7 +35,8 @@ impl PoseService {
         }
         let clock = Clock::now(batch.sent_at);
         let actor = self.compliance.actor(member.organization_id, member.user_id);
-        let exercise_id = batch.exercise_id.map(crate::text::Identifier::into_inner).unwrap_or_default();
+        let exercise_id =
+            SharedText::from(batch.exercise_id.map(crate::text::Identifier::into_inner).unwrap_or_default());
         let mut tally = Tally::default();
         let mut rate = Rate::default();
         let mut rows = Vec::with_capacity(batch.frames.len());

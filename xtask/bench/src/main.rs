@@ -1,4 +1,4 @@
-//! `xtask-bench`: measures Core against naive `pgbench` and writes `BENCHMARKS.md`.
+//! `xtask-bench`: measures Core against naive `pgbench`, or Telemetry against its engines, and writes `BENCHMARKS.md`.
 //!
 //! A program of its own, because it is built with optimizations; `cargo xtask bench` starts the stores and runs it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its terminal")]
@@ -6,6 +6,7 @@
 mod beside;
 mod check;
 mod http;
+mod ingest;
 mod load;
 mod machine;
 mod measure;
@@ -15,6 +16,7 @@ mod psql;
 mod report;
 mod requests;
 mod scale;
+mod sections;
 mod server;
 mod setup;
 mod telemetry;
@@ -53,6 +55,9 @@ struct Arguments {
     /// File that the report is written to.
     #[arg(long, value_name = "FILE")]
     report: PathBuf,
+    /// Measure Telemetry instead of Core.
+    #[arg(long)]
+    telemetry: bool,
 }
 
 // One thread, like pgbench: the client must not take both cores from the server.
@@ -75,26 +80,24 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<()> {
     let setup = Setup::read(&arguments.setup)?;
-    // Each kind of run writes its own sections and leaves those of the other.
-    let written = std::fs::read_to_string(&arguments.report).unwrap_or_default();
-    if !arguments.scale.is_empty() {
-        let results = scale::run(&setup, arguments.rounds, &arguments.scale).await?;
-        let section = scale::section(&results);
-        println!("\n{section}");
-        std::fs::write(&arguments.report, scale::replaced(&written, &section))?;
-        eprintln!("written to {}", arguments.report.display());
-        return Ok(());
-    }
     let plan = Plan { rounds: arguments.rounds, seconds: arguments.seconds, connections: arguments.connections };
     if let Some(other) = &arguments.beside {
         return beside::run(&setup, plan, other).await;
     }
     let load_before = machine::load()?;
-    let results = measure::run(&setup, plan).await?;
-    let machine = machine::describe(&setup, load_before).await?;
-    println!("\n{}", report::tables(&results));
-    let document = report::document(plan, &machine, &results);
-    std::fs::write(&arguments.report, scale::replaced(&document, scale::kept(&written)))?;
+    // Each kind of run writes its own sections and leaves those of the others.
+    let before = std::fs::read_to_string(&arguments.report).unwrap_or_default();
+    let document = if !arguments.scale.is_empty() {
+        sections::replaced(&before, &scale::section(&scale::run(&setup, arguments.rounds, &arguments.scale).await?))
+    } else if arguments.telemetry {
+        sections::replaced(&before, &ingest::run(&setup, plan, load_before).await?)
+    } else {
+        let results = measure::run(&setup, plan).await?;
+        let machine = machine::describe(&setup, load_before).await?;
+        println!("\n{}", report::tables(&results));
+        sections::kept(&before, &report::document(plan, &machine, &results))
+    };
+    std::fs::write(&arguments.report, document)?;
     eprintln!("written to {}", arguments.report.display());
     Ok(())
 }

@@ -62,6 +62,11 @@ impl Script {
         })
     }
 
+    /// Runs in another database than Core's.
+    pub(crate) fn on(self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self }
+    }
+
     pub(crate) async fn run(&mut self, seconds: u32, connections: u32) -> Result<Outcome> {
         let mut command = Command::new(&self.program);
         command

@@ -9,14 +9,14 @@ use crate::check::APPOINTMENTS;
 use crate::measure::{Plan, Results, Series, Subject, float};
 
 /// Most resident bytes of a server after its start, and after the bench.
-const MEMORY: (u64, u64) = (30 << 20, 60 << 20);
+pub(crate) const MEMORY: (u64, u64) = (30 << 20, 60 << 20);
 /// Longest start.
-const START: Duration = Duration::from_millis(100);
+pub(crate) const START: Duration = Duration::from_millis(100);
 /// Highest cost of a read, as a multiple of the cost of `/health`: 120 µs if that costs 20 µs.
 const OVER_HEALTH: f64 = 6.0;
 
 /// Fewer rounds have no median to speak of.
-const ROUNDS: u32 = 3;
+pub(crate) const ROUNDS: u32 = 3;
 
 /// All tables.
 pub(crate) fn tables(results: &Results) -> String {
@@ -134,7 +134,6 @@ fn processor(results: &Results) -> String {
 fn process(results: &Results) -> String {
     let mut starts: Vec<f64> = results.starts.iter().map(Duration::as_secs_f64).collect();
     let start = median(&mut starts);
-    let megabytes = |bytes: u64| f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) / 1024.0;
     let (after_start, after_bench) = results.memory;
     let mut text = String::from("| the server's process | measured | target | |\n|---|--:|---|---|\n");
     let _ = writeln!(
@@ -162,12 +161,16 @@ fn process(results: &Results) -> String {
     text
 }
 
-fn verdict(holds: bool) -> &'static str {
+pub(crate) fn megabytes(bytes: u64) -> f64 {
+    f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) / 1024.0
+}
+
+pub(crate) fn verdict(holds: bool) -> &'static str {
     if holds { "reached" } else { "missed" }
 }
 
 /// p50 and p99 in milliseconds, as two cells.
-fn latencies(series: &Series) -> String {
+pub(crate) fn latencies(series: &Series) -> String {
     let mut sorted = series.latencies.clone();
     sorted.sort_unstable();
     let at = |percent: usize| sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)));

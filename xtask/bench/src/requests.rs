@@ -4,6 +4,8 @@ use std::io::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::ingest::Bodies;
+
 /// Number of calendars that each connection books in turn.
 pub(crate) const CALENDARS: u32 = 10;
 
@@ -30,6 +32,8 @@ pub(crate) enum Kind {
     List,
     /// `POST /v1/appointments`, in calendars that only this connection books.
     Create { connection: u32, connections: u32, offset: u32, base: DateTime<Utc> },
+    /// Batches of events for Telemetry.
+    Ingest(Bodies),
 }
 
 /// Caller and its organization.
@@ -51,7 +55,11 @@ impl Requests {
 
     /// The status that each answer must have.
     pub(crate) fn status(&self) -> u16 {
-        if matches!(self.kind, Kind::Create { .. }) { 201 } else { 200 }
+        match self.kind {
+            Kind::Create { .. } => 201,
+            Kind::Ingest(_) => 202,
+            Kind::Health | Kind::Get { .. } | Kind::List => 200,
+        }
     }
 
     /// Number of requests so far.
@@ -92,6 +100,17 @@ impl Requests {
                     request,
                     "POST /v1/appointments HTTP/1.1\r\n{headers}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
                 )
+            }
+            Kind::Ingest(ref mut bodies) => {
+                let path = bodies.path();
+                let body = bodies.next();
+                write!(
+                    request,
+                    "POST {path} HTTP/1.1\r\n{headers}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                    body.len(),
+                )?;
+                request.extend_from_slice(body.as_bytes());
+                Ok(())
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The server that is measured.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
@@ -9,12 +10,12 @@ use anyhow::{Context, Result, bail};
 use tokio::process::{Child, Command};
 
 use crate::http::Connection;
-use crate::setup::Setup;
+use crate::setup::{Setup, TelemetrySetup};
 
 /// Time limit for a start.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running `server-core`. Dropped, it is killed.
+/// A running server. Dropped, it is killed.
 #[derive(Debug)]
 pub(crate) struct Server {
     process: Child,
@@ -31,8 +32,27 @@ impl Server {
         Self::start_program(setup, &setup.server, "server-core", telemetry_url).await
     }
 
-    /// Starts `program` in the same way; its files are named after `name`.
+    /// Starts `program`, a build of Core, in the same way; its files are named after `name`.
     pub(crate) async fn start_program(setup: &Setup, program: &Path, name: &str, telemetry_url: &str) -> Result<Self> {
+        let variables = [("PORT", "0"), ("TELEMETRY_INTERNAL_URL", telemetry_url)];
+        Self::launch(setup, program, name, &setup.environment, &variables).await
+    }
+
+    /// Starts Telemetry likewise.
+    pub(crate) async fn start_telemetry(setup: &Setup, telemetry: &TelemetrySetup, core: &str) -> Result<Self> {
+        let port = telemetry.port.to_string();
+        let keys = format!("http://{core}/.well-known/jwks.json");
+        let variables = [("PORT", port.as_str()), ("CORE_JWKS_URL", &keys)];
+        Self::launch(setup, &telemetry.server, "server-telemetry", &telemetry.environment, &variables).await
+    }
+
+    async fn launch(
+        setup: &Setup,
+        program: &Path,
+        name: &str,
+        environment: &BTreeMap<String, String>,
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
         let port_file = setup.state.join(format!("{name}.port"));
         match std::fs::remove_file(&port_file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
@@ -45,10 +65,9 @@ impl Server {
             .arg("serve")
             .current_dir(&setup.state)
             .env_clear()
-            .envs(&setup.environment)
-            .env("PORT", "0")
+            .envs(environment)
             .env("PORT_FILE", &port_file)
-            .env("TELEMETRY_INTERNAL_URL", telemetry_url)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -32,6 +32,31 @@ pub(crate) struct Setup {
     pub(crate) tokens: BTreeMap<String, String>,
     /// The checkout that is measured.
     pub(crate) checkout: PathBuf,
+    /// Telemetry and its engine, if they are measured.
+    pub(crate) telemetry: Option<TelemetrySetup>,
+}
+
+/// Telemetry with its stores.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TelemetrySetup {
+    /// The optimized `server-telemetry`, its migrations applied.
+    pub(crate) server: PathBuf,
+    /// The server's environment, complete but for the address of Core's keys.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// The port it listens on; Core has to know it before Telemetry can start.
+    pub(crate) port: u16,
+    /// Token of a patient.
+    pub(crate) token: String,
+    /// The patient's organization.
+    pub(crate) organization: u32,
+    /// Core's token.
+    pub(crate) service_token: String,
+    /// Telemetry's PostgreSQL database as its owner.
+    pub(crate) database_url: String,
+    /// `host:port` of ClickHouse's HTTP interface.
+    pub(crate) clickhouse_address: String,
+    pub(crate) clickhouse_database: String,
+    pub(crate) clickhouse_pid: u32,
 }
 
 impl Setup {

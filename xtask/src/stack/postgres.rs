@@ -33,6 +33,8 @@ pub(crate) struct Options<'a> {
     /// `true` if the data must survive a crash. Tests discard the data and run faster without.
     pub(crate) durable: bool,
     pub(crate) max_connections: u16,
+    /// Further settings, as name and value.
+    pub(crate) settings: &'a [(&'a str, &'a str)],
 }
 
 /// A running server.
@@ -75,6 +77,9 @@ impl Postgres {
         set("timezone", "UTC");
         set("log_timezone", "UTC");
         set("max_connections", &options.max_connections.to_string());
+        for (name, value) in options.settings {
+            set(name, value);
+        }
         if !options.durable {
             for (name, value) in [("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")] {
                 set(name, value);

@@ -270,6 +270,7 @@ impl Starter<'_> {
             port: self.port("postgres"),
             durable,
             max_connections: if durable { 200 } else { 400 },
+            settings: &[],
         })?;
         self.started("postgres", server.port, &server.child)?;
         Ok(server)

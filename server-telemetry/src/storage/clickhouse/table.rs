@@ -32,8 +32,8 @@ where
         self.name
     }
 
-    async fn store(&self, rows: &[T]) -> Result<(), Error> {
-        let stored = self.insert(rows).await;
+    async fn store(&self, requests: &[Vec<T>]) -> Result<(), Error> {
+        let stored = self.insert(requests).await;
         if stored.as_ref().is_err_and(|error| !super::is_down(error)) {
             // The client may have cached the columns from before a migration.
             self.client.clear_cached_metadata().await;
@@ -46,13 +46,13 @@ impl<T> Table<T>
 where
     T: Row + RowOwned + RowWrite + Send + Sync + 'static,
 {
-    async fn insert(&self, rows: &[T]) -> Result<(), Error> {
+    async fn insert(&self, requests: &[Vec<T>]) -> Result<(), Error> {
         // The first INSERT asks for the columns of the table, which the timeouts of the INSERT do not cover.
         let mut insert = tokio::time::timeout(SEND_TIMEOUT, self.client.insert::<T>(self.name))
             .await
             .map_err(|_| Error::TimedOut)??
             .with_timeouts(Some(SEND_TIMEOUT), Some(END_TIMEOUT));
-        for row in rows {
+        for row in requests.iter().flatten() {
             insert.write(row).await?;
         }
         insert.end().await

@@ -27,8 +27,8 @@ pub(crate) trait Sink<T>: Send + Sync + 'static {
     /// Returns the name for logs and metrics.
     fn name(&self) -> &'static str;
 
-    /// Stores all of `rows` durably, or fails; after a failure any of them may be stored or not.
-    fn store(&self, rows: &[T]) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Stores all rows of these requests durably, or fails; after a failure any of them may be stored or not.
+    fn store(&self, requests: &[Vec<T>]) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// Limits of a writer.
@@ -130,11 +130,11 @@ impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
                 () = sleep_until(earliest) => {}
                 () = stop.cancelled() => {}
             }
-            let (rows, waiting) = self.collect(first);
+            let (requests, waiting) = self.collect(first);
             earliest = Instant::now() + self.pace.interval;
-            let outcome = self.store(&rows, &stop).await;
+            let outcome = self.store(&requests, &stop).await;
             // Frees the rows before it answers, so that the room in the queue is really free by then.
-            drop(rows);
+            drop(requests);
             for (room, done) in waiting {
                 drop(room);
                 // A request that was cancelled no longer listens.
@@ -164,9 +164,11 @@ impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
         }
     }
 
-    /// Returns `first` and the requests waiting behind it, up to the size of a batch.
-    fn collect(&mut self, first: Waiting<T>) -> (Vec<T>, Vec<Told>) {
-        let mut rows = first.rows;
+    /// Returns the rows of `first` and of the requests waiting behind it, up to the size of a batch. They stay in the
+    /// lists that the requests made: one list of all of them would exist twice while it grows.
+    fn collect(&mut self, first: Waiting<T>) -> (Vec<Vec<T>>, Vec<Told>) {
+        let mut count = first.rows.len();
+        let mut requests = vec![first.rows];
         let mut waiting = vec![(first.room, first.done)];
         while let Ok(request) = self.requests.try_recv() {
             // Skips requests that were cancelled meanwhile: nobody was or will be told that their rows are stored.
@@ -174,29 +176,31 @@ impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
             if request.done.is_closed() {
                 continue;
             }
-            if rows.len() + request.rows.len() > self.pace.batch_rows {
+            if count + request.rows.len() > self.pace.batch_rows {
                 self.carried = Some(request);
                 break;
             }
-            rows.extend(request.rows);
+            count += request.rows.len();
+            requests.push(request.rows);
             waiting.push((request.room, request.done));
         }
-        (rows, waiting)
+        (requests, waiting)
     }
 
-    async fn store(&self, rows: &[T], stop: &CancellationToken) -> Result<(), WriteError> {
+    async fn store(&self, requests: &[Vec<T>], stop: &CancellationToken) -> Result<(), WriteError> {
+        let rows: usize = requests.iter().map(Vec::len).sum();
         let table = self.sink.name();
         let mut pauses = self.pace.retries.iter();
         loop {
             let began = Instant::now();
-            let stored = self.sink.store(rows).await;
+            let stored = self.sink.store(requests).await;
             metrics::histogram!("telemetry_writer_insert_duration_seconds", "table" => table).record(began.elapsed());
             let error = match stored {
                 Ok(()) => {
                     metrics::counter!("telemetry_writer_inserts_total", "table" => table, "outcome" => "stored")
                         .increment(1);
                     #[allow(clippy::cast_precision_loss, reason = "far below 2^52 rows")]
-                    metrics::histogram!("telemetry_writer_batch_rows", "table" => table).record(rows.len() as f64);
+                    metrics::histogram!("telemetry_writer_batch_rows", "table" => table).record(rows as f64);
                     return Ok(());
                 }
                 Err(error) => error,
@@ -204,10 +208,10 @@ impl<T: Send + Sync + 'static, S: Sink<T>> Batches<T, S> {
             metrics::counter!("telemetry_writer_inserts_total", "table" => table, "outcome" => "failed").increment(1);
             let pause = pauses.next().filter(|_| super::is_down(&error));
             let Some(pause) = pause else {
-                tracing::error!(table, rows = rows.len(), %error, "a batch could not be stored");
+                tracing::error!(table, rows, %error, "a batch could not be stored");
                 return Err(WriteError::Failed(Arc::new(error)));
             };
-            tracing::warn!(table, rows = rows.len(), %error, "a batch could not be stored and is retried");
+            tracing::warn!(table, rows, %error, "a batch could not be stored and is retried");
             tokio::select! {
                 () = sleep(*pause) => {}
                 // Makes one more attempt at once, because there is little time to stop.
@@ -246,7 +250,7 @@ mod tests {
             "memory"
         }
 
-        async fn store(&self, rows: &[u32]) -> Result<(), Error> {
+        async fn store(&self, requests: &[Vec<u32>]) -> Result<(), Error> {
             self.began.lock().unwrap().push(Instant::now());
             if let Some(hold) = &self.hold {
                 hold.notified().await;
@@ -260,7 +264,7 @@ mod tests {
             if fails {
                 return Err(Error::TimedOut);
             }
-            self.batches.lock().unwrap().push(rows.to_vec());
+            self.batches.lock().unwrap().push(requests.concat());
             Ok(())
         }
     }

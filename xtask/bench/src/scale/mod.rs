@@ -17,7 +17,7 @@ use crate::scale::plans::Work;
 use crate::setup::Setup;
 use crate::telemetry::{self, Acknowledged};
 
-pub(crate) use report::{kept, replaced, section};
+pub(crate) use report::section;
 
 /// Number of patients of every clinic.
 const PATIENTS: u32 = 100_000;

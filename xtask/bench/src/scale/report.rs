@@ -89,31 +89,9 @@ fn grouped(number: u32) -> String {
     text
 }
 
-/// Returns the section of an earlier run in a document, or an empty text.
-pub(crate) fn kept(document: &str) -> &str {
-    document.find(TITLE).map_or("", |start| &document[start..])
-}
-
-/// Puts the section in the place of the earlier one, at the end of the document.
-pub(crate) fn replaced(document: &str, section: &str) -> String {
-    let before = document.strip_suffix(kept(document)).unwrap_or(document).trim_end();
-    let before = if before.is_empty() { "# Benchmarks" } else { before };
-    format!("{}\n", format!("{before}\n\n{section}").trim_end())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_section_takes_the_place_of_the_one_before() {
-        let first = replaced("# Benchmarks\n\n## Core\n\nfast\n", "## Scale\n\none\n");
-        assert_eq!(first, "# Benchmarks\n\n## Core\n\nfast\n\n## Scale\n\none\n");
-        assert_eq!(kept(&first), "## Scale\n\none\n");
-        assert_eq!(replaced(&first, "## Scale\n\ntwo\n"), "# Benchmarks\n\n## Core\n\nfast\n\n## Scale\n\ntwo\n");
-        assert_eq!(replaced("", "## Scale\n"), "# Benchmarks\n\n## Scale\n");
-        assert_eq!(replaced("# Benchmarks\n\nfast\n", ""), "# Benchmarks\n\nfast\n");
-    }
 
     #[test]
     fn thousands_are_grouped() {
