@@ -103,7 +103,7 @@ macro_rules! written {
     };
 }
 
-written!(PageMeta { page, page_size, total, total_pages });
+written!(PageMeta { page, page_size, total, total_is_exact, total_pages });
 
 impl<T: ParseFromJSON + ToJSON + Example + Serialize + Send + Sync> Serialize for Page<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
