@@ -132,7 +132,7 @@ pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
 pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let stop = shutdown::signal();
     let jobs = Shutdown::new();
-    let metrics = Metrics::install(&jobs)?;
+    let metrics = Metrics::install(&jobs)?.counting(crate::ALLOCATED);
 
     let stores = Stores::connect(&config).await?;
     let (across, limiter) = (stores.across.clone(), stores.limiter.clone());

@@ -165,7 +165,8 @@ async fn compose(
     // The client that fetches Core's keys reads the root certificates of the machine, which takes as long as the rest.
     let source = KeySource::Url(config.auth.core_jwks_url.clone());
     let keys = tokio::task::spawn_blocking(move || Jwks::new(source));
-    let metrics = Metrics::install(jobs).map_err(|error| AppError::Metrics(error.to_string()))?;
+    let metrics =
+        Metrics::install(jobs).map_err(|error| AppError::Metrics(error.to_string()))?.counting(crate::ALLOCATED);
     let redis = Redis::new(&config.redis_url)?;
     let limiter = Limiter::new(&config.redis_url, config.hash_key.clone())?;
     jobs.spawn("rate limits", |stop| limiter.clone().share(stop));

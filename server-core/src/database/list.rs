@@ -238,7 +238,7 @@ impl<'c> List<'c> {
             format!("select from ({counted} limit {}) as reached limit ${most}", power_of_two(paging.counted() + 1))
         };
         format!(
-            "select counted.total, a.* from {enter}(\
+            "select a.*, counted.total from {enter}(\
                  select count(*) as total from ({counted}) as entries offset 0\
              ) as counted \
              left join lateral ({page}) as a on true"

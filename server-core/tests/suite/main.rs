@@ -18,6 +18,7 @@ mod booking_race;
 mod bootstrap;
 mod calendar;
 mod calendar_feed;
+mod ceiling;
 mod clerk;
 mod clerk_date;
 mod configuration;

@@ -20,7 +20,7 @@ const WARM: u64 = 8;
 async fn pages(database: &mut PgConnection) -> f64 {
     let sql = "select coalesce(sum(shared_blks_hit + shared_blks_read), 0)::double precision from pg_stat_statements
                where dbid = (select oid from pg_database where datname = current_database())
-                 and userid = 'restartix_app'::regrole";
+                 and userid = 'restartix_app'::regrole and toplevel";
     sqlx::query_scalar(sql).fetch_one(database).await.unwrap()
 }
 

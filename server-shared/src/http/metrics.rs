@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use metrics::counter;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use poem::{Endpoint, IntoResponse, Request, Response, Result, endpoint::make, http::StatusCode};
 use secrecy::{ExposeSecret, SecretString};
@@ -20,6 +21,8 @@ const FOLD_EVERY: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Metrics {
     handle: PrometheusHandle,
+    /// Returns the number of bytes that the process has allocated so far.
+    allocated: Option<fn() -> u64>,
 }
 
 impl Metrics {
@@ -29,9 +32,15 @@ impl Metrics {
         let handle = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &LATENCY_SECONDS)?
             .install_recorder()?;
-        let metrics = Self { handle };
+        let metrics = Self { handle, allocated: None };
         jobs.spawn("metrics", |stop| metrics.clone().fold(stop));
         Ok(metrics)
+    }
+
+    /// Adds `memory_allocated_bytes_total`, for builds whose allocator counts.
+    #[must_use]
+    pub fn counting(self, allocated: Option<fn() -> u64>) -> Self {
+        Self { allocated, ..self }
     }
 
     async fn fold(self, stop: CancellationToken) {
@@ -48,19 +57,22 @@ impl Metrics {
     pub fn endpoint(self, token: Option<SecretString>) -> impl Endpoint<Output = Response> + 'static {
         let token = token.map(Arc::new);
         make(move |request: Request| {
-            let (handle, token) = (self.handle.clone(), token.clone());
-            async move { Ok::<_, poem::Error>(answer(&handle, token.as_deref(), &request)) }
+            let (metrics, token) = (self.clone(), token.clone());
+            async move { Ok::<_, poem::Error>(answer(&metrics, token.as_deref(), &request)) }
         })
     }
 }
 
-fn answer(handle: &PrometheusHandle, token: Option<&SecretString>, request: &Request) -> Response {
+fn answer(metrics: &Metrics, token: Option<&SecretString>, request: &Request) -> Response {
     let Some(token) = token else { return StatusCode::NOT_FOUND.into_response() };
     let given = bearer(request).unwrap_or_default();
     if !bool::from(given.as_bytes().ct_eq(token.expose_secret().as_bytes())) {
         return StatusCode::NOT_FOUND.into_response();
     }
+    if let Some(allocated) = metrics.allocated {
+        counter!("memory_allocated_bytes_total").absolute(allocated());
+    }
     // The answer includes samples that are not folded yet.
-    handle.run_upkeep();
-    Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(handle.render())
+    metrics.handle.run_upkeep();
+    Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics.handle.render())
 }

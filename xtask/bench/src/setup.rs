@@ -37,7 +37,7 @@ pub(crate) struct Setup {
 }
 
 /// Telemetry with its stores.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct TelemetrySetup {
     /// The optimized `server-telemetry`, its migrations applied.
     pub(crate) server: PathBuf,

@@ -85,9 +85,13 @@ impl Postgres {
                 set(name, value);
             }
             // Tests read from it what the statements of their database have read. It holds the statements of many databases.
-            for (name, value) in
-                [("shared_preload_libraries", "pg_stat_statements"), ("pg_stat_statements.max", "20000")]
-            {
+            for (name, value) in [
+                ("shared_preload_libraries", "pg_stat_statements"),
+                ("pg_stat_statements.max", "20000"),
+                // With the statements of functions, and the number of times that each was planned.
+                ("pg_stat_statements.track", "all"),
+                ("pg_stat_statements.track_planning", "on"),
+            ] {
                 set(name, value);
             }
             // A test's database is a copy of a template: checkpoints in between would only slow that down.

@@ -66,8 +66,3 @@ macro_rules! state_query {
 }
 
 pub(super) use state_query;
-
-/// Columns of an [`AppointmentRow`](super::row::AppointmentRow) for lists, whose SQL is composed at run time.
-pub(super) const COLUMNS: &str = "id, uid, organization_id, title, title_encrypted, status, started_at, ended_at, specialist_id, patient_id, \
-                                  appointment_template_id, appointment_series_id, specialty_id, modality, user_id, hold_expires_at, \
-                                  cancelled_at, cancellation_reason, sequence, version, created_at, updated_at";

@@ -6,7 +6,7 @@ use super::{
     status::AppointmentStatus,
 };
 use crate::{
-    database::Listed,
+    database::{Listed, columns},
     domain::appointment_template::Modality,
     ids::{
         AppointmentId, AppointmentSeriesId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId,
@@ -16,7 +16,7 @@ use crate::{
 
 /// Appointment as stored, with its title sealed. [`Service::opened`](super::Service::opened) converts it into an
 /// [`Appointment`].
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone)]
 #[allow(clippy::struct_field_names, reason = "what it was booked as is called an appointment template")]
 pub(crate) struct AppointmentRow {
     pub(crate) id: AppointmentId,
@@ -44,6 +44,31 @@ pub(crate) struct AppointmentRow {
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
 }
+
+columns!(AppointmentRow {
+    id,
+    uid,
+    organization_id,
+    title,
+    title_encrypted,
+    status,
+    started_at,
+    ended_at,
+    specialist_id,
+    patient_id,
+    appointment_template_id,
+    appointment_series_id,
+    specialty_id,
+    modality,
+    user_id,
+    hold_expires_at,
+    cancelled_at,
+    cancellation_reason,
+    sequence,
+    version,
+    created_at,
+    updated_at,
+});
 
 impl AppointmentRow {
     /// Returns the appointment with its opened title.
@@ -76,6 +101,6 @@ impl AppointmentRow {
 
 impl Listed for AppointmentRow {
     const TABLE: &'static str = "appointments";
-    const COLUMNS: &'static str = super::columns::COLUMNS;
+    const COLUMNS: &'static str = Self::COLUMNS;
     const PRESENT: &'static str = "deleted_at is null";
 }
