@@ -30,13 +30,15 @@ const VALUES_TO_SPARE: usize = 1_000;
 /// Depth to which schemas are followed, because a schema that refers to itself may nest infinitely.
 const DEEPEST: usize = 16;
 
-/// The validators of a schema, each compiled when it is first needed.
+/// The validators of a schema and the size of its bodies, each made when it is first needed.
 #[derive(Debug, Default)]
 struct Compiled {
     /// Validator of the whole schema.
     whole: OnceLock<Result<Validator, String>>,
     /// Validator of the schema without the items of its lists.
     shell: OnceLock<Result<Validator, String>>,
+    /// Maximum number of values of a body.
+    most_values: OnceLock<usize>,
 }
 
 /// A validator for each schema of a specification, compiled when a body is first checked against it:
@@ -75,8 +77,12 @@ impl Schemas {
     /// Returns the maximum number of values of a body with the schema `name`: those of the largest valid body, and a
     /// margin.
     pub fn most_values(&self, name: &str) -> usize {
-        let largest = self.named(name).map_or(1, |schema| self.largest(schema, DEEPEST));
-        (largest + largest / 4).saturating_add(VALUES_TO_SPARE).min(MOST_VALUES)
+        let count = || {
+            let largest = self.named(name).map_or(1, |schema| self.largest(schema, DEEPEST));
+            (largest + largest / 4).saturating_add(VALUES_TO_SPARE).min(MOST_VALUES)
+        };
+        // It follows the whole schema, which takes longer than parsing a small body.
+        self.compiled.get(name).map_or_else(count, |compiled| *compiled.most_values.get_or_init(count))
     }
 
     /// Finds every fault of `value` against the schema called `name`.
