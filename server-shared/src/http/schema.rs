@@ -231,7 +231,7 @@ fn compiled<'a>(
     let compile = || {
         let root = json!({
             "$ref": format!("#/components/schemas/{name}"),
-            "components": { "schemas": schemas },
+            "components": { "schemas": needed(schemas, name) },
         });
         let mut options = jsonschema::options();
         for format in FORMATS {
@@ -246,6 +246,30 @@ fn compiled<'a>(
             .map_err(|error| format!("schema {name}: {error}"))
     };
     place.get_or_init(compile).as_ref().map_err(Clone::clone)
+}
+
+/// Returns the schema `name` and all that it refers to, directly or not. A validator keeps a copy of the document that it was
+/// compiled from, and most schemas refer to few others.
+fn needed(schemas: &Value, name: &str) -> Map<String, Value> {
+    let mut needed = Map::new();
+    let mut left = vec![name];
+    while let Some(name) = left.pop() {
+        if let Some(schema) = schemas.get(name).filter(|_| !needed.contains_key(name)) {
+            needed.insert(name.to_owned(), schema.clone());
+            references(schema, &mut left);
+        }
+    }
+    needed
+}
+
+/// Collects the names of the schemas that this one refers to.
+fn references<'a>(schema: &'a Value, names: &mut Vec<&'a str>) {
+    names.extend(reference(schema));
+    match schema {
+        Value::Object(fields) => fields.values().for_each(|value| references(value, names)),
+        Value::Array(values) => values.iter().for_each(|value| references(value, names)),
+        _ => {}
+    }
 }
 
 /// Returns the name of the schema that this one refers to.
