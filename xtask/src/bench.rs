@@ -66,7 +66,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PROGRAM")]
     beside: Option<PathBuf>,
     /// Start the stores and keep them until Ctrl-C, to run xtask-bench with a profiler by hand.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["quick", "beside"])]
     stack_only: bool,
     /// Measure Telemetry beside the inserts of its engines, and replace its section of the report.
     #[arg(long)]

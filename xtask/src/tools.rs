@@ -64,7 +64,14 @@ pub(crate) fn python(name: &str, requirements: &str) -> Result<PathBuf> {
 fn once(lock: &Path, stamp: &Path, install: impl FnOnce() -> Result<()>) -> Result<()> {
     let content = fs::read(lock).with_context(|| format!("cannot read {}", lock.display()))?;
     let wanted = hex::encode(Sha256::digest(&content));
-    if fs::read_to_string(stamp).is_ok_and(|done| done == wanted) {
+    let done = || fs::read_to_string(stamp).is_ok_and(|done| done == wanted);
+    if done() {
+        return Ok(());
+    }
+    // Tests are processes that run at the same time: one installs, the others wait until it has.
+    let file = fs::File::open(lock).with_context(|| format!("cannot open {}", lock.display()))?;
+    file.lock().with_context(|| format!("cannot lock {}", lock.display()))?;
+    if done() {
         return Ok(());
     }
     eprintln!("    installing the packages of {}", lock.display());

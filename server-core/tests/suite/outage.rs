@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::Value;
-use test_support::{Actor, Answer, CoreApp, Kind, Throwaway, granted, in_days, refused, until};
+use test_support::{Actor, Answer, CoreApp, Throwaway, granted, in_days, refused, until};
 
 /// Longest time that recovery takes, without a restart.
 const RECOVERY: Duration = Duration::from_secs(5);
@@ -74,7 +74,6 @@ async fn with_every_connection_taken_requests_are_503_within_the_acquire_timeout
     let app = builder.start().await;
     let staff = app.staff();
     granted(staff.appointment_list().send().await, 200);
-    app.proxy().settle(Kind::Core.app()).await;
     // PostgreSQL stops answering: one of two requests holds the only connection.
     app.proxy().hold();
     let began = Instant::now();
@@ -100,7 +99,6 @@ async fn a_request_that_takes_too_long_is_given_up_and_leaves_nothing_behind() {
     let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
     granted(staff.appointment_list().send().await, 200);
     for _ in 0..3 {
-        app.proxy().settle(Kind::Core.app()).await;
         app.proxy().hold();
         let body = CoreApp::new_appointment(app.home().specialist_id, patient, in_days(2, 9));
         let refusal = refused(staff.appointment_create().body(body).send().await, 503, "request_timeout");

@@ -14,7 +14,6 @@ async fn a_request_in_flight_finishes_and_the_process_exits_with_0() {
     let specialist = app.home().specialist_id;
     // After this request the organization's key is open, so that a booking uses the application's pool alone.
     app.appointment_create(&staff, specialist, patient, in_days(3, 9)).await;
-    app.proxy().settle(Kind::Core.app()).await;
     app.proxy().hold();
     let booking = {
         let staff = staff.clone();

@@ -7,7 +7,6 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use tokio::{
@@ -19,8 +18,6 @@ use tokio::{
     sync::watch,
     task::JoinHandle,
 };
-
-use crate::eventually;
 
 pub use wire::Statement;
 use wire::{Backend, Frontend, Said};
@@ -143,14 +140,6 @@ impl Proxy {
     /// Returns the messages since [`Proxy::listen`].
     pub fn said(&self) -> Conversation {
         Conversation(self.log.trips.lock().expect("nobody panicked with it").clone())
-    }
-
-    /// Waits until the last connection of this role has gone back to its pool, which a bare Sync tells.
-    pub async fn settle(&self, user: &str) {
-        eventually("the connection goes back to its pool", Duration::from_secs(10), || async {
-            self.said().0.iter().rfind(|trip| trip.user == user).is_some_and(|trip| !trip.awaited())
-        })
-        .await;
     }
 
     /// Holds every byte: PostgreSQL seems to hang.

@@ -19,7 +19,7 @@ use crate::telemetry::{self, Acknowledged};
 
 /// Build that is measured.
 struct Side {
-    name: String,
+    name: &'static str,
     server: Server,
     /// Organization that it books in, so that both find calendars of the same age.
     books: u32,
@@ -38,7 +38,7 @@ pub(crate) async fn run(setup: &Setup, plan: Plan, other: &Path) -> Result<()> {
     for (name, program, books) in [("before", other, 3), ("after", &setup.server, 4)] {
         let server = Server::start_program(setup, program, name, &telemetry).await?;
         eprintln!("==> {name}: {} is ready after {} ms", program.display(), server.start.as_millis());
-        sides.push(Side { name: name.to_owned(), server, books });
+        sides.push(Side { name, server, books });
     }
     check::settled(setup).await?;
     let base = (Utc::now() + TimeDelta::days(1)).trunc_subsecs(0);

@@ -32,7 +32,7 @@ use crate::config::PoolConfig;
 
 /// Idle time after which a connection is tested before it is used: proxies and firewalls forget connections.
 const TEST_AFTER: Duration = Duration::from_secs(30);
-/// Longest wait for the sign of life of a connection whose last statement was not answered.
+/// Longest wait for the answer of a statement whose request is gone; the connection is closed then.
 const TEST_WITHIN: Duration = Duration::from_secs(30);
 
 /// Pool of connections for requests. Clones share it.
@@ -45,7 +45,8 @@ pub(crate) enum Connections {
 }
 
 impl Connections {
-    /// Builds a pool that connects on its first use. Must be called within a runtime.
+    /// Builds the pool of the restricted role, which connects on its first use. Must be called within a tokio runtime.
+    /// Fails with [`sqlx::Error::Configuration`] if `url` is not a URL of PostgreSQL.
     pub(crate) fn new(url: &SecretString, config: &PoolConfig) -> Result<Self, sqlx::Error> {
         let pool = bb8::Pool::builder()
             .min_idle(config.min)
@@ -60,7 +61,7 @@ impl Connections {
         Ok(Self::App(pool))
     }
 
-    /// Waits for a connection.
+    /// Waits for a connection. Fails with [`sqlx::Error::PoolTimedOut`] if none is free within `DB_ACQUIRE_TIMEOUT`.
     pub(super) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
         let held = match self {
             Self::App(pool) => Held::App(pool.get_owned().await.map_err(|error| match error {
@@ -194,7 +195,8 @@ impl Held {
 #[derive(Debug)]
 pub(crate) struct Statement<'c> {
     connection: Option<&'c mut PgConnection>,
-    /// Set once the statement has been answered to its end; `None` in a transaction, which stays open.
+    /// State of the connection, set to [`Open::Nothing`] once the statement has been answered to its end; `None` in a
+    /// transaction, which stays open.
     open: Option<&'c mut Open>,
 }
 

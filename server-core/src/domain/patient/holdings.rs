@@ -1,11 +1,12 @@
 use crate::holding::{Fate, Found, HOLDING, Holding, SealedBy, clear, hidden, sealed};
 
+/// States the version of the indexes again, which a trigger would take for outdated: nothing is left to be indexed.
 const PATIENT_SHELL: Fate = Fate::Anonymize(
     "first_name = 'Erased', last_name = 'Erased', name_folded = null, name_sort = null, user_id = null,
      email_encrypted = null, phone_encrypted = null,
      date_of_birth_encrypted = null, national_id_encrypted = null, address_encrypted = null,
      emergency_contact_encrypted = null, clinical_notes_encrypted = null, email_index = null, phone_index = null,
-     national_id_index = null, erased_at = coalesce(erased_at, now()), deleted_at = coalesce(deleted_at, now()),
+     national_id_index = null, indexes_version = indexes_version, erased_at = coalesce(erased_at, now()), deleted_at = coalesce(deleted_at, now()),
      updated_at = now(), version = version + 1",
 );
 
