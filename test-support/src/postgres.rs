@@ -92,6 +92,11 @@ impl Database {
         sqlx::query_scalar(sql).fetch_one(&mut self.owner().await).await.expect("the query gives a number")
     }
 
+    /// The service that the database belongs to.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// A connection as the application role: sees nothing without a context.
     pub async fn app(&self) -> PgConnection {
         self.connect(self.kind.app()).await

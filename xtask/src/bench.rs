@@ -4,6 +4,7 @@
 //! rest. Nothing else runs beside what is measured: no Telemetry and no ClickHouse. `--telemetry` measures Telemetry
 //! instead, and starts ClickHouse as well.
 
+mod check;
 mod telemetry;
 
 use std::collections::BTreeMap;
@@ -71,6 +72,9 @@ pub(crate) struct Options {
     /// Measure Telemetry beside the inserts of its engines, and replace its section of the report.
     #[arg(long)]
     telemetry: bool,
+    /// Compare the ratios with those of the committed BENCHMARKS.md instead of writing it; fail, and name the row, if one is lower in two runs.
+    #[arg(long, conflicts_with_all = ["quick", "beside", "stack_only", "scale"])]
+    check: bool,
 }
 
 /// Builds, starts, measures and stops.
@@ -88,23 +92,42 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.telemetry {
         servers::build(&["--release", "--bin", "server-telemetry"])?;
     }
-    let data = paths::data(&state)?;
+    let report = paths::checkout().join("BENCHMARKS.md");
+    // Report of a run that is not to be committed.
+    let scratch = state.join("BENCHMARKS.md");
+    let measured = if options.check {
+        let committed = fs::read_to_string(&report).context("cannot read BENCHMARKS.md")?;
+        check::run(&committed, || {
+            // Sections of an earlier run were not measured now.
+            fs::write(&scratch, "")?;
+            once(options, &state, &mut record, &scratch)?;
+            Ok(fs::read_to_string(&scratch)?)
+        })
+    } else {
+        once(options, &state, &mut record, if options.quick { &scratch } else { &report })
+    };
+    record.end()?;
+    measured
+}
+
+/// Starts a stack, measures, writes the report, and stops the stack.
+fn once(options: &Options, state: &Path, record: &mut Record, report: &Path) -> Result<()> {
+    let data = paths::data(state)?;
     clear(&data)?;
-    let mut stack = Stack::start(&state, &data, &mut record, options.telemetry)?;
+    let mut stack = Stack::start(state, &data, record, options.telemetry)?;
     if options.telemetry {
-        stack.telemetry = Some(Telemetry::start(&stack, &state, &data, &mut record)?);
+        stack.telemetry = Some(Telemetry::start(&stack, state, &data, record)?);
     }
-    let measured = stack.migrate().and_then(|()| stack.setup_write(&state)).and_then(|setup| {
+    let measured = stack.migrate().and_then(|()| stack.setup_write(state)).and_then(|setup| {
         if options.stack_only {
             println!("xtask-bench --setup {}", setup.display());
             wait::until_stopped();
             return Ok(());
         }
-        measure(options, &setup)
+        measure(options, &setup, report)
     });
     // Stopped by being dropped, in the order of the fields.
     drop(stack);
-    record.end()?;
     clear(&data)?;
     measured
 }
@@ -218,11 +241,10 @@ impl Stack {
 }
 
 /// Runs `xtask-bench`, in a process group of its own so that what it leaves behind can be ended with it.
-fn measure(options: &Options, setup: &Path) -> Result<()> {
+fn measure(options: &Options, setup: &Path, report: &Path) -> Result<()> {
     let (rounds, seconds) = if options.quick { (1, 1) } else { (options.rounds, options.seconds) };
-    let report = paths::checkout().join(if options.quick { "target/bench/BENCHMARKS.md" } else { "BENCHMARKS.md" });
     let mut command = Command::new(optimized("xtask-bench")?);
-    command.arg("--setup").arg(setup).arg("--report").arg(&report);
+    command.arg("--setup").arg(setup).arg("--report").arg(report);
     for (name, value) in [("--rounds", rounds), ("--seconds", seconds), ("--connections", options.connections)] {
         command.arg(name).arg(value.to_string());
     }
