@@ -3,7 +3,10 @@
 //! Commits of this process wake the forwarder in memory. It finds rows of other processes, and rows left by an earlier
 //! process, by polling every 250 ms. (NOTIFY in each mutation would take a database-wide lock through commit.)
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use chrono::Utc;
 use restartix_sdk::{
@@ -12,6 +15,7 @@ use restartix_sdk::{
 };
 use server_shared::backoff::Backoff;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::repository::{self, Pending};
 use crate::{
@@ -27,7 +31,7 @@ const LEASE: Duration = Duration::from_secs(10);
 const REFUSED_PAUSE: Duration = Duration::from_hours(1);
 /// Pause after a batch that was not full, in which rows collect. Under load each commit wakes the forwarder, and
 /// batches of a row or two would cost the database more than the bookings do.
-const GATHER: Duration = Duration::from_millis(30);
+const GATHER: Duration = Duration::from_millis(100);
 /// Interval of polling.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Pauses after failures.
@@ -178,7 +182,8 @@ impl Forwarder {
         };
         match self.telemetry.audit_ingest().body(telemetry::types::AuditBatch { events }).send().await {
             Ok(receipt) => {
-                let delivery = |row: &Pending| match receipt.results.iter().find(|result| result.id == row.id) {
+                let results: HashMap<Uuid, _> = receipt.results.iter().map(|result| (result.id, result)).collect();
+                let delivery = |row: &Pending| match results.get(&row.id) {
                     Some(result) if result.result == AuditResultKind::Rejected => {
                         Delivery::Refused(result.reason.clone().unwrap_or_default())
                     }

@@ -48,6 +48,20 @@ pub(crate) enum Lock {
     Patient(OrganizationId, PatientId),
 }
 
+/// Begin of a transaction that changes rows.
+#[derive(Debug, Default)]
+pub(crate) struct Opening {
+    /// Locks that the transaction takes.
+    pub(super) locks: Vec<Lock>,
+    /// `true` to be able to undo what follows: [`WriteTx::undo_attempt`](super::WriteTx::undo_attempt).
+    pub(super) attempt: bool,
+}
+
+/// Marks the place that [`UNDO_ATTEMPT`] returns to; context and locks are kept.
+const ATTEMPT: &str = " savepoint attempt;";
+/// Undoes everything since [`ATTEMPT`], also after a statement has failed.
+pub(super) const UNDO_ATTEMPT: &str = "rollback to savepoint attempt";
+
 impl Context {
     /// Returns the context of `caller`.
     pub(crate) fn of(caller: &Caller) -> Self {
@@ -80,27 +94,31 @@ impl Context {
 
     /// Returns the statements that open a transaction, as one message of the simple query protocol. They are built from
     /// integers and constants of this crate alone, so no text of a caller can get in.
-    pub(crate) fn begin(&self, locks: Vec<Lock>) -> String {
-        self.begin_with("", locks)
+    pub(crate) fn begin(&self, opening: Opening) -> String {
+        self.begin_with("", opening)
     }
 
     /// Returns the statements of [`Context::begin`] with `first` between the context and the locks.
-    pub(super) fn begin_with(&self, first: &str, locks: Vec<Lock>) -> String {
+    pub(super) fn begin_with(&self, first: &str, opening: Opening) -> String {
         if first.is_empty() {
-            return format!("begin;{}", self.enter(locks));
+            return format!("begin;{}", self.enter(opening));
         }
         let mut sql = format!("begin;{};{first}", self.entering());
-        let locks = taking(locks);
+        let locks = taking(opening.locks);
         if let Some(locks) = locks.strip_prefix(',') {
             // Writing to a String can't fail.
             let _ = write!(sql, " select{locks};");
         }
+        if opening.attempt {
+            sql.push_str(ATTEMPT);
+        }
         sql
     }
 
-    /// Returns the statement that enters the context and takes the locks in an open transaction.
-    pub(super) fn enter(&self, locks: Vec<Lock>) -> String {
-        format!("{}{};", self.entering(), taking(locks))
+    /// Returns the statements that enter the context and take the locks in an open transaction.
+    pub(super) fn enter(&self, opening: Opening) -> String {
+        let attempt = if opening.attempt { ATTEMPT } else { "" };
+        format!("{}{};{attempt}", self.entering(), taking(opening.locks))
     }
 
     fn entering(&self) -> String {
@@ -155,8 +173,11 @@ mod tests {
         let patient = Lock::Patient(organization, PatientId(2));
         let (early, late) =
             (Lock::Specialist(organization, SpecialistId(3)), Lock::Specialist(organization, SpecialistId(9)));
-        let sql = context.begin(vec![patient, late, early, late]);
-        assert_eq!(sql, context.begin(vec![late, early, patient]));
+        let begin = |locks, attempt| context.begin(Opening { locks, attempt });
+        let sql = begin(vec![patient, late, early, late], false);
+        assert_eq!(sql, begin(vec![late, early, patient], false));
+        // Undoing the attempt keeps the locks.
+        assert_eq!(begin(vec![late, early, patient], true), format!("{sql} savepoint attempt;"));
         assert_eq!(sql.matches("pg_advisory_xact_lock").count(), 3);
         assert!(
             sql.starts_with(

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use super::{
     Connections, Context, DatabaseError, Disclosed, Sealed, Tx,
-    context::PoolKind,
+    context::{Opening, PoolKind},
     list::{List, SealedList},
     session::Session,
 };
@@ -36,7 +36,7 @@ impl DiscloseTx {
         origin: Origin,
         wake: Wake,
     ) -> Result<Self, DatabaseError> {
-        let session = Session::begin(connections, &context.begin(Vec::new())).await?;
+        let session = Session::begin(connections, &context.begin(Opening::default())).await?;
         Ok(Self { session, origin, wake, connections: connections.clone(), context: context.clone() })
     }
 
@@ -71,7 +71,7 @@ impl DiscloseTx {
 impl Pages {
     /// Opens a transaction that reads a page.
     pub(crate) async fn page(&self) -> Result<PageTx, DatabaseError> {
-        Ok(PageTx(Session::begin(&self.connections, &self.context.begin(Vec::new())).await?))
+        Ok(PageTx(Session::begin(&self.connections, &self.context.begin(Opening::default())).await?))
     }
 }
 

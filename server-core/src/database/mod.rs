@@ -47,7 +47,7 @@ pub(crate) use write::WriteTx;
 
 use audience::Audiences;
 use claim::Claims;
-use context::PoolKind;
+use context::{Opening, PoolKind};
 use write::Reacting;
 
 use crate::{
@@ -133,22 +133,30 @@ impl Database {
     /// Opens a transaction like [`Database::write`] that takes `locks` at its start and holds them to its end. The
     /// locks are taken in the same round trip, in the same order by every transaction.
     pub(crate) async fn write_locked(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
-        self.begin(caller, locks, self.claims.of(&caller.request.request_id)).await
+        let opening = Opening { locks, attempt: false };
+        self.begin(caller, opening, self.claims.of(&caller.request.request_id)).await
+    }
+
+    /// Opens a transaction like [`Database::write_locked`] whose changes can be undone by [`WriteTx::undo_attempt`], to try
+    /// first what seldom fails.
+    pub(crate) async fn write_attempt(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
+        let opening = Opening { locks, attempt: true };
+        self.begin(caller, opening, self.claims.of(&caller.request.request_id)).await
     }
 
     /// Opens a transaction like [`Database::write_locked`] for changes that must be kept although the request is
     /// refused: it commits independently of the answer, even if the request has an `Idempotency-Key`.
     pub(crate) async fn write_apart(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
-        self.begin(caller, locks, None).await
+        self.begin(caller, Opening { locks, attempt: false }, None).await
     }
 
-    async fn begin(&self, caller: &Caller, locks: Vec<Lock>, claim: Option<Claim>) -> Result<WriteTx, DatabaseError> {
+    async fn begin(&self, caller: &Caller, opening: Opening, claim: Option<Claim>) -> Result<WriteTx, DatabaseError> {
         let context = Context::of(caller);
         let (wake, jobs, listeners) = (self.wake.clone(), self.jobs.clone(), self.listeners.clone());
         self.audiences.find(caller.organization).await?;
         let reactions = Reacting { audiences: self.audiences.clone(), reactions: Arc::clone(&self.reactions) };
         let surroundings = (caller.request.clone(), wake, jobs, listeners, reactions);
-        WriteTx::begin(self.connections(&context), &context, locks, claim.as_ref(), surroundings).await
+        WriteTx::begin(self.connections(&context), &context, opening, claim.as_ref(), surroundings).await
     }
 
     fn connections(&self, context: &Context) -> &Connections {

@@ -2,14 +2,14 @@
 
 use std::{fmt, sync::Arc};
 
-use sqlx::PgConnection;
+use sqlx::{Executor as _, PgConnection};
 use uuid::Uuid;
 
 use super::{
-    Connections, Context, DatabaseError, Disclosed, Lock, Sealed, Tx,
+    Connections, Context, DatabaseError, Disclosed, Sealed, Tx,
     audience::Audiences,
     claim::{Beginning, Claim, ClaimGuard},
-    context::PoolKind,
+    context::{Opening, PoolKind, UNDO_ATTEMPT},
     session::Session,
 };
 use crate::{
@@ -94,12 +94,12 @@ impl PendingCommit {
 
     /// Begins another part in its own context: one round trip. The audit rows of the parts before are written before
     /// the context changes.
-    async fn join(&mut self, context: &Context, locks: Vec<Lock>) -> Result<(), DatabaseError> {
+    async fn join(&mut self, context: &Context, opening: Opening) -> Result<(), DatabaseError> {
         if context.pool() != self.pool {
             return Err(DatabaseError::Damaged("two writes of one request need two roles".to_owned()));
         }
         let undo = if self.undo { UNDO } else { "" };
-        self.session.run(&format!("{undo}{}{PART}{}", self.leaves, context.enter(locks))).await?;
+        self.session.run(&format!("{undo}{}{PART}{}", self.leaves, context.enter(opening))).await?;
         self.leaves.clear();
         self.before = Some(self.effects.len());
         self.undo = false;
@@ -125,15 +125,15 @@ impl WriteTx {
     pub(super) async fn begin(
         connections: &Connections,
         context: &Context,
-        locks: Vec<Lock>,
+        opening: Opening,
         claim: Option<&Claim>,
         (origin, wake, jobs, listeners, reacting): (Origin, Wake, Wake, Listeners, Reacting),
     ) -> Result<Self, DatabaseError> {
         let fresh = |session| PendingCommit::new(session, context.pool(), wake);
         let (pending, guard) = match claim.map_or(Beginning::Without, Claim::begin) {
-            Beginning::Without => (fresh(Session::begin(connections, &context.begin(locks)).await?), None),
+            Beginning::Without => (fresh(Session::begin(connections, &context.begin(opening)).await?), None),
             Beginning::Insert(guard, insert) => {
-                match Session::begin(connections, &context.begin_with(&insert, locks)).await {
+                match Session::begin(connections, &context.begin_with(&insert, opening)).await {
                     Ok(session) => (fresh(session), Some(guard)),
                     Err(DatabaseError::Failed(error) | DatabaseError::Unavailable(error)) => {
                         guard.refused(&error);
@@ -143,7 +143,7 @@ impl WriteTx {
                 }
             }
             Beginning::Join(guard, mut before) => {
-                if let Err(error) = before.join(context, locks).await {
+                if let Err(error) = before.join(context, opening).await {
                     guard.lost();
                     return Err(error);
                 }
@@ -159,6 +159,14 @@ impl WriteTx {
         if let Some(held) = &mut self.held {
             held.effects.push(Box::new(effect));
         }
+    }
+
+    /// Undoes everything since the begin of a transaction that
+    /// [`Database::write_attempt`](super::Database::write_attempt) has opened, also after a statement has failed. The
+    /// transaction keeps its locks.
+    pub(crate) async fn undo_attempt(&mut self) -> Result<(), DatabaseError> {
+        self.connection()?.execute(UNDO_ATTEMPT).await?;
+        Ok(())
     }
 
     /// Tells the caches of this process of a change to callers after the commit, before the request is answered. Other

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
+use reqwest::Method;
 use restartix_sdk::core::types::{
     Appointment, AppointmentStatus, BookAppointment, CancelAppointment, CancellationReason, HoldAppointment,
     RescheduleAppointment, Scope,
 };
-use test_support::{Actor, CoreApp, Role, eventually, granted, in_days, refused};
+use test_support::{Actor, Answer, CoreApp, Role, eventually, granted, in_days, refused};
 
 use crate::{appointment_race::outcomes, waitlist};
 
@@ -169,6 +170,33 @@ async fn a_hold_that_has_run_out_blocks_nothing() {
     let trail = "select count(distinct operation_id) from audit_log where action = 'expired'";
     assert_eq!(app.count(trail).await, 5);
     refused(staff.appointment_book().body(of_hold(holds[0].id)).send().await, 409, "hold_expired");
+}
+
+#[tokio::test]
+async fn a_booking_takes_the_time_of_a_lapsed_hold_also_under_an_idempotency_key() {
+    let (app, own) = start().await;
+    job_put_off(&app).await;
+    let staff = app.staff();
+    let other = app.patient_create(&staff, "Ann", "Lee").await.id;
+    let held = hold(&app, &staff, Some(other), in_days(2, 9)).await;
+    let body = CoreApp::new_appointment(app.home().specialist_id, own, in_days(2, 9));
+    let book = async |key: &str| {
+        let request = staff.request(Method::POST, "/v1/appointments").header("idempotency-key", key);
+        Answer::to(request.json(&body)).await
+    };
+    book("8d7b").await.refusal(409, "slot_taken");
+    assert_eq!(granted(staff.appointment_get().appointment_id(held.id).send().await, 200), held);
+
+    app.appointment_set(held.id, LAPSE).await;
+    let booked = book("5c1e").await;
+    assert_eq!(booked.status, 201, "{}", booked.body);
+    assert_eq!(book("5c1e").await.body, booked.body);
+    let now = granted(staff.appointment_get().appointment_id(held.id).send().await, 200);
+    assert_eq!((now.status, now.version), (AppointmentStatus::Expired, 2));
+    assert_eq!(app.count("select count(*) from appointments where status = 'scheduled'").await, 1);
+    let trail = "select count(*) from audit_log where operation_id = 'appointment_create' and outcome = 'succeeded'
+                   and action in ('created', 'expired')";
+    assert_eq!(app.count(trail).await, 2);
 }
 
 #[tokio::test]

@@ -84,11 +84,20 @@ impl Service {
         check_own(caller, booking.specialist_id)?;
         let (seal, uid) = (TitleSeal::of(&self.keys, organization).await?, Uuid::new_v4());
         let title = seal.seal(Titled::Appointment, uid, booking.title.as_str());
-        let mut tx = self.database.write_locked(caller, locks(organization, booking)).await?;
-        let block = Period { start: booking.started_at.get(), end: booking.ended_at.get() };
-        let expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
+        let mut tx = self.database.write_attempt(caller, locks(organization, booking)).await?;
+        let mut expired = Vec::new();
         let (user, title) = (caller.user_id, title.as_deref());
-        match repository::appointment_create(&mut tx, organization, user, uid, title, booking).await? {
+        let mut created = repository::appointment_create(&mut tx, organization, user, uid, title, booking).await;
+        // Lapsed holds are few, so they are looked for only when something overlaps.
+        if let Err(AppointmentError::SlotTaken) = created {
+            tx.undo_attempt().await?;
+            let block = Period { start: booking.started_at.get(), end: booking.ended_at.get() };
+            expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
+            if !expired.is_empty() {
+                created = repository::appointment_create(&mut tx, organization, user, uid, title, booking).await;
+            }
+        }
+        match created? {
             Some(appointment) => {
                 tx.commit(Events::from(AppointmentEvent::Created((&appointment).into())).and(expired)).await?;
                 Ok(appointment.with(booking.title.as_str().to_owned()))
