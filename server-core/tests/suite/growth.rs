@@ -70,7 +70,7 @@ async fn counted(database: &mut PgConnection) -> Vec<(String, i64)> {
         r"select regexp_replace(query, '\s+', ' ', 'g'), ((shared_blks_hit + shared_blks_read) / calls)::bigint
           from pg_stat_statements
           where dbid = (select oid from pg_database where datname = current_database())
-            and userid in (select oid from pg_roles where rolname in ('restartix', 'restartix_app'))
+            and calls > 0 and userid in (select oid from pg_roles where rolname in ('restartix', 'restartix_app'))
             -- of the background, whose jobs run at any time
             and query !~ '(jobs|audit_outbox|LISTEN|pg_stat_statements)'",
     )
@@ -98,7 +98,10 @@ async fn forget_plans(database: &mut PgConnection) {
 
 /// Calls every operation; returns the least that each statement read in one of its requests.
 async fn walk(world: &World, named: &Named, database: &mut PgConnection, reads: &mut Reads) {
-    let of_clinics = |operation: &&Operation| operation.path.starts_with("/v1/") && !operation.public;
+    // A video appointment takes place now, so there is one of them and not one for each round.
+    let of_clinics = |operation: &&Operation| {
+        operation.path.starts_with("/v1/") && !operation.public && operation.id != "video_token_create"
+    };
     for operation in world.operations.iter().filter(of_clinics) {
         let id = operation.id.as_str();
         let asker = match id {
@@ -125,7 +128,9 @@ async fn fixtures(world: &World, named: &Named, operation: &Operation) -> Vec<Fi
 
 async fn called(asker: &Asker, operation: &Operation, fixture: &Fixture) {
     let answer = Answer::to(asker.request(operation, fixture)).await;
-    assert!(answer.status.is_success(), "{}: {} {}", operation.id, answer.status, answer.body);
+    // From the second round on, names of what is created are taken, which is found by the same statements.
+    let done = answer.status.is_success() || answer.status == 409;
+    assert!(done, "{}: {} {}", operation.id, answer.status, answer.body);
 }
 
 /// Returns the lines of the file that state something.
