@@ -27,11 +27,15 @@ pub(crate) fn connect(url: &SecretString, config: &PoolConfig) -> Result<PgPool,
         .connect_lazy_with(options(url)?))
 }
 
+/// Setting of every connection of the service. A sequential scan is the cheapest plan of a table that is small or whose
+/// statistics are of a time when it was, and connections keep plans while tables grow (decision 50).
+const INDEXES_FIRST: (&str, &str) = ("enable_seqscan", "off");
+
 /// Returns the options of every connection of the service.
 pub(super) fn options(url: &SecretString) -> Result<PgConnectOptions, sqlx::Error> {
     let options = PgConnectOptions::from_str(url.expose_secret())?;
     // The log names operations and never contains the text of statements.
-    Ok(options.application_name("server-core").disable_statement_logging())
+    Ok(options.application_name("server-core").options([INDEXES_FIRST]).disable_statement_logging())
 }
 
 /// Returns true if row-level security binds the role of the connections: it owns no table, is not a member of the role that

@@ -27,6 +27,7 @@ mod context;
 mod cors;
 mod frame;
 mod gdpr;
+mod growth;
 mod hold;
 mod idempotency;
 mod identity;

@@ -122,7 +122,7 @@ fn unbounded(plan: &Value, found: &mut Vec<String>) {
 }
 
 /// Ids for the parameters of lists.
-struct Named {
+pub(crate) struct Named {
     specialist: i64,
     patient: i64,
     template: i64,
@@ -130,7 +130,7 @@ struct Named {
 }
 
 impl Named {
-    async fn of(world: &World) -> Self {
+    pub(crate) async fn of(world: &World) -> Self {
         let (app, admin) = (&world.app, world.app.admin());
         let template = CoreApp::new_appointment_template("Talk");
         let body = SpecialtyInput { name: "Knees".to_owned(), description: None };
@@ -148,7 +148,7 @@ impl Named {
 
 /// Builds the requests for a read: the one of the fixture, one with a page of one entry, which is full and therefore
 /// counted, and one with each optional parameter alone and with all of them.
-fn requests(named: &Named, operation: &Operation, fixture: &Fixture) -> Vec<Fixture> {
+pub(crate) fn requests(named: &Named, operation: &Operation, fixture: &Fixture) -> Vec<Fixture> {
     let value = |name: &str, schema: &Value| match (name, schema["type"].as_str()) {
         ("page", _) => vec!["2".to_owned()],
         ("page_size", _) => vec!["1".to_owned()],
@@ -157,6 +157,10 @@ fn requests(named: &Named, operation: &Operation, fixture: &Fixture) -> Vec<Fixt
         ("template_id", _) => vec![named.template.to_string()],
         ("specialty_id", _) => vec![named.specialty.to_string()],
         ("timezone", _) => vec!["Europe/Berlin".to_owned()],
+        ("search", _) => vec!["Nobody".to_owned()],
+        ("email", _) => vec!["nobody@example.org".to_owned()],
+        ("phone", _) => vec!["+49301234567".to_owned()],
+        ("national_id", _) => vec!["1234567890".to_owned()],
         ("from", _) => vec![in_days(1, 0).format("%Y-%m-%dT%H:%M:%SZ").to_string()],
         ("to", _) => vec![in_days(9, 0).format("%Y-%m-%dT%H:%M:%SZ").to_string()],
         (_, Some("boolean")) => vec!["true".to_owned(), "false".to_owned()],

@@ -54,6 +54,12 @@ impl World {
         Self::of(CoreApp::builder().proxied(), around).await
     }
 
+    /// Starts the clinic with one connection to PostgreSQL, so that the caches and plans of one process serve every
+    /// request.
+    pub(crate) async fn counted(around: &Surroundings) -> Self {
+        Self::of(CoreApp::builder().env("DB_POOL_MIN", "1").env("DB_POOL_MAX", "1"), around).await
+    }
+
     async fn of(builder: CoreBuilder, around: &Surroundings) -> Self {
         let builder = builder.env("TELEMETRY_INTERNAL_URL", around.telemetry.url());
         let builder = builder.env("CLERK_API_URL", around.clerk.url());

@@ -179,14 +179,15 @@ pub(super) async fn lapsed_expire(
         r#"
         update appointments a
         set status = 'expired', holder = null, version = a.version + 1, updated_at = now()
-        where a.id in (
+        -- in an array: no plan joins the update with what it locks
+        where a.id = any(array(
             select h.id from appointments h
             -- as appointments_lapsed_idx states it, which no other index serves
             where (case when h.status = 'held' and h.deleted_at is null then h.organization_id end) = $1
               and h.status = 'held' and h.hold_expires_at <= now()
             order by h.hold_expires_at
             limit $2
-            for update skip locked)
+            for update skip locked))
         returning a.id as "id: AppointmentId", a.specialist_id as "specialist_id: SpecialistId"
         "#,
         organization.0,
