@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Executor as _, PgConnection};
 
-use crate::{Database, eventually};
+use crate::{Database, Kind, eventually};
 
 /// Longest time until the rows of a table are visible to every transaction.
 const VISIBLE: Duration = Duration::from_secs(30);
@@ -13,7 +13,7 @@ const VISIBLE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Statements {
     connection: PgConnection,
-    app: &'static str,
+    kind: Kind,
 }
 
 /// Work of PostgreSQL for the statements of the application role, since the statistics were reset.
@@ -33,7 +33,7 @@ impl Database {
     pub async fn statements(&self) -> Statements {
         let mut connection = self.superuser().await;
         connection.execute("create extension pg_stat_statements").await.expect("the stack loads pg_stat_statements");
-        Statements { connection, app: self.kind().app() }
+        Statements { connection, kind: self.kind() }
     }
 
     /// Vacuums and analyzes the database until every row of `tables` is visible to all transactions, so that an index can
@@ -61,6 +61,19 @@ impl Statements {
         self.connection.execute(sql).await.expect("the superuser may reset statistics");
     }
 
+    /// Returns the statements of the service's two roles since the last reset, without those of tasks in the background, each
+    /// with the pages that a call of it read.
+    pub async fn reads(&mut self) -> Vec<(String, i64)> {
+        let sql = r"select regexp_replace(query, '\s+', ' ', 'g'), ((shared_blks_hit + shared_blks_read) / calls)::bigint
+                    from pg_stat_statements
+                    where dbid = (select oid from pg_database where datname = current_database())
+                      and calls > 0 and userid in ($1::text::regrole, $2::text::regrole)
+                      and query !~ '(jobs|audit_outbox|LISTEN)'";
+        let rows =
+            sqlx::query_as(sql).bind(self.kind.app()).bind(self.kind.owner()).fetch_all(&mut self.connection).await;
+        rows.expect("the superuser may read statistics")
+    }
+
     /// Describes each statement since the last reset, for whoever looks for a cause: a line with the number of its plans,
     /// calls and pages.
     pub async fn described(&mut self) -> String {
@@ -71,7 +84,7 @@ impl Statements {
                     from pg_stat_statements
                     where dbid = (select oid from pg_database where datname = current_database())
                       and userid = $1::text::regrole";
-        let text = sqlx::query_scalar(sql).bind(self.app).fetch_one(&mut self.connection).await;
+        let text = sqlx::query_scalar(sql).bind(self.kind.app()).fetch_one(&mut self.connection).await;
         text.expect("the superuser may read statistics")
     }
 
@@ -82,7 +95,7 @@ impl Statements {
                    from pg_stat_statements
                    where dbid = (select oid from pg_database where datname = current_database())
                      and userid = $1::text::regrole";
-        let row = sqlx::query_as(sql).bind(self.app).fetch_one(&mut self.connection).await;
+        let row = sqlx::query_as(sql).bind(self.kind.app()).fetch_one(&mut self.connection).await;
         let (plans, pages) = row.expect("the superuser may read statistics");
         Work { plans, pages }
     }

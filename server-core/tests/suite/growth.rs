@@ -10,7 +10,7 @@ use std::{
 
 use reqwest::Method;
 use sqlx::{Executor, PgConnection};
-use test_support::{Answer, Fixture, Operation};
+use test_support::{Answer, Fixture, Operation, Statements};
 
 use crate::{
     matrix::{Asker, Surroundings, World, granted_to},
@@ -25,8 +25,9 @@ const SMALL: i64 = 200;
 const LARGE: i64 = 20_000;
 /// Factor by which the buffers of a statement may grow. An index of 20,000 rows is a level higher than one of 200.
 const FACTOR: i64 = 2;
-/// Buffers that a statement may read besides, so that one that reads next to nothing may descend a level more.
-const BESIDES: i64 = 8;
+/// Buffers that a statement may read besides: a level more of each index, and rows that the calls themselves have added.
+/// A scan of 20,000 rows reads more than 400.
+const BESIDES: i64 = 50;
 
 /// Buffers that each statement of each operation reads.
 type Reads = BTreeMap<(String, String), i64>;
@@ -64,26 +65,6 @@ async fn grow(database: &mut PgConnection, organization: i64, before: i64, count
     }
 }
 
-/// Returns the buffers that each statement of the servers' roles has read since the last reset, at most in one call.
-async fn counted(database: &mut PgConnection) -> Vec<(String, i64)> {
-    sqlx::query_as(
-        r"select regexp_replace(query, '\s+', ' ', 'g'), ((shared_blks_hit + shared_blks_read) / calls)::bigint
-          from pg_stat_statements
-          where dbid = (select oid from pg_database where datname = current_database())
-            and calls > 0 and userid in (select oid from pg_roles where rolname in ('restartix', 'restartix_app'))
-            -- of the background, whose jobs run at any time
-            and query !~ '(jobs|audit_outbox|LISTEN|pg_stat_statements)'",
-    )
-    .fetch_all(database)
-    .await
-    .unwrap()
-}
-
-async fn reset(database: &mut PgConnection) {
-    let sql = "select pg_stat_statements_reset(0, (select oid from pg_database where datname = current_database()), 0)";
-    database.execute(sql).await.unwrap();
-}
-
 /// Lets every connection make its plans anew, with statistics as old as before.
 async fn forget_plans(database: &mut PgConnection) {
     let sql = "do $$
@@ -96,13 +77,23 @@ async fn forget_plans(database: &mut PgConnection) {
     database.execute(sql).await.unwrap();
 }
 
+/// Calls the first operations, so that the caches of PostgreSQL's process know the tables again.
+const AGAIN: usize = 3;
+
 /// Calls every operation; returns the least that each statement read in one of its requests.
-async fn walk(world: &World, named: &Named, database: &mut PgConnection, reads: &mut Reads) {
+async fn walk(world: &World, named: &Named, statements: &mut Statements, reads: &mut Reads) {
+    for count in [AGAIN, usize::MAX] {
+        reads.clear();
+        walk_some(world, named, statements, count, reads).await;
+    }
+}
+
+async fn walk_some(world: &World, named: &Named, statements: &mut Statements, count: usize, reads: &mut Reads) {
     // A video appointment takes place now, so there is one of them and not one for each round.
     let of_clinics = |operation: &&Operation| {
         operation.path.starts_with("/v1/") && !operation.public && operation.id != "video_token_create"
     };
-    for operation in world.operations.iter().filter(of_clinics) {
+    for operation in world.operations.iter().filter(of_clinics).take(count) {
         let id = operation.id.as_str();
         let asker = match id {
             "me_delete" => world.leaver("staff").await,
@@ -110,9 +101,9 @@ async fn walk(world: &World, named: &Named, database: &mut PgConnection, reads: 
         };
         world.listed(operation).await;
         for fixture in fixtures(world, named, operation).await {
-            reset(database).await;
+            statements.reset().await;
             called(&asker, operation, &fixture).await;
-            for (statement, buffers) in counted(database).await {
+            for (statement, buffers) in statements.reads().await {
                 let least = reads.entry((id.to_owned(), statement)).or_insert(buffers);
                 *least = buffers.min(*least);
             }
@@ -133,9 +124,15 @@ async fn called(asker: &Asker, operation: &Operation, fixture: &Fixture) {
     assert!(done, "{}: {} {}", operation.id, answer.status, answer.body);
 }
 
-/// Returns the lines of the file that state something.
-fn known() -> BTreeSet<String> {
-    KNOWN.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+/// Returns the line of a statement: its operation and its beginning.
+fn line(operation: &str, statement: &str) -> String {
+    let start: String = statement.chars().take(160).collect();
+    format!("{operation}: {}", start.trim_end())
+}
+
+/// Returns the lines of the file that state something. Each is the beginning of the lines of one or several statements.
+fn known() -> impl Iterator<Item = &'static str> {
+    KNOWN.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 #[tokio::test]
@@ -150,19 +147,17 @@ async fn statements_read_no_more_after_a_clinic_has_grown() {
                        select organization_id, 'Dr. Grown ' || n, timezone, name_folded, name_sort, name_keys_version
                        from specialists, generate_series(1, 40) n where id = $1";
     sqlx::query(specialists).bind(world.app.home().specialist_id).execute(&mut database).await.unwrap();
-    database.execute("create extension pg_stat_statements").await.unwrap();
+    let mut statements = world.app.database.statements().await;
     database.execute("analyze").await.unwrap();
     grow(&mut database, home, 0, SMALL).await;
     let (mut warm, mut small, mut kept, mut renewed) = (Reads::new(), Reads::new(), Reads::new(), Reads::new());
     // The first calls read the catalogue for every function and trigger.
-    walk(&world, &named, &mut database, &mut warm).await;
-    walk(&world, &named, &mut database, &mut small).await;
+    walk(&world, &named, &mut statements, &mut warm).await;
+    walk(&world, &named, &mut statements, &mut small).await;
     grow(&mut database, home, SMALL, LARGE).await;
-    walk(&world, &named, &mut database, &mut kept).await;
-    walk(&world, &named, &mut database, &mut kept).await;
+    walk(&world, &named, &mut statements, &mut kept).await;
     forget_plans(&mut database).await;
-    walk(&world, &named, &mut database, &mut renewed).await;
-    walk(&world, &named, &mut database, &mut renewed).await;
+    walk(&world, &named, &mut statements, &mut renewed).await;
 
     let mut grown = BTreeMap::<String, (i64, i64)>::new();
     let mut compared = 0;
@@ -171,20 +166,20 @@ async fn statements_read_no_more_after_a_clinic_has_grown() {
         let Some(after) = kept.get(&key).max(renewed.get(&key)) else { continue };
         compared += 1;
         if *after > FACTOR * before + BESIDES {
-            let start: String = statement.chars().take(160).collect();
-            grown.insert(format!("{operation}: {}", start.trim_end()), (*before, *after));
+            grown.insert(line(operation, statement), (*before, *after));
         }
     }
     assert!(compared > 500, "{compared} statements of the operations were counted in both sizes");
     let mut wrong = String::new();
     for (line, (before, after)) in &grown {
-        if !known().contains(line) {
+        if !known().any(|known| line.starts_with(known)) {
             let _ = writeln!(wrong, "{line}\n    reads {after} buffers instead of {before}");
         }
     }
-    for line in known().iter().filter(|line| !grown.contains_key(*line)) {
-        let _ = writeln!(wrong, "{line}\n    no longer grows: remove it from {FILE}");
+    let lines: BTreeSet<String> = small.keys().map(|(operation, statement)| line(operation, statement)).collect();
+    for known in known().filter(|known| !lines.iter().any(|line| line.starts_with(known))) {
+        let _ = writeln!(wrong, "{known}\n    begins no statement of an operation any more: remove it from {FILE}");
     }
     assert!(wrong.is_empty(), "statements read more because the clinic has grown; compare with {FILE}:\n{wrong}");
-    println!("{compared} statements of operations, {} of them known to grow", grown.len());
+    println!("{compared} statements of operations, of which {} are known to grow", grown.len());
 }
