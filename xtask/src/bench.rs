@@ -39,6 +39,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Options of `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 pub(crate) struct Options {
     /// Number of repetitions of each measurement.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]

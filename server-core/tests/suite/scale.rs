@@ -133,9 +133,9 @@ async fn a_long_list_says_that_its_total_is_not_exact_and_can_be_read_to_its_end
             break;
         }
     }
-    let (first, last) = totals.split_at(9);
-    assert_eq!(first, [(1_000, false); 9]);
-    assert_eq!(last, [(1_001, false), (1_101, false), (1_120, true)]);
+    let (bounded, counted) = totals.split_at(9);
+    assert_eq!(bounded, [(1_000, false); 9]);
+    assert_eq!(counted, [(1_001, false), (1_101, false), (1_120, true)]);
     let all = seen.len();
     seen.sort_unstable();
     seen.dedup();

@@ -118,13 +118,12 @@ impl Inserts {
     }
 
     async fn post(&mut self, clickhouse: &ClickHouse, table: &str, block: &[u8]) -> Result<()> {
-        let mut stream = match self.connection.take() {
-            Some(stream) => stream,
-            None => {
-                let stream = TcpStream::connect(&clickhouse.address).await?;
-                stream.set_nodelay(true)?;
-                stream
-            }
+        let mut stream = if let Some(stream) = self.connection.take() {
+            stream
+        } else {
+            let stream = TcpStream::connect(&clickhouse.address).await?;
+            stream.set_nodelay(true)?;
+            stream
         };
         let ClickHouse { address, database } = clickhouse;
         // The settings of Telemetry's own inserts.

@@ -81,7 +81,7 @@ impl Clinic {
         psql::run(&setup, &setup.superuser_url, &variables, include_str!("../../sql/scale-plans.sql")).await?;
         let server = Server::start(&setup, telemetry_url).await?;
         let asker = Asker::connect(&setup, &server, asker.scene, asker.asked).await?;
-        Explained::new(&setup, server, asker)
+        Ok(Explained::new(&setup, server, asker))
     }
 }
 

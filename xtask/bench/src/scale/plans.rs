@@ -35,8 +35,8 @@ pub(super) struct Explained {
 }
 
 impl Explained {
-    pub(super) fn new(setup: &Setup, server: Server, asker: Asker) -> Result<Self> {
-        Ok(Self { server, asker, log: setup.postgres_log.clone() })
+    pub(super) fn new(setup: &Setup, server: Server, asker: Asker) -> Self {
+        Self { server, asker, log: setup.postgres_log.clone() }
     }
 
     /// Sends `warm` requests and returns the work for one more.
