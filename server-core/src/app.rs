@@ -5,6 +5,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 use restartix_sdk::{ClientBuilder, telemetry};
 use secrecy::ExposeSecret;
 use server_shared::{
+    allocator,
     crypto::Key32,
     http::{
         document::{HeaderParameter, HeaderValue, Info},
@@ -132,7 +133,7 @@ pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
 pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let stop = shutdown::signal();
     let jobs = Shutdown::new();
-    let metrics = Metrics::install(&jobs)?.counting(crate::ALLOCATED);
+    let metrics = Metrics::install(&jobs)?.counting(|| allocator::allocated(&crate::ALLOCATOR));
 
     let stores = Stores::connect(&config).await?;
     let (across, limiter) = (stores.across.clone(), stores.limiter.clone());

@@ -23,22 +23,10 @@ mod wake;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use server_shared::allocator::{self, Allocator};
 
-/// Takes less time and memory than glibc's for the many small values of a request (decision 49).
-#[cfg(not(debug_assertions))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// The same allocator, which counts: tests compare what a request allocates with a ceiling.
-#[cfg(debug_assertions)]
-#[global_allocator]
-static ALLOCATOR: cap::Cap<mimalloc::MiMalloc> = cap::Cap::new(mimalloc::MiMalloc, usize::MAX);
-
-/// Function that returns the number of bytes allocated so far; `None` in builds that do not count them.
-#[cfg(not(debug_assertions))]
-const ALLOCATED: Option<fn() -> u64> = None;
-#[cfg(debug_assertions)]
-const ALLOCATED: Option<fn() -> u64> = Some(|| ALLOCATOR.total_allocated() as u64);
+static ALLOCATOR: Allocator = allocator::new();
 
 /// Organizations, patients, specialists and appointments of rehabilitation clinics.
 #[derive(Parser)]

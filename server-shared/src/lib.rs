@@ -3,6 +3,7 @@
 //! logging and shutdown. It knows no domain and no database.
 
 pub mod address;
+pub mod allocator;
 pub mod attempts;
 pub mod backoff;
 pub mod config;

@@ -6,6 +6,7 @@ use ::clickhouse::Client;
 use poem::{Response, endpoint::BoxEndpoint};
 use secrecy::SecretString;
 use server_shared::{
+    allocator,
     http::{
         document::{Document, DocumentFault, Info},
         failure::Failures,
@@ -133,7 +134,8 @@ pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
     let stop = shutdown::signal();
     let jobs = Shutdown::new();
     let database = Database::new(&config.postgres)?;
-    // While this thread composes the service, another one connects to the database.
+    // While this thread composes the service, another one connects to the database. The tasks that composing starts are the
+    // service's own and end with the process; no request is served before the role is known to be restricted.
     let restricted = tokio::spawn({
         let database = database.clone();
         async move { database.is_restricted().await }
@@ -165,8 +167,9 @@ async fn compose(
     // The client that fetches Core's keys reads the root certificates of the machine, which takes as long as the rest.
     let source = KeySource::Url(config.auth.core_jwks_url.clone());
     let keys = tokio::task::spawn_blocking(move || Jwks::new(source));
-    let metrics =
-        Metrics::install(jobs).map_err(|error| AppError::Metrics(error.to_string()))?.counting(crate::ALLOCATED);
+    let metrics = Metrics::install(jobs)
+        .map_err(|error| AppError::Metrics(error.to_string()))?
+        .counting(|| allocator::allocated(&crate::ALLOCATOR));
     let redis = Redis::new(&config.redis_url)?;
     let limiter = Limiter::new(&config.redis_url, config.hash_key.clone())?;
     jobs.spawn("rate limits", |stop| limiter.clone().share(stop));

@@ -57,6 +57,7 @@ pub(crate) struct Options {
         value_name = "APPOINTMENTS",
         value_delimiter = ',',
         num_args = 0..=1,
+        conflicts_with_all = ["telemetry", "beside", "stack_only"],
         default_missing_value = "10000,100000,1000000",
         value_parser = clap::value_parser!(u32).range(1_000..)
     )]

@@ -1530,7 +1530,7 @@ it.*/
         ///Maximum number of entries on a page.
         pub page_size: i64,
         /**Number of entries on all pages if `total_is_exact` is `true`; else the list has more entries than this number.
-Entries are counted up to 1,000, or up to the first entry after this page if that is more.*/
+Core counts up to 1,000 entries, or up to the first entry after this page if that is more.*/
         pub total: i64,
         ///`true` if `total` is the number of all entries; `false` if the list has more.
         pub total_is_exact: bool,

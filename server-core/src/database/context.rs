@@ -178,6 +178,9 @@ mod tests {
         assert_eq!(sql, begin(vec![late, early, patient], false));
         // Undoing the attempt keeps the locks.
         assert_eq!(begin(vec![late, early, patient], true), format!("{sql} savepoint attempt;"));
+        let attempt = || Opening { locks: vec![patient], attempt: true };
+        assert!(context.begin_with(" select 1;", attempt()).ends_with("0)); savepoint attempt;"));
+        assert!(context.enter(attempt()).ends_with("0)); savepoint attempt;"));
         assert_eq!(sql.matches("pg_advisory_xact_lock").count(), 3);
         assert!(
             sql.starts_with(

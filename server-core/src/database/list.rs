@@ -33,7 +33,7 @@ pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
     const COLUMNS: &'static str;
     /// Condition that a row meets to be visible at all, e.g. `deleted_at is null`.
     const PRESENT: &'static str;
-    /// Column that is never null and identifies a row; one of `COLUMNS`.
+    /// Column that is never null and identifies a row among those of all organizations; one of `COLUMNS`.
     const KEY: &'static str = "id";
     /// `true` if the rows have `organization_id`. Rows without it come from a function that returns only rows of the
     /// context's organization.

@@ -133,21 +133,23 @@ impl Database {
     /// Opens a transaction like [`Database::write`] that takes `locks` at its start and holds them to its end. The
     /// locks are taken in the same round trip, in the same order by every transaction.
     pub(crate) async fn write_locked(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
-        let opening = Opening { locks, attempt: false };
-        self.begin(caller, opening, self.claims.of(&caller.request.request_id)).await
+        self.opened(caller, Opening { locks, attempt: false }).await
     }
 
     /// Opens a transaction like [`Database::write_locked`] whose changes can be undone by [`WriteTx::undo_attempt`], to try
     /// first what seldom fails.
     pub(crate) async fn write_attempt(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
-        let opening = Opening { locks, attempt: true };
-        self.begin(caller, opening, self.claims.of(&caller.request.request_id)).await
+        self.opened(caller, Opening { locks, attempt: true }).await
     }
 
     /// Opens a transaction like [`Database::write_locked`] for changes that must be kept although the request is
     /// refused: it commits independently of the answer, even if the request has an `Idempotency-Key`.
     pub(crate) async fn write_apart(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
         self.begin(caller, Opening { locks, attempt: false }, None).await
+    }
+
+    async fn opened(&self, caller: &Caller, opening: Opening) -> Result<WriteTx, DatabaseError> {
+        self.begin(caller, opening, self.claims.of(&caller.request.request_id)).await
     }
 
     async fn begin(&self, caller: &Caller, opening: Opening, claim: Option<Claim>) -> Result<WriteTx, DatabaseError> {

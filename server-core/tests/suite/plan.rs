@@ -230,12 +230,11 @@ async fn plan(database: &mut PgConnection, mode: &str, call: &str) -> Value {
 
 /// Returns the nodes by which a statement reads tables without an index condition.
 async fn scanned(database: &mut PgConnection, name: &str, statement: &Statement) -> Vec<String> {
-    // The tables of a test are so small that every plan costs the same; without sequential scans, the plan shows what
-    // the indexes allow.
-    database.execute("set enable_seqscan = off").await.unwrap();
+    // The settings of the service's connections.
+    database.execute("set enable_seqscan = off; set enable_bitmapscan = off").await.unwrap();
     let literals = prepare(database, name, statement).await;
     let plan = plan(database, "force_generic_plan", &format!("{name}({literals})")).await;
-    database.execute("reset enable_seqscan").await.unwrap();
+    database.execute("reset enable_seqscan; reset enable_bitmapscan").await.unwrap();
     let mut found = Vec::new();
     unbounded(&plan, &mut found);
     found

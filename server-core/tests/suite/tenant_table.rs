@@ -51,6 +51,14 @@ async fn what_a_migration_makes_a_tenants_is_guarded() {
     assert!(walked.unguarded.is_empty(), "{:#?}", walked.unguarded);
     assert!(walked.guarded.contains("public.scratch"));
 
+    // The planner is told how many organizations to expect in a table (decision 50).
+    let untold = "select c.relname::text from pg_class c
+                  join pg_attribute a on a.attrelid = c.oid and a.attname = 'organization_id' and not a.attisdropped
+                  where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+                    and a.attoptions is distinct from '{n_distinct=10}'";
+    let untold: Vec<String> = sqlx::query_scalar(untold).fetch_all(&mut superuser).await.unwrap();
+    assert_eq!(untold, [""; 0]);
+
     let rows = format!("insert into scratch (organization_id, note) values ({home}, 'home'), ({away}, 'away')");
     assert_eq!(run(&mut owner, &rows).await, Ok(2));
     assert_eq!(notes(&mut owner).await, ["away", "home"], "the owner without a context reaches all of it");

@@ -21,8 +21,8 @@ const FOLD_EVERY: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Metrics {
     handle: PrometheusHandle,
-    /// Returns the number of bytes that the process has allocated so far.
-    allocated: Option<fn() -> u64>,
+    /// Returns the number of bytes that the process has allocated so far, if it counts them.
+    allocated: fn() -> Option<u64>,
 }
 
 impl Metrics {
@@ -32,14 +32,14 @@ impl Metrics {
         let handle = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &LATENCY_SECONDS)?
             .install_recorder()?;
-        let metrics = Self { handle, allocated: None };
+        let metrics = Self { handle, allocated: || None };
         jobs.spawn("metrics", |stop| metrics.clone().fold(stop));
         Ok(metrics)
     }
 
     /// Adds `memory_allocated_bytes_total`, for builds whose allocator counts.
     #[must_use]
-    pub fn counting(self, allocated: Option<fn() -> u64>) -> Self {
+    pub fn counting(self, allocated: fn() -> Option<u64>) -> Self {
         Self { allocated, ..self }
     }
 
@@ -69,8 +69,8 @@ fn answer(metrics: &Metrics, token: Option<&SecretString>, request: &Request) ->
     if !bool::from(given.as_bytes().ct_eq(token.expose_secret().as_bytes())) {
         return StatusCode::NOT_FOUND.into_response();
     }
-    if let Some(allocated) = metrics.allocated {
-        counter!("memory_allocated_bytes_total").absolute(allocated());
+    if let Some(allocated) = (metrics.allocated)() {
+        counter!("memory_allocated_bytes_total").absolute(allocated);
     }
     // The answer includes samples that are not folded yet.
     metrics.handle.run_upkeep();

@@ -39,7 +39,7 @@ pub struct PageMeta {
     #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
     pub page_size: u32,
     /// Number of entries on all pages if `total_is_exact` is `true`; else the list has more entries than this number.
-    /// Entries are counted up to 1,000, or up to the first entry after this page if that is more.
+    /// Core counts up to 1,000 entries, or up to the first entry after this page if that is more.
     #[oai(validator(minimum(value = "0")))]
     pub total: i64,
     /// `true` if `total` is the number of all entries; `false` if the list has more.

@@ -9,9 +9,9 @@ use crate::check::APPOINTMENTS;
 use crate::measure::{Plan, Results, Series, Subject, float};
 
 /// Most resident bytes of a server after its start, and after the bench.
-pub(crate) const MEMORY: (u64, u64) = (30 << 20, 60 << 20);
+const MEMORY: (u64, u64) = (30 << 20, 60 << 20);
 /// Longest start.
-pub(crate) const START: Duration = Duration::from_millis(100);
+const START: Duration = Duration::from_millis(100);
 /// Highest cost of a read, as a multiple of the cost of `/health`: 120 µs if that costs 20 µs.
 const OVER_HEALTH: f64 = 6.0;
 
@@ -132,10 +132,21 @@ fn processor(results: &Results) -> String {
 }
 
 fn process(results: &Results) -> String {
-    let mut starts: Vec<f64> = results.starts.iter().map(Duration::as_secs_f64).collect();
-    let start = median(&mut starts);
-    let (after_start, after_bench) = results.memory;
     let mut text = String::from("| the server's process | measured | target | |\n|---|--:|---|---|\n");
+    text += &start_and_memory(&results.starts, results.memory);
+    let _ = writeln!(
+        text,
+        "| last audit event forwarded after the last booking of a round, longest | {} ms | | |",
+        results.forwarded.as_millis()
+    );
+    let _ = writeln!(text, "| audit events in a forwarded batch, mean | {:.1} | | |", results.batch);
+    text
+}
+
+/// Rows of the start of a server, and of its resident bytes after the start and after the bench.
+pub(crate) fn start_and_memory(starts: &[Duration], (after_start, after_bench): (u64, u64)) -> String {
+    let start = median(&mut starts.iter().map(Duration::as_secs_f64).collect::<Vec<_>>());
+    let mut text = String::new();
     let _ = writeln!(
         text,
         "| from execution to ready, migrations done | {:.0} ms | < {} ms | {} |",
@@ -152,16 +163,10 @@ fn process(results: &Results) -> String {
             verdict(bytes < limit)
         );
     }
-    let _ = writeln!(
-        text,
-        "| last audit event forwarded after the last booking of a round, longest | {} ms | | |",
-        results.forwarded.as_millis()
-    );
-    let _ = writeln!(text, "| audit events in a forwarded batch, mean | {:.1} | | |", results.batch);
     text
 }
 
-pub(crate) fn megabytes(bytes: u64) -> f64 {
+fn megabytes(bytes: u64) -> f64 {
     f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) / 1024.0
 }
 

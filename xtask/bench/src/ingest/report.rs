@@ -8,7 +8,7 @@ use chrono::Utc;
 use super::bodies::Subject;
 use super::{Results, Row, lag};
 use crate::measure::{Plan, float};
-use crate::report::{MEMORY, ROUNDS, START, latencies, median, megabytes, micros_each, verdict};
+use crate::report::{ROUNDS, latencies, median, micros_each, start_and_memory, verdict};
 
 /// Least part of the engine's own rate in batches of 100.
 const OVER_ENGINE: f64 = 0.5;
@@ -113,25 +113,8 @@ fn processor(results: &Results) -> String {
 }
 
 fn process(results: &Results) -> String {
-    let start = median(&mut results.starts.iter().map(Duration::as_secs_f64).collect::<Vec<_>>());
-    let (after_start, after_bench) = results.memory;
     let mut text = String::from("| the server's process, and its lag | measured | target | |\n|---|--:|---|---|\n");
-    let _ = writeln!(
-        text,
-        "| from execution to ready, migrations done | {:.0} ms | < {} ms | {} |",
-        start * 1e3,
-        START.as_millis(),
-        verdict(start < START.as_secs_f64())
-    );
-    for (what, bytes, limit) in [("after start", after_start, MEMORY.0), ("after the bench", after_bench, MEMORY.1)] {
-        let _ = writeln!(
-            text,
-            "| resident memory {what} | {:.1} MB | < {:.0} MB | {} |",
-            megabytes(bytes),
-            megabytes(limit),
-            verdict(bytes < limit)
-        );
-    }
+    text += &start_and_memory(&results.starts, results.memory);
     let lags = &results.lag.lags;
     let at = |percent: usize| lags.get((lags.len() * percent / 100).min(lags.len().saturating_sub(1)));
     let lag = |percent| at(percent).copied().unwrap_or_default();

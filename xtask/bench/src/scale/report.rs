@@ -7,7 +7,7 @@ use chrono::Utc;
 
 use super::{Measured, PATIENTS, Results, SPECIALISTS, Size};
 
-/// First line of the section, which ends the document.
+/// First line of the section.
 const TITLE: &str = "## Scale";
 /// Largest growth of the time from the smallest to the largest clinic.
 const GROWTH: f64 = 1.2;

@@ -1598,7 +1598,7 @@ export type PageMeta = {
     page_size: number;
     /**
      * Number of entries on all pages if `total_is_exact` is `true`; else the list has more entries than this number.
-     * Entries are counted up to 1,000, or up to the first entry after this page if that is more.
+     * Core counts up to 1,000 entries, or up to the first entry after this page if that is more.
      */
     total: number;
     /**
