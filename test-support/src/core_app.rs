@@ -33,6 +33,7 @@ pub struct CoreApp {
 #[derive(Debug, Default)]
 pub struct CoreBuilder {
     proxied: bool,
+    counted: bool,
     environment: BTreeMap<String, String>,
 }
 
@@ -42,6 +43,14 @@ impl CoreBuilder {
     pub fn proxied(mut self) -> Self {
         self.proxied = true;
         self
+    }
+
+    /// Counts the work of PostgreSQL, for [`Database::statements`], and gives Core one connection for each of its roles, so
+    /// that the caches and plans of one process serve every request.
+    #[must_use]
+    pub fn counted(mut self) -> Self {
+        self.counted = true;
+        self.env("DB_POOL_MIN", "1").env("DB_POOL_MAX", "1")
     }
 
     /// Sets a variable of Core's environment.
@@ -56,6 +65,9 @@ impl CoreBuilder {
         let stack = Stack::get();
         let sandbox = Sandbox::new("core");
         let database = Database::create(Kind::Core, &sandbox.name).await;
+        if self.counted {
+            database.statements_count().await;
+        }
         let redis = RedisDatabase::take();
         let bucket = sandbox.name.replace('_', "-");
         storage::bucket_create(&bucket).await;

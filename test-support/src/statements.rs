@@ -26,14 +26,20 @@ pub struct Work {
 }
 
 impl Database {
-    /// Returns the statistics of this database's statements; call it once.
-    ///
-    /// # Panics
-    /// Panics if the server has not loaded `pg_stat_statements`.
+    /// Counts the statements of connections that are opened from now on, with those of functions, and their plans.
+    pub(crate) async fn statements_count(&self) {
+        let sql = "create extension pg_stat_statements;
+                   do $$ begin
+                       execute format('alter database %I set pg_stat_statements.track = ''all''', current_database());
+                       execute format('alter database %I set pg_stat_statements.track_planning = on', current_database());
+                   end $$";
+        sqlx::raw_sql(sql).execute(&mut self.superuser().await).await.expect("the stack loads pg_stat_statements");
+    }
+
+    /// Returns the statistics of the statements of a Core that was started with
+    /// [`CoreBuilder::counted`](crate::CoreBuilder::counted).
     pub async fn statements(&self) -> Statements {
-        let mut connection = self.superuser().await;
-        connection.execute("create extension pg_stat_statements").await.expect("the stack loads pg_stat_statements");
-        Statements { connection, kind: self.kind() }
+        Statements { connection: self.superuser().await, kind: self.kind() }
     }
 
     /// Vacuums and analyzes the database until every row of `tables` is visible to all transactions, so that an index can

@@ -37,8 +37,7 @@ struct Measured {
 
 impl Measured {
     async fn start() -> Self {
-        // With one connection, the caches of one process of PostgreSQL serve every request.
-        let app = CoreApp::builder().proxied().env("DB_POOL_MIN", "1").env("DB_POOL_MAX", "1").start().await;
+        let app = CoreApp::builder().proxied().counted().start().await;
         let statements = app.database.statements().await;
         Self { app, statements, costs: Vec::new(), described: String::new() }
     }

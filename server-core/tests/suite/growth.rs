@@ -27,7 +27,7 @@ const LARGE: i64 = 20_000;
 const FACTOR: i64 = 2;
 /// Buffers that a statement may read besides: a level more of each index, and rows that the calls themselves have added.
 /// A scan of 20,000 rows reads more than 400.
-const BESIDES: i64 = 50;
+const BESIDES: i64 = 100;
 
 /// Buffers that each statement of each operation reads.
 type Reads = BTreeMap<(String, String), i64>;

@@ -53,8 +53,7 @@ pub(crate) async fn fill(app: &CoreApp, (from, to): (i64, i64), patients: i64) {
 
 #[tokio::test]
 async fn no_operation_reads_in_proportion_to_the_clinic() {
-    // With one connection, the caches of one process serve every request.
-    let app = CoreApp::builder().env("DB_POOL_MIN", "1").env("DB_POOL_MAX", "1").start().await;
+    let app = CoreApp::builder().counted().start().await;
     let (admin, staff, specialist) = (app.admin(), app.staff(), app.home().specialist_id);
     let other = granted(admin.specialist_create().body(CoreApp::new_specialist("Dr. Other")).send().await, 201).id;
     app.works_always(specialist).await;

@@ -54,10 +54,9 @@ impl World {
         Self::of(CoreApp::builder().proxied(), around).await
     }
 
-    /// Starts the clinic with one connection to PostgreSQL, so that the caches and plans of one process serve every
-    /// request.
+    /// Starts the clinic with its statements counted.
     pub(crate) async fn counted(around: &Surroundings) -> Self {
-        Self::of(CoreApp::builder().env("DB_POOL_MIN", "1").env("DB_POOL_MAX", "1"), around).await
+        Self::of(CoreApp::builder().counted(), around).await
     }
 
     async fn of(builder: CoreBuilder, around: &Surroundings) -> Self {
