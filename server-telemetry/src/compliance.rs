@@ -1,41 +1,14 @@
 //! Pseudonyms: the form in which people and their clients may be stored. Knows neither HTTP nor SQL.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    ops::Deref,
-    sync::Arc,
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use serde::{Serialize, Serializer};
 use server_shared::crypto::{Key32, KeyedHash};
 use woothee::parser::Parser;
 
+use crate::text::SharedText;
+
 /// Pseudonym of 32 bytes.
 pub(crate) type Pseudonym = [u8; 32];
-
-/// Text that all rows of a request share, so that a row costs no copy of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct SharedText(Arc<str>);
-
-impl From<String> for SharedText {
-    fn from(text: String) -> Self {
-        Self(text.into())
-    }
-}
-
-impl Deref for SharedText {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Serialize for SharedText {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
 
 /// Length above which user agents are not parsed; the header may hold any text.
 const USER_AGENT_MAX: usize = 1024;

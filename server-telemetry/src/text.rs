@@ -1,4 +1,4 @@
-//! Types of constrained texts that programs write, for requests. Texts that people type are values of
+//! Types of constrained texts that programs write, for requests, and of text that rows share. Texts that people type are values of
 //! [`server_shared::value`].
 //!
 //! The `pattern` validator of poem-openapi compiles its expression at every check, and a batch has thousands of
@@ -6,13 +6,38 @@
 //! that is compiled once. They check it again in plain code, because parameters are not checked against the
 //! specification.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Deref, sync::Arc};
 
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
     types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
 };
+use serde::{Serialize, Serializer};
 use serde_json::Value;
+
+/// Text that all rows of a request share, so that a row costs no copy of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SharedText(Arc<str>);
+
+impl From<String> for SharedText {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Deref for SharedText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for SharedText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
 
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident, $length:literal, $pattern:literal, $allowed:expr) => {

@@ -1,7 +1,7 @@
 //! Rows that are read by the position of their columns.
 //!
-//! `sqlx::FromRow` looks up each column of each row by its name, which takes as long as decoding it. A row that long lists consist
-//! of states its columns once, in order: for the statement, and for reading them.
+//! `sqlx::FromRow` looks up each column of each row by its name, which takes as long as decoding it. The fields of a row that long
+//! lists consist of are its columns, in order: for the statement, and for reading them.
 
 use sqlx::{Decode, Postgres, Row as _, Type, postgres::PgRow};
 
@@ -28,10 +28,24 @@ impl<'r> Columns<'r> {
     }
 }
 
-/// Implements `FromRow` for a struct whose fields have the names of columns, and `COLUMNS` for [`Listed`](super::Listed). The
-/// statement must select `COLUMNS` first.
+/// Defines a struct whose fields have the names of columns, with `FromRow` and with `COLUMNS` for
+/// [`Listed`](super::Listed). The statement must select `COLUMNS` first.
 macro_rules! columns {
-    ($row:ident { $first:ident $(, $field:ident)* $(,)? }) => {
+    (
+        $(#[$meta:meta])*
+        $visibility:vis struct $row:ident {
+            $(#[$first_meta:meta])*
+            $first_visibility:vis $first:ident: $first_type:ty
+            $(, $(#[$field_meta:meta])* $field_visibility:vis $field:ident: $type:ty)* $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        $visibility struct $row {
+            $(#[$first_meta])*
+            $first_visibility $first: $first_type
+            $(, $(#[$field_meta])* $field_visibility $field: $type)*
+        }
+
         impl $row {
             /// Columns of the row, in the order in which they are read.
             const COLUMNS: &'static str = concat!(stringify!($first) $(, ", ", stringify!($field))*);

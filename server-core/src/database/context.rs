@@ -48,12 +48,12 @@ pub(crate) enum Lock {
     Patient(OrganizationId, PatientId),
 }
 
-/// Begin of a transaction that changes rows.
+/// Begin of a transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Opening {
     /// Locks that the transaction takes.
     pub(super) locks: Vec<Lock>,
-    /// `true` to be able to undo what follows: [`WriteTx::undo_attempt`](super::WriteTx::undo_attempt).
+    /// `true` if [`WriteTx::undo_attempt`](super::WriteTx::undo_attempt) can undo what follows.
     pub(super) attempt: bool,
 }
 

@@ -48,6 +48,12 @@ impl OpenReader {
         (self.connection.statement(), self.context.parameters())
     }
 
+    /// Returns the patient and the specialist whose rows alone the caller sees, each `None` for other callers.
+    pub(crate) fn own_records(&self) -> (Option<i64>, Option<i64>) {
+        let (_, _, _, patient, specialist) = self.context.parameters();
+        (patient, specialist)
+    }
+
     /// Begins a read of the rows of a table.
     pub(crate) fn list(&mut self) -> List<'_> {
         let (parameters, confined) = (self.context.parameters(), self.context.pool() == PoolKind::App);

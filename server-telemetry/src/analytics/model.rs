@@ -15,8 +15,8 @@ use server_shared::value::{Line, Moment, Prose};
 use uuid::{Uuid, uuid};
 
 use crate::{
-    compliance::{Pseudonym, SharedText},
-    text::Identifier,
+    compliance::Pseudonym,
+    text::{Identifier, SharedText},
 };
 
 /// Batch of events from one page of one person.

@@ -8,8 +8,8 @@ use server_shared::value::Moment;
 use uuid::{Uuid, uuid};
 
 use crate::{
-    compliance::{Pseudonym, SharedText},
-    text::{Identifier, Word},
+    compliance::Pseudonym,
+    text::{Identifier, SharedText, Word},
 };
 
 /// Events of one session, in any order.

@@ -15,8 +15,8 @@ use server_shared::value::Moment;
 use uuid::{Uuid, uuid};
 
 use crate::{
-    compliance::{Pseudonym, SharedText},
-    text::Identifier,
+    compliance::Pseudonym,
+    text::{Identifier, SharedText},
 };
 
 /// Number of landmarks of a body (the BlazePose topology).

@@ -6,11 +6,12 @@ use chrono::TimeDelta;
 
 use super::model::{LANDMARKS, Landmarks, NUMBERS, PoseBatch, PoseRow};
 use crate::{
-    compliance::{Compliance, SharedText},
+    compliance::Compliance,
     identity::Member,
     ingest::{Clock, DropReason, IngestReceipt, Tally},
     privacy::{ConsentService, Purpose},
     storage::{StoreError, clickhouse::Writer},
+    text::{Identifier, SharedText},
 };
 
 /// Length in milliseconds of a slot that holds one frame; there are some 60 slots a second.
@@ -35,8 +36,7 @@ impl PoseService {
         }
         let clock = Clock::now(batch.sent_at);
         let actor = self.compliance.actor(member.organization_id, member.user_id);
-        let exercise_id =
-            SharedText::from(batch.exercise_id.map(crate::text::Identifier::into_inner).unwrap_or_default());
+        let exercise_id = SharedText::from(batch.exercise_id.map(Identifier::into_inner).unwrap_or_default());
         let mut tally = Tally::default();
         let mut rate = Rate::default();
         let mut rows = Vec::with_capacity(batch.frames.len());

@@ -2,15 +2,6 @@
 -- Organization 2 shares the tables.
 begin;
 
-insert into organizations (name, slug, timezone)
-select 'Bench ' || n, 'bench-' || n, 'Europe/Berlin' from generate_series(1, 2) n order by n;
-
-insert into users (clerk_id, name, current_organization_id)
-select 'user_bench_' || n, 'Front desk ' || n, n from generate_series(1, 2) n order by n;
-
-insert into memberships (organization_id, user_id, role)
-select id, current_organization_id, 'staff' from users order by id;
-
 insert into specialists (organization_id, name, timezone, horizon_days)
 select 1, 'Specialist ' || k, 'Europe/Berlin', 366 from generate_series(1, :specialists) k order by k;
 

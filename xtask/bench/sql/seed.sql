@@ -3,15 +3,6 @@
 -- pgbench in 4, so that neither adds rows to the organization of the other.
 begin;
 
-insert into organizations (name, slug, timezone)
-select 'Bench ' || n, 'bench-' || n, 'Europe/Berlin' from generate_series(1, 4) n order by n;
-
-insert into users (clerk_id, name, current_organization_id)
-select 'user_bench_' || n, 'Front desk ' || n, n from generate_series(1, 4) n order by n;
-
-insert into memberships (organization_id, user_id, role)
-select id, current_organization_id, 'staff' from users order by id;
-
 -- Numbered within their organization: specialist k and patient k of organization o can be computed.
 insert into specialists (organization_id, name, timezone)
 select o, 'Specialist ' || k, 'Europe/Berlin' from generate_series(1, 4) o, generate_series(1, :people) k order by o, k;

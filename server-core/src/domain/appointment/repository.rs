@@ -32,7 +32,7 @@ pub(super) async fn appointment_page(
         AppointmentSort::StartedAtDescending => "started_at desc, id desc",
     };
     // A specialist and a patient see their own appointments alone; the conditions let an index find them.
-    let (_, (_, _, _, own_patient, own_specialist)) = reader.parts();
+    let (own_patient, own_specialist) = reader.own_records();
     reader
         .list()
         .filter("specialist_id =", own_specialist)

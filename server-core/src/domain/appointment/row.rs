@@ -14,61 +14,38 @@ use crate::{
     },
 };
 
-/// Appointment as stored, with its title sealed. [`Service::opened`](super::Service::opened) converts it into an
-/// [`Appointment`].
-#[derive(Debug, Clone)]
-#[allow(clippy::struct_field_names, reason = "what it was booked as is called an appointment template")]
-pub(crate) struct AppointmentRow {
-    pub(crate) id: AppointmentId,
-    pub(crate) uid: Uuid,
-    pub(crate) organization_id: OrganizationId,
-    /// Title in clear text, if written before titles were sealed; else empty.
-    pub(crate) title: String,
-    /// Sealed title; `None` if it has none.
-    pub(crate) title_encrypted: Option<Vec<u8>>,
-    pub(crate) status: AppointmentStatus,
-    pub(crate) started_at: DateTime<Utc>,
-    pub(crate) ended_at: DateTime<Utc>,
-    pub(crate) specialist_id: SpecialistId,
-    pub(crate) patient_id: PatientId,
-    pub(crate) appointment_template_id: Option<AppointmentTemplateId>,
-    pub(crate) appointment_series_id: Option<AppointmentSeriesId>,
-    pub(crate) specialty_id: Option<SpecialtyId>,
-    pub(crate) modality: Modality,
-    pub(crate) user_id: Option<UserId>,
-    pub(crate) hold_expires_at: Option<DateTime<Utc>>,
-    pub(crate) cancelled_at: Option<DateTime<Utc>>,
-    pub(crate) cancellation_reason: Option<CancellationReason>,
-    pub(crate) sequence: i32,
-    pub(crate) version: i64,
-    pub(crate) created_at: DateTime<Utc>,
-    pub(crate) updated_at: DateTime<Utc>,
+columns! {
+    /// Appointment as stored, with its title sealed. [`Service::opened`](super::Service::opened) converts it into an
+    /// [`Appointment`].
+    #[derive(Debug, Clone)]
+    #[allow(clippy::struct_field_names, reason = "what it was booked as is called an appointment template")]
+    pub(crate) struct AppointmentRow {
+        pub(crate) id: AppointmentId,
+        pub(crate) uid: Uuid,
+        pub(crate) organization_id: OrganizationId,
+        /// Title in clear text, if written before titles were sealed; else empty.
+        pub(crate) title: String,
+        /// Sealed title; `None` if it has none.
+        pub(crate) title_encrypted: Option<Vec<u8>>,
+        pub(crate) status: AppointmentStatus,
+        pub(crate) started_at: DateTime<Utc>,
+        pub(crate) ended_at: DateTime<Utc>,
+        pub(crate) specialist_id: SpecialistId,
+        pub(crate) patient_id: PatientId,
+        pub(crate) appointment_template_id: Option<AppointmentTemplateId>,
+        pub(crate) appointment_series_id: Option<AppointmentSeriesId>,
+        pub(crate) specialty_id: Option<SpecialtyId>,
+        pub(crate) modality: Modality,
+        pub(crate) user_id: Option<UserId>,
+        pub(crate) hold_expires_at: Option<DateTime<Utc>>,
+        pub(crate) cancelled_at: Option<DateTime<Utc>>,
+        pub(crate) cancellation_reason: Option<CancellationReason>,
+        pub(crate) sequence: i32,
+        pub(crate) version: i64,
+        pub(crate) created_at: DateTime<Utc>,
+        pub(crate) updated_at: DateTime<Utc>,
+    }
 }
-
-columns!(AppointmentRow {
-    id,
-    uid,
-    organization_id,
-    title,
-    title_encrypted,
-    status,
-    started_at,
-    ended_at,
-    specialist_id,
-    patient_id,
-    appointment_template_id,
-    appointment_series_id,
-    specialty_id,
-    modality,
-    user_id,
-    hold_expires_at,
-    cancelled_at,
-    cancellation_reason,
-    sequence,
-    version,
-    created_at,
-    updated_at,
-});
 
 impl AppointmentRow {
     /// Returns the appointment with its opened title.

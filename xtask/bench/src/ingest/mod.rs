@@ -268,16 +268,13 @@ impl Bench<'_> {
         let mut all = Vec::new();
         for subject in [Subject::Events, Subject::Media, Subject::Pose] {
             for table in subject.tables() {
-                let active = format!(
-                    "select count() from system.parts where database = currentDatabase() and table = '{table}' and active"
-                );
                 let merges = format!(
                     "select count() from system.merges where database = currentDatabase() and table = '{table}'"
                 );
                 all.push(Parts {
                     table: (*table).to_owned(),
                     rows: self.clickhouse.number(&format!("select count() from {table}")).await?,
-                    active: self.clickhouse.number(&active).await?,
+                    active: self.active_parts(table).await?,
                     merges: self.clickhouse.number(&merges).await?,
                     settled: 0,
                 });
@@ -286,12 +283,15 @@ impl Bench<'_> {
         tokio::time::sleep(Duration::from_secs(1)).await;
         self.merged().await?;
         for parts in &mut all {
-            let active = format!(
-                "select count() from system.parts where database = currentDatabase() and table = '{}' and active",
-                parts.table
-            );
-            parts.settled = self.clickhouse.number(&active).await?;
+            parts.settled = self.active_parts(&parts.table).await?;
         }
         Ok(all)
+    }
+
+    async fn active_parts(&self, table: &str) -> Result<u64> {
+        let active = format!(
+            "select count() from system.parts where database = currentDatabase() and table = '{table}' and active"
+        );
+        self.clickhouse.number(&active).await
     }
 }

@@ -48,6 +48,7 @@ impl Clinic {
         let seed = async |variables: &[(&str, u32)], script: &str| {
             psql::run(&setup, &setup.superuser_url, variables, script).await.context("cannot seed")
         };
+        check::clinics(&setup, &setup.superuser_url, 2).await?;
         seed(&variables, include_str!("../../sql/scale-clinic.sql")).await?;
         let server = Server::start(&setup, telemetry_url).await?;
         let today = Utc::now().with_time(NaiveTime::MIN).single().context("a day has a midnight in UTC")?;

@@ -139,7 +139,6 @@ pub(in crate::domain::gdpr) async fn holding_page(
              where {rows} and ($4::text is null or {key} > $4::text::{kind})
              order by {key} limit {PAGE}) r"
     );
-    whole_tables(tx).await?;
     let found = bind(&sql, person).bind(after).fetch_all(tx.connection()?).await?;
     let mut last = None;
     let mut page = Vec::with_capacity(found.len());
@@ -149,15 +148,6 @@ pub(in crate::domain::gdpr) async fn holding_page(
         last = place;
     }
     Ok((page, last.filter(|_| found.len() == PAGE)))
-}
-
-/// Allows sequential scans and bitmaps in the transaction, which connections of the service avoid: no index serves most
-/// holdings, and reading all rows of a table in the order of an index takes far more pages. Changes of holdings go without:
-/// their triggers and foreign keys keep the plans that they make for every later transaction of the connection.
-async fn whole_tables(tx: &mut PageTx) -> Result<(), DatabaseError> {
-    let settings = "set local enable_seqscan = on; set local enable_bitmapscan = on";
-    sqlx::raw_sql(settings).execute(tx.connection()?).await?;
-    Ok(())
 }
 
 /// Splits a read row into its parts; returns its place, too.
