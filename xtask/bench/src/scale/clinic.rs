@@ -28,6 +28,7 @@ pub(super) struct Clinic {
 #[derive(Debug)]
 pub(super) struct Asker {
     scene: Scene,
+    address: String,
     connection: Connection,
     /// Header lines of every request.
     headers: String,
@@ -95,11 +96,13 @@ impl Asker {
             setup.token(1)?
         );
         let connection = Connection::connect(&server.address).await?;
-        Ok(Self { scene, connection, headers, asked })
+        Ok(Self { scene, address: server.address.clone(), connection, headers, asked })
     }
 
     /// Sends at most `requests` requests within `time`; returns their latencies.
     pub(super) async fn ask(&mut self, operation: &Operation, requests: u32, time: Duration) -> Result<Vec<Duration>> {
+        // The server closes a connection that waits for long, as one does while the next clinic is filled.
+        self.connection = Connection::connect(&self.address).await?;
         let (mut latencies, end) = (Vec::new(), Instant::now() + time);
         for _ in 0..requests {
             // Bookings are numbered by themselves, as each takes a slot.
