@@ -6,6 +6,7 @@ pub mod address;
 pub mod allocator;
 pub mod attempts;
 pub mod backoff;
+pub mod client;
 pub mod config;
 pub mod crypto;
 pub mod error;

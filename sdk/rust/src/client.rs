@@ -136,9 +136,9 @@ impl ClientBuilder {
     #[cfg(any(feature = "core", feature = "telemetry"))]
     fn parts(self, remembers_keys: bool) -> Result<(String, reqwest::Client, Inner), BuildError> {
         let url = reqwest::Url::parse(&self.base_url).ok();
-        if !url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+        let Some(url) = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) else {
             return Err(BuildError::BaseUrl(self.base_url));
-        }
+        };
         // reqwest is built without a TLS provider of its own, so that one copy of ring serves the
         // whole program. If the application has installed one already, that one stays.
         drop(rustls::crypto::ring::default_provider().install_default());
@@ -147,8 +147,10 @@ impl ClientBuilder {
             .timeout(self.timeout)
             .connect_timeout(self.connect_timeout)
             // A redirect would send credentials to its target; our services send no redirects.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+            .redirect(reqwest::redirect::Policy::none());
+        // Plain HTTP needs no root certificates, which take milliseconds to read.
+        let http = if url.scheme() == "http" { http.tls_certs_only([]) } else { http };
+        let http = http.build()?;
         let inner = Inner::new(Settings {
             credential: self.credential?,
             organization: self.organization,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::first::First;
 use crate::{
     identity::Caller,
     ids::{OrganizationId, PatientId, SpecialistId},
@@ -53,8 +54,8 @@ pub(crate) enum Lock {
 pub(crate) struct Opening {
     /// Locks that the transaction takes.
     pub(super) locks: Vec<Lock>,
-    /// `true` if [`WriteTx::undo_attempt`](super::WriteTx::undo_attempt) can undo what follows.
-    pub(super) attempt: bool,
+    /// Statement to try first; [`WriteTx::undo_attempt`](super::WriteTx::undo_attempt) can undo it and what follows.
+    pub(super) attempt: Option<First>,
 }
 
 /// Marks the place that [`UNDO_ATTEMPT`] returns to; context and locks are kept.
@@ -94,31 +95,31 @@ impl Context {
 
     /// Returns the statements that open a transaction, as one message of the simple query protocol. They are built from
     /// integers and constants of this crate alone, so no text of a caller can get in.
-    pub(crate) fn begin(&self, opening: Opening) -> String {
+    pub(crate) fn begin(&self, opening: &Opening) -> String {
         self.begin_with("", opening)
     }
 
     /// Returns the statements of [`Context::begin`] with `first` between the context and the locks.
-    pub(super) fn begin_with(&self, first: &str, opening: Opening) -> String {
+    pub(super) fn begin_with(&self, first: &str, opening: &Opening) -> String {
         if first.is_empty() {
             return format!("begin;{}", self.enter(opening));
         }
         let mut sql = format!("begin;{};{first}", self.entering());
-        let locks = taking(opening.locks);
+        let locks = taking(&opening.locks);
         if let Some(locks) = locks.strip_prefix(',') {
             // Writing to a String can't fail.
             let _ = write!(sql, " select{locks};");
         }
-        if opening.attempt {
+        if opening.attempt.is_some() {
             sql.push_str(ATTEMPT);
         }
         sql
     }
 
     /// Returns the statements that enter the context and take the locks in an open transaction.
-    pub(super) fn enter(&self, opening: Opening) -> String {
-        let attempt = if opening.attempt { ATTEMPT } else { "" };
-        format!("{}{};{attempt}", self.entering(), taking(opening.locks))
+    pub(super) fn enter(&self, opening: &Opening) -> String {
+        let attempt = if opening.attempt.is_some() { ATTEMPT } else { "" };
+        format!("{}{};{attempt}", self.entering(), taking(&opening.locks))
     }
 
     fn entering(&self) -> String {
@@ -136,7 +137,8 @@ impl Context {
     }
 }
 
-fn taking(mut locks: Vec<Lock>) -> String {
+fn taking(locks: &[Lock]) -> String {
+    let mut locks = locks.to_vec();
     locks.sort_unstable();
     locks.dedup();
     let mut sql = String::new();
@@ -155,7 +157,7 @@ fn taking(mut locks: Vec<Lock>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::first::Prepared, *};
 
     #[test]
     fn locks_are_taken_once_and_in_one_order() {
@@ -173,14 +175,15 @@ mod tests {
         let patient = Lock::Patient(organization, PatientId(2));
         let (early, late) =
             (Lock::Specialist(organization, SpecialistId(3)), Lock::Specialist(organization, SpecialistId(9)));
-        let begin = |locks, attempt| context.begin(Opening { locks, attempt });
+        let first = || Some(First::new(Prepared { name: "told", sql: String::new }, &[]));
+        let begin = |locks, attempt: bool| context.begin(&Opening { locks, attempt: first().filter(|_| attempt) });
         let sql = begin(vec![patient, late, early, late], false);
         assert_eq!(sql, begin(vec![late, early, patient], false));
         // Undoing the attempt keeps the locks.
         assert_eq!(begin(vec![late, early, patient], true), format!("{sql} savepoint attempt;"));
-        let attempt = || Opening { locks: vec![patient], attempt: true };
-        assert!(context.begin_with(" select 1;", attempt()).ends_with("0)); savepoint attempt;"));
-        assert!(context.enter(attempt()).ends_with("0)); savepoint attempt;"));
+        let attempt = Opening { locks: vec![patient], attempt: first() };
+        assert!(context.begin_with(" select 1;", &attempt).ends_with("0)); savepoint attempt;"));
+        assert!(context.enter(&attempt).ends_with("0)); savepoint attempt;"));
         assert_eq!(sql.matches("pg_advisory_xact_lock").count(), 3);
         assert!(
             sql.starts_with(

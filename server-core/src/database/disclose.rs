@@ -41,7 +41,7 @@ impl DiscloseTx {
         origin: Origin,
         wake: Wake,
     ) -> Result<Self, DatabaseError> {
-        let session = Session::begin(connections, &context.begin(Opening::default())).await?;
+        let session = Session::begin(connections, &context.begin(&Opening::default())).await?;
         Ok(Self { session, origin, wake, connections: connections.clone(), context: context.clone() })
     }
 
@@ -76,7 +76,7 @@ impl DiscloseTx {
 impl Pages {
     /// Opens a transaction that reads a page.
     pub(crate) async fn page(&self) -> Result<PageTx, DatabaseError> {
-        let begin = format!("{}{WHOLE_TABLES}", self.context.begin(Opening::default()));
+        let begin = format!("{}{WHOLE_TABLES}", self.context.begin(&Opening::default()));
         Ok(PageTx(Session::begin(&self.connections, &begin).await?))
     }
 }

@@ -18,6 +18,7 @@ mod connection;
 mod context;
 mod disclose;
 mod error;
+mod first;
 mod list;
 mod pool;
 mod read;
@@ -39,6 +40,7 @@ pub(crate) use connection::Connections;
 pub(crate) use context::{Context, Lock};
 pub(crate) use disclose::{DiscloseTx, PageTx, Pages};
 pub(crate) use error::{DatabaseError, broken_constraint, one_row, unless_taken};
+pub(crate) use first::{First, Literal, Prepared};
 pub(crate) use list::Listed;
 pub(crate) use pool::{AppProbe, PoolProbe, UNRESTRICTED, connect, is_restricted};
 pub(crate) use read::{OpenReader, Reader};
@@ -133,19 +135,24 @@ impl Database {
     /// Opens a transaction like [`Database::write`] that takes `locks` at its start and holds them to its end. The
     /// locks are taken in the same round trip, in the same order by every transaction.
     pub(crate) async fn write_locked(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
-        self.opened(caller, Opening { locks, attempt: false }).await
+        self.opened(caller, Opening { locks, attempt: None }).await
     }
 
-    /// Opens a transaction like [`Database::write_locked`] whose changes can be undone by [`WriteTx::undo_attempt`], to try
-    /// first what seldom fails.
-    pub(crate) async fn write_attempt(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
-        self.opened(caller, Opening { locks, attempt: true }).await
+    /// Opens a transaction like [`Database::write_locked`] and executes `first` in the same round trip, for a statement that
+    /// seldom fails: [`WriteTx::first`] has its result, and [`WriteTx::undo_attempt`] undoes it, even if it has failed.
+    pub(crate) async fn write_attempt(
+        &self,
+        caller: &Caller,
+        locks: Vec<Lock>,
+        first: First,
+    ) -> Result<WriteTx, DatabaseError> {
+        self.opened(caller, Opening { locks, attempt: Some(first) }).await
     }
 
     /// Opens a transaction like [`Database::write_locked`] for changes that must be kept although the request is
     /// refused: it commits independently of the answer, even if the request has an `Idempotency-Key`.
     pub(crate) async fn write_apart(&self, caller: &Caller, locks: Vec<Lock>) -> Result<WriteTx, DatabaseError> {
-        self.begin(caller, Opening { locks, attempt: false }, None).await
+        self.begin(caller, Opening { locks, attempt: None }, None).await
     }
 
     async fn opened(&self, caller: &Caller, opening: Opening) -> Result<WriteTx, DatabaseError> {

@@ -1,8 +1,12 @@
 //! Connection with an open transaction. Dropping it rolls back.
 
-use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
+use futures_util::TryStreamExt as _;
+use sqlx::{AssertSqlSafe, Either, Executor as _, PgConnection, postgres::PgRow};
 
-use super::{Connections, DatabaseError, connection::Connection};
+use super::{Connections, DatabaseError, connection::Connection, first::First};
+
+/// Rows of the statement that was executed with the begin, or the error that it raised.
+pub(super) type FirstRows = Result<Vec<PgRow>, sqlx::Error>;
 
 /// Open transaction. sqlx's `Transaction` commits in a round trip of its own; this type sends the audit rows and the
 /// COMMIT in one message.
@@ -17,6 +21,40 @@ impl Session {
         let mut session = Self(connections.acquire().await?);
         session.run(statements).await?;
         Ok(session)
+    }
+
+    /// Opens a transaction like [`Session::begin`] and executes `first` in the same round trip; in one more if the connection
+    /// has yet to prepare it. Returns `None` in place of its rows if the connection keeps no prepared statements: then
+    /// `first` was not executed. Fails if one of `statements` does.
+    pub(super) async fn begin_with(
+        connections: &Connections,
+        statements: &str,
+        first: &First,
+    ) -> Result<(Self, Option<FirstRows>), DatabaseError> {
+        let mut session = Self(connections.acquire().await?);
+        if !session.0.prepare(first.prepared).await? {
+            session.run(statements).await?;
+            return Ok((session, None));
+        }
+        let sql = AssertSqlSafe(format!("{statements}{}", first.execute));
+        // None of `statements` has a semicolon but at its end: they consist of numbers, hexadecimal text and constants.
+        let (begun, mut ended, mut rows) = (statements.matches(';').count(), 0, Vec::new());
+        let mut answers = session.connection()?.fetch_many(sqlx::raw_sql(sql));
+        let refused = loop {
+            match answers.try_next().await {
+                Ok(Some(Either::Left(_))) => ended += 1,
+                Ok(Some(Either::Right(row))) if ended == begun => rows.push(row),
+                Ok(Some(Either::Right(_))) => {}
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            }
+        };
+        drop(answers);
+        match refused {
+            None => Ok((session, Some(Ok(rows)))),
+            Some(error) if ended == begun && error.as_database_error().is_some() => Ok((session, Some(Err(error)))),
+            Some(error) => Err(error.into()),
+        }
     }
 
     /// Returns the connection on which queries run.

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use sqlx::{Executor as _, PgConnection};
+use sqlx::{Executor as _, FromRow, PgConnection, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     audience::Audiences,
     claim::{Beginning, Claim, ClaimGuard},
     context::{Opening, PoolKind, UNDO_ATTEMPT},
-    session::Session,
+    session::{FirstRows, Session},
 };
 use crate::{
     event::{Events, Reactions},
@@ -35,6 +35,8 @@ pub(crate) struct WriteTx {
     /// Caches that are told of changes to callers.
     listeners: Listeners,
     reacting: Reacting,
+    /// Result of the statement that was executed with the begin.
+    first: Option<FirstRows>,
 }
 
 /// Reactions to the events of a write, and the audiences that they are given.
@@ -94,7 +96,7 @@ impl PendingCommit {
 
     /// Begins another part in its own context: one round trip. The audit rows of the parts before are written before
     /// the context changes.
-    async fn join(&mut self, context: &Context, opening: Opening) -> Result<(), DatabaseError> {
+    async fn join(&mut self, context: &Context, opening: &Opening) -> Result<(), DatabaseError> {
         if context.pool() != self.pool {
             return Err(DatabaseError::Damaged("two writes of one request need two roles".to_owned()));
         }
@@ -130,27 +132,32 @@ impl WriteTx {
         (origin, wake, jobs, listeners, reacting): (Origin, Wake, Wake, Listeners, Reacting),
     ) -> Result<Self, DatabaseError> {
         let fresh = |session| PendingCommit::new(session, context.pool(), wake);
-        let (pending, guard) = match claim.map_or(Beginning::Without, Claim::begin) {
-            Beginning::Without => (fresh(Session::begin(connections, &context.begin(opening)).await?), None),
-            Beginning::Insert(guard, insert) => {
-                match Session::begin(connections, &context.begin_with(&insert, opening)).await {
-                    Ok(session) => (fresh(session), Some(guard)),
-                    Err(DatabaseError::Failed(error) | DatabaseError::Unavailable(error)) => {
-                        guard.refused(&error);
-                        return Err(error.into());
-                    }
-                    Err(error) => return Err(error),
-                }
+        let begin = async |statements: String| match &opening.attempt {
+            Some(first) => Session::begin_with(connections, &statements, first).await,
+            None => Ok((Session::begin(connections, &statements).await?, None)),
+        };
+        let (pending, guard, first) = match claim.map_or(Beginning::Without, Claim::begin) {
+            Beginning::Without => {
+                let (session, first) = begin(context.begin(&opening)).await?;
+                (fresh(session), None, first)
             }
+            Beginning::Insert(guard, insert) => match begin(context.begin_with(&insert, &opening)).await {
+                Ok((session, first)) => (fresh(session), Some(guard), first),
+                Err(DatabaseError::Failed(error) | DatabaseError::Unavailable(error)) => {
+                    guard.refused(&error);
+                    return Err(error.into());
+                }
+                Err(error) => return Err(error),
+            },
             Beginning::Join(guard, mut before) => {
-                if let Err(error) = before.join(context, opening).await {
+                if let Err(error) = before.join(context, &opening).await {
                     guard.lost();
                     return Err(error);
                 }
-                (*before, Some(guard))
+                (*before, Some(guard), None)
             }
         };
-        Ok(Self { held: Some(pending), guard, origin, jobs, listeners, reacting })
+        Ok(Self { held: Some(pending), guard, origin, jobs, listeners, reacting, first })
     }
 
     /// Runs `effect` after the commit, before the request is answered. It must be quick; work that takes time or can
@@ -159,6 +166,16 @@ impl WriteTx {
         if let Some(held) = &mut self.held {
             held.effects.push(Box::new(effect));
         }
+    }
+
+    /// Takes the row of the statement that [`Database::write_attempt`](super::Database::write_attempt) was given, or its
+    /// error. Returns `None` if it was not executed with the begin, and is yet to be: superadmins' connections prepare no
+    /// statements, and a later write of a request joins the transaction of the first.
+    pub(crate) fn first<R>(&mut self) -> Option<Result<Option<R>, sqlx::Error>>
+    where
+        R: for<'r> FromRow<'r, PgRow>,
+    {
+        Some(self.first.take()?.and_then(|rows| rows.first().map(R::from_row).transpose()))
     }
 
     /// Undoes everything since the begin of a transaction that

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, StatusCode, redirect::Policy};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
+use server_shared::client::service_client;
 use url::Url;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,10 +51,7 @@ impl UsersError {
 impl Users {
     /// Builds the client of the Clerk instance with this secret key, at `base` (`https://api.clerk.com`).
     pub(crate) fn new(base: Url, secret_key: SecretString) -> Result<Self, reqwest::Error> {
-        // Another provider may be installed already; any of them will do.
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let client = Client::builder().timeout(TIMEOUT).redirect(Policy::none()).build()?;
-        Ok(Self { client, base, secret_key })
+        Ok(Self { client: service_client(&base, TIMEOUT)?, base, secret_key })
     }
 
     /// Deletes a user. Succeeds if there is no such user.

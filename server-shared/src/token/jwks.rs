@@ -8,7 +8,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
-use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use thiserror::Error;
@@ -17,7 +16,7 @@ use url::Url;
 
 use super::pem_lines;
 use super::verifier::{Algorithm, TokenError};
-use crate::{error::causes, shutdown::Shutdown};
+use crate::{client::service_client, error::causes, shutdown::Shutdown};
 
 /// Largest size of an answer in bytes, far above any real key set.
 const BODY_MAX: usize = 256 * 1024;
@@ -117,10 +116,7 @@ impl Jwks {
         let (remote, keys) = match source {
             KeySource::Pem(pem) => (None, KeySet::One(Arc::new(PublicKey::from_pem(&pem)?))),
             KeySource::Url(url) => {
-                // The first part of the process that needs it installs it; the others need the same one.
-                rustls::crypto::ring::default_provider().install_default().ok();
-                // No redirects: keys come from the address that was configured and from no other.
-                let client = Client::builder().timeout(timing.timeout).redirect(Policy::none()).build()?;
+                let client = service_client(&url, timing.timeout)?;
                 let on_demand = Arc::default();
                 (Some(Remote { client, url, on_demand }), KeySet::Named { keys: HashMap::new(), generation: 0 })
             }

@@ -80,17 +80,17 @@ impl Postgres {
         for (name, value) in options.settings {
             set(name, value);
         }
+        // Tests and profiles read from it what the statements of their database have read. They turn it on for that database
+        // alone: with all of them, it would lose statements and slow every test down.
+        for (name, value) in [
+            ("shared_preload_libraries", "pg_stat_statements"),
+            ("pg_stat_statements.max", "20000"),
+            ("pg_stat_statements.track", "none"),
+        ] {
+            set(name, value);
+        }
         if !options.durable {
             for (name, value) in [("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")] {
-                set(name, value);
-            }
-            // Tests read from it what the statements of their database have read. They turn it on for that database alone:
-            // with all of them, it would lose statements and slow every test down.
-            for (name, value) in [
-                ("shared_preload_libraries", "pg_stat_statements"),
-                ("pg_stat_statements.max", "20000"),
-                ("pg_stat_statements.track", "none"),
-            ] {
                 set(name, value);
             }
             // A test's database is a copy of a template: checkpoints in between would only slow that down.

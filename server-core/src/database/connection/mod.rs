@@ -22,12 +22,13 @@ use futures_util::{
 };
 use secrecy::SecretString;
 use sqlx::{
-    ConnectOptions as _, Connection as _, Either, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Either, Execute, Executor, PgConnection, PgPool, Postgres,
+    SqlStr,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
 
-use super::{DatabaseError, pool};
+use super::{DatabaseError, first::Prepared, pool};
 use crate::config::PoolConfig;
 
 /// Idle time after which a connection is tested before it is used: proxies and firewalls forget connections.
@@ -83,6 +84,8 @@ pub(crate) struct Manager(PgConnectOptions);
 #[derive(Debug)]
 pub(crate) struct Live {
     connection: PgConnection,
+    /// Names of the statements that it has prepared.
+    prepared: Vec<&'static str>,
     /// Time at which it was given back.
     returned: Instant,
     broken: bool,
@@ -93,7 +96,8 @@ impl ManageConnection for Manager {
     type Error = sqlx::Error;
 
     async fn connect(&self) -> Result<Live, sqlx::Error> {
-        Ok(Live { connection: self.0.connect().await?, returned: Instant::now(), broken: false })
+        let connection = self.0.connect().await?;
+        Ok(Live { connection, prepared: Vec::new(), returned: Instant::now(), broken: false })
     }
 
     async fn is_valid(&self, live: &mut Live) -> Result<(), sqlx::Error> {
@@ -134,6 +138,21 @@ impl Connection {
     pub(super) fn in_transaction(&mut self) -> Result<&mut PgConnection, DatabaseError> {
         self.open = Open::Transaction;
         Ok(self.held.as_mut().ok_or_else(DatabaseError::ended)?.connection())
+    }
+
+    /// Prepares the statement, unless the connection has done so before. Returns `false` if it keeps no prepared statements:
+    /// a connection of the owner's pool.
+    pub(super) async fn prepare(&mut self, statement: Prepared) -> Result<bool, sqlx::Error> {
+        let Some(Held::App(live)) = &mut self.held else { return Ok(false) };
+        if !live.prepared.contains(&statement.name) {
+            // A request that is cancelled here leaves the name in use, so the connection is closed rather than given back.
+            live.broken = true;
+            let sql = AssertSqlSafe(format!("prepare {} as {}", statement.name, (statement.sql)()));
+            live.connection.execute(sqlx::raw_sql(sql)).await?;
+            live.broken = false;
+            live.prepared.push(statement.name);
+        }
+        Ok(true)
     }
 
     /// States that the transaction has ended.

@@ -5,12 +5,18 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use sqlx::{AssertSqlSafe, Executor as _};
+use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 use test_support::{Kind, eventually};
 use uuid::Uuid;
 
 use super::{Connections, Statement};
-use crate::{config::PoolConfig, database::session::Session};
+use crate::{
+    config::PoolConfig,
+    database::{
+        first::{First, Literal, Prepared},
+        session::Session,
+    },
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -91,6 +97,30 @@ async fn a_transaction_that_is_dropped_is_rolled_back() {
     assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(session.connection().unwrap()).await.unwrap(), 3_600_000);
     drop(session);
     assert_eq!(fixture.number(left).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn the_first_statement_runs_with_the_begin() {
+    let fixture = Fixture::new().await;
+    let process = fixture.process().await;
+    let divided = Prepared { name: "divided", sql: || "select 10 / $1::bigint".to_owned() };
+    let first = |number| First::new(divided, &[Literal::Number(Some(number))]);
+    let begin = "begin; select 1; savepoint attempt;";
+    for number in [2, 5] {
+        let (_session, rows) = Session::begin_with(&fixture.connections, begin, &first(number)).await.unwrap();
+        let quotients: Vec<i64> = rows.unwrap().unwrap().iter().map(|row| row.get(0)).collect();
+        assert_eq!(quotients, [10 / number]);
+    }
+    let (mut session, rows) = Session::begin_with(&fixture.connections, begin, &first(0)).await.unwrap();
+    assert!(rows.unwrap().is_err());
+    session.run("rollback to savepoint attempt; create temporary table kept (); commit;").await.unwrap();
+    drop(session);
+    let broken = Session::begin_with(&fixture.connections, "begin; select 1 / 0; savepoint attempt;", &first(1)).await;
+    assert!(broken.is_err(), "an error of the begin is none of the statement's");
+    assert_eq!(fixture.process().await, process);
+    assert_eq!(fixture.number("select count(*) from pg_class where relname = 'kept'").await.unwrap(), 1);
+    let prepared = "select count(*) from pg_prepared_statements where name = 'divided'";
+    assert_eq!(fixture.number(prepared).await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use super::{
     row::AppointmentRow,
 };
 use crate::{
-    database::{DatabaseError, OpenReader, Tx, broken_constraint},
+    database::{DatabaseError, First, Listed, Literal, OpenReader, Prepared, Tx, broken_constraint},
     domain::{appointment_template::Modality, period::Period, rules::InvalidValue},
     ids::{AppointmentId, OrganizationId, SpecialistId, UserId},
 };
@@ -49,6 +49,28 @@ pub(super) async fn appointment_page(
         .await
 }
 
+/// Passes the INSERT of an appointment to a macro that takes the SQL before the columns that it returns, the SQL after
+/// them, and the arguments.
+macro_rules! appointment_insert {
+    ($macro:ident $(, $arguments:expr)* $(,)?) => {
+        $macro!(
+            r"
+        insert into appointments as a (organization_id, title_encrypted, status, started_at, ended_at, block,
+                                       specialist_id, patient_id, specialty_id, user_id, uid)
+        select $1, $2, 'scheduled', $3, $4, tstzrange($3, $4), s.id, p.id, $7, $8, $9
+        from specialists s, patients p
+        where s.organization_id = $1 and s.id = $5 and s.deleted_at is null
+          and p.organization_id = $1 and p.id = $6 and p.deleted_at is null
+          and ($7::bigint is null or exists (select from specialties y where y.organization_id = $1 and y.id = $7
+                                             and y.archived_at is null))
+        returning
+        ",
+            "",
+            $($arguments),*
+        )
+    };
+}
+
 /// Inserts an appointment with its sealed title if all that it refers to exists, in one statement. Returns `None` if a
 /// reference does not exist, see [`unknown_reference`].
 pub(super) async fn appointment_create(
@@ -59,19 +81,8 @@ pub(super) async fn appointment_create(
     title: Option<&[u8]>,
     booking: &CreateAppointment,
 ) -> Result<Option<AppointmentRow>, AppointmentError> {
-    appointment_query!(
-        r#"
-        insert into appointments as a (organization_id, title_encrypted, status, started_at, ended_at, block,
-                                       specialist_id, patient_id, specialty_id, user_id, uid)
-        select $1, $2, 'scheduled', $3, $4, tstzrange($3, $4), s.id, p.id, $7, $8, $9
-        from specialists s, patients p
-        where s.organization_id = $1 and s.id = $5 and s.deleted_at is null
-          and p.organization_id = $1 and p.id = $6 and p.deleted_at is null
-          and ($7::bigint is null or exists (select from specialties y where y.organization_id = $1 and y.id = $7
-                                             and y.archived_at is null))
-        returning
-        "#,
-        "",
+    appointment_insert!(
+        appointment_query,
         organization.0,
         title,
         booking.started_at.get(),
@@ -85,6 +96,36 @@ pub(super) async fn appointment_create(
     .fetch_optional(tx.connection()?)
     .await
     .map_err(on_overlap)
+}
+
+/// Returns the statement of [`appointment_create`] for the begin of a transaction.
+pub(super) fn appointment_create_first(
+    organization: OrganizationId,
+    user: Option<UserId>,
+    uid: Uuid,
+    title: Option<&[u8]>,
+    booking: &CreateAppointment,
+) -> First {
+    macro_rules! returning {
+        ($before:literal, $after:literal,) => {
+            || format!("{} {}", $before, AppointmentRow::COLUMNS)
+        };
+    }
+    const CREATE: Prepared = Prepared { name: "appointment_create", sql: appointment_insert!(returning) };
+    First::new(
+        CREATE,
+        &[
+            Literal::Number(Some(organization.0)),
+            Literal::Bytes(title),
+            Literal::Moment(booking.started_at.get()),
+            Literal::Moment(booking.ended_at.get()),
+            Literal::Number(Some(booking.specialist_id.0)),
+            Literal::Number(Some(booking.patient_id.0)),
+            Literal::Number(booking.specialty_id.map(|id| id.0)),
+            Literal::Number(user.map(|id| id.0)),
+            Literal::Uuid(uid),
+        ],
+    )
 }
 
 /// Finds the reference of a booking that does not exist, after a statement has refused one.

@@ -84,10 +84,14 @@ impl Service {
         check_own(caller, booking.specialist_id)?;
         let (seal, uid) = (TitleSeal::of(&self.keys, organization).await?, Uuid::new_v4());
         let title = seal.seal(Titled::Appointment, uid, booking.title.as_str());
-        let mut tx = self.database.write_attempt(caller, locks(organization, booking)).await?;
-        let mut expired = Vec::new();
         let (user, title) = (caller.user_id, title.as_deref());
-        let mut created = repository::appointment_create(&mut tx, organization, user, uid, title, booking).await;
+        let first = repository::appointment_create_first(organization, user, uid, title, booking);
+        let mut tx = self.database.write_attempt(caller, locks(organization, booking), first).await?;
+        let mut expired = Vec::new();
+        let mut created = match tx.first() {
+            Some(created) => created.map_err(repository::on_overlap),
+            None => repository::appointment_create(&mut tx, organization, user, uid, title, booking).await,
+        };
         // Lapsed holds are few, so they are looked for only when something overlaps.
         if let Err(AppointmentError::SlotTaken) = created {
             tx.undo_attempt().await?;

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER, redirect::Policy};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, header::RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use server_shared::mark::ShownOnce;
+use server_shared::{client::service_client, mark::ShownOnce};
 use url::Url;
 
 use super::error::{Answer, DailyError};
@@ -64,10 +64,7 @@ struct TokenAnswer {
 impl Daily {
     /// Builds the client of the Daily domain with this key, at `base` (`https://api.daily.co/v1`).
     pub(crate) fn new(base: Url, api_key: SecretString) -> Result<Self, reqwest::Error> {
-        // Another provider may be installed already; any of them will do.
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let client = Client::builder().timeout(TIMEOUT).redirect(Policy::none()).build()?;
-        Ok(Self { client, base, api_key })
+        Ok(Self { client: service_client(&base, TIMEOUT)?, base, api_key })
     }
 
     /// Creates the room, or updates the one with the same name; returns its URL.
