@@ -1,4 +1,5 @@
 -- The trail with less work for each entry: the same checks and the same rows (decision 44).
+set local lock_timeout = '5s';
 
 -- Only audit_append adds to the trail, whoever the caller is, and it checks what policies and constraints checked. A policy
 -- reads the settings for each of the three tables, and PostgreSQL reads the text of a CHECK for each statement.

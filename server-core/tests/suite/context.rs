@@ -116,6 +116,25 @@ async fn the_trail_names_nobody_but_the_contexts_actor() {
     let superadmin = format!("select context_enter({}, {home}, 'superadmin', null, null, null, null)", admin + 1);
     assert_eq!(attempt(&mut owner, &superadmin, &append(&forged)).await, Err(DENIED.to_owned()));
     assert_eq!(attempt(&mut owner, "select 1", &append(&forged)).await, Ok(1));
+    // Within a context the owner appends to the trail of its organization alone.
+    let own = json!({ "organization_id": home, "actor_kind": "user", "actor_user_id": admin + 1 });
+    assert_eq!(attempt(&mut owner, &superadmin, &append(&own)).await, Ok(1));
+    let mut elsewhere = own.clone();
+    elsewhere["organization_id"] = json!(away);
+    assert_eq!(attempt(&mut owner, &superadmin, &append(&elsewhere)).await, Err(DENIED.to_owned()));
+    // The service itself appends nothing that the trail has no meaning for.
+    for (field, value) in [
+        ("outcome", json!("unknown")),
+        ("outcome", Value::Null),
+        ("actor_kind", json!("robot")),
+        ("actor_kind", Value::Null),
+        ("occurrences", json!(0)),
+    ] {
+        let mut meaningless = forged.clone();
+        meaningless[field] = value;
+        let attempted = attempt(&mut owner, "select 1", &append(&meaningless)).await;
+        assert!(attempted.is_err(), "{meaningless}: {attempted:?}");
+    }
 }
 
 #[tokio::test]
