@@ -29,14 +29,17 @@ pub(crate) fn connect(url: &SecretString, config: &PoolConfig) -> Result<PgPool,
 
 /// Settings of every connection of the service. While a table is small, or its statistics are of a time when it was, a
 /// sequential scan is the cheapest plan of nearly every statement, and sorting what a bitmap finds the cheapest order;
-/// connections keep plans while tables grow (decision 50).
-const INDEXES_FIRST: [(&str, &str); 2] = [("enable_seqscan", "off"), ("enable_bitmapscan", "off")];
+/// connections keep plans while tables grow (decision 50). A statement that is kept has one plan for all values: PostgreSQL
+/// would go on planning each execution of a statement whose plan seems cheaper if it knows the values, e.g. of a list that
+/// is filtered by status, which took longer than reading its page.
+const PLANS: [(&str, &str); 3] =
+    [("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("plan_cache_mode", "force_generic_plan")];
 
 /// Returns the options of every connection of the service.
 pub(super) fn options(url: &SecretString) -> Result<PgConnectOptions, sqlx::Error> {
     let options = PgConnectOptions::from_str(url.expose_secret())?;
     // The log names operations and never contains the text of statements.
-    Ok(options.application_name("server-core").options(INDEXES_FIRST).disable_statement_logging())
+    Ok(options.application_name("server-core").options(PLANS).disable_statement_logging())
 }
 
 /// Returns true if row-level security binds the role of the connections: it owns no table, is not a member of the role that
