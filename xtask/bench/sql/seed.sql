@@ -5,15 +5,17 @@ begin;
 
 -- Numbered within their organization: specialist k and patient k of organization o can be computed.
 insert into specialists (organization_id, name, timezone)
-select o, 'Specialist ' || k, 'Europe/Berlin' from generate_series(1, 4) o, generate_series(1, :people) k order by o, k;
+select o, 'Specialist ' || k, 'Europe/Berlin'
+from generate_series(1, :organizations) o, generate_series(1, :people) k
+order by o, k;
 
 -- Nothing here opens a patient's encrypted columns, so the keys need not be real.
 insert into data_keys (id, organization_id, wrapped)
-select gen_random_uuid(), o, '\x00' from generate_series(1, 4) o;
+select gen_random_uuid(), o, '\x00' from generate_series(1, :organizations) o;
 
 insert into patients (organization_id, uid, data_key_id, first_name, last_name)
 select o, gen_random_uuid(), d.id, 'Patient', 'Number ' || k
-from generate_series(1, 4) o join data_keys d on d.organization_id = o, generate_series(1, :people) k
+from generate_series(1, :organizations) o join data_keys d on d.organization_id = o, generate_series(1, :people) k
 order by o, k;
 
 -- Appointment k is the (k / people)-th of its specialist and of its patient, so none overlap.

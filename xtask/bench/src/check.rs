@@ -10,9 +10,6 @@ use crate::setup::Setup;
 /// Number of appointments in the organization that is read.
 pub(crate) const APPOINTMENTS: u32 = 5_000;
 
-/// Number of organizations of `sql/seed.sql`.
-const SEEDED: u32 = 4;
-
 /// Creates organizations with a person at the front desk of each, in the database at `url`.
 pub(crate) async fn clinics(setup: &Setup, url: &str, organizations: u32) -> Result<()> {
     let script = include_str!("../sql/clinics.sql");
@@ -22,8 +19,9 @@ pub(crate) async fn clinics(setup: &Setup, url: &str, organizations: u32) -> Res
 
 /// Fills the database; returns the id of the first appointment of organization 1, which has every other one from there.
 pub(crate) async fn seed(setup: &Setup, people: u32) -> Result<u64> {
-    clinics(setup, &setup.database_url, SEEDED).await?;
-    let variables = [("people", people), ("appointments", APPOINTMENTS)];
+    let organizations = setup.organizations()?;
+    clinics(setup, &setup.database_url, organizations).await?;
+    let variables = [("organizations", organizations), ("people", people), ("appointments", APPOINTMENTS)];
     psql::run(setup, &setup.database_url, &variables, include_str!("../sql/seed.sql")).await.context("cannot seed")?;
     let seen = psql::run(setup, &setup.database_app_url, &[], include_str!("../sql/check-seed.sql")).await?;
     let numbers = numbers(&seen)?;

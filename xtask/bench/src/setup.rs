@@ -28,7 +28,7 @@ pub(crate) struct Setup {
     pub(crate) database_url: String,
     /// Core's database as the role that row-level security binds.
     pub(crate) database_app_url: String,
-    /// Session tokens by Clerk id.
+    /// Session tokens by Clerk id, one for the front desk of each bench organization.
     pub(crate) tokens: BTreeMap<String, String>,
     /// The checkout that is measured.
     pub(crate) checkout: PathBuf,
@@ -78,6 +78,11 @@ impl Setup {
         setup.environment.insert("DATABASE_URL".to_owned(), setup.database_url.clone());
         setup.environment.insert("DATABASE_APP_URL".to_owned(), setup.database_app_url.clone());
         Ok(setup)
+    }
+
+    /// Returns the number of bench organizations.
+    pub(crate) fn organizations(&self) -> Result<u32> {
+        Ok(u32::try_from(self.tokens.len())?)
     }
 
     /// The token of the front desk of bench organization `organization`.

@@ -1,4 +1,4 @@
-//! A clinic of one size: its database, its server and a connection to it.
+//! A clinic of one size: its database, its server and the requests to it.
 
 use std::time::{Duration, Instant};
 
@@ -24,12 +24,11 @@ pub(super) struct Clinic {
     asker: Asker,
 }
 
-/// One connection to a clinic's server.
+/// Sends requests to a clinic's server, one after the other.
 #[derive(Debug)]
 pub(super) struct Asker {
     scene: Scene,
     address: String,
-    connection: Connection,
     /// Header lines of every request.
     headers: String,
     /// Number of requests of each method so far.
@@ -53,10 +52,10 @@ impl Clinic {
         seed(&variables, include_str!("../../sql/scale-clinic.sql")).await?;
         let server = Server::start(&setup, telemetry_url).await?;
         let today = Utc::now().with_time(NaiveTime::MIN).single().context("a day has a midnight in UTC")?;
-        let mut asker = Asker::connect(&setup, &server, Scene { appointments, today }, (0, 0)).await?;
+        let asker = Asker::new(&setup, &server, Scene { appointments, today }, (0, 0))?;
         // Its data key is real, as the page of a list opens it.
         let patient = r#"{"first_name":"Ada","last_name":"Sample"}"#;
-        asker.send(&Ask::Post("/v1/patients", patient.to_owned())).await?;
+        asker.send(&mut asker.connect().await?, &Ask::Post("/v1/patients", patient.to_owned())).await?;
         seed(&variables, include_str!("../../sql/scale-names.sql")).await?;
         for from in (0..appointments).step_by(usize::try_from(BATCH)?) {
             let to = from.saturating_add(BATCH).min(appointments);
@@ -82,27 +81,30 @@ impl Clinic {
         let variables = [("size", asker.scene.appointments)];
         psql::run(&setup, &setup.superuser_url, &variables, include_str!("../../sql/scale-plans.sql")).await?;
         let server = Server::start(&setup, telemetry_url).await?;
-        let asker = Asker::connect(&setup, &server, asker.scene, asker.asked).await?;
+        let asker = Asker::new(&setup, &server, asker.scene, asker.asked)?;
         Ok(Explained::new(&setup, server, asker))
     }
 }
 
 impl Asker {
-    async fn connect(setup: &Setup, server: &Server, scene: Scene, asked: (u32, u32)) -> Result<Self> {
+    fn new(setup: &Setup, server: &Server, scene: Scene, asked: (u32, u32)) -> Result<Self> {
         let headers = format!(
             "Host: {}\r\nUser-Agent: xtask-bench\r\nAccept: application/json\r\nAuthorization: Bearer {}\r\n\
              X-Organization-Id: 1\r\n",
             server.address,
             setup.token(1)?
         );
-        let connection = Connection::connect(&server.address).await?;
-        Ok(Self { scene, address: server.address.clone(), connection, headers, asked })
+        Ok(Self { scene, address: server.address.clone(), headers, asked })
     }
 
-    /// Sends at most `requests` requests within `time`; returns their latencies.
+    async fn connect(&self) -> Result<Connection> {
+        Connection::connect(&self.address).await
+    }
+
+    /// Sends at most `requests` requests within `time`, over a connection of their own; returns their latencies.
     pub(super) async fn ask(&mut self, operation: &Operation, requests: u32, time: Duration) -> Result<Vec<Duration>> {
         // The server closes a connection that waits for long, as one does while the next clinic is filled.
-        self.connection = Connection::connect(&self.address).await?;
+        let mut connection = self.connect().await?;
         let (mut latencies, end) = (Vec::new(), Instant::now() + time);
         for _ in 0..requests {
             // Bookings are numbered by themselves, as each takes a slot.
@@ -115,7 +117,7 @@ impl Asker {
                 *gets += 1;
                 ask
             };
-            latencies.push(self.send(&ask).await?);
+            latencies.push(self.send(&mut connection, &ask).await?);
             if Instant::now() > end {
                 break;
             }
@@ -124,7 +126,7 @@ impl Asker {
     }
 
     /// Sends a request and waits for its answer; fails on any other status than the expected one.
-    async fn send(&mut self, ask: &Ask) -> Result<Duration> {
+    async fn send(&self, connection: &mut Connection, ask: &Ask) -> Result<Duration> {
         let headers = &self.headers;
         let (request, expected) = match ask {
             Ask::Get(path) => (format!("GET {path} HTTP/1.1\r\n{headers}\r\n"), 200),
@@ -135,10 +137,10 @@ impl Asker {
             }
         };
         let started = Instant::now();
-        let status = self.connection.call(request.as_bytes()).await?;
+        let status = connection.call(request.as_bytes()).await?;
         let took = started.elapsed();
         if status != expected {
-            let body = String::from_utf8_lossy(self.connection.body()).chars().take(500).collect::<String>();
+            let body = String::from_utf8_lossy(connection.body()).chars().take(500).collect::<String>();
             bail!("{ask:?} was answered {status}, not {expected}: {body}");
         }
         Ok(took)
