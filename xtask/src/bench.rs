@@ -34,6 +34,8 @@ use crate::stack::{fetch, paths, pins, servers, tokens, wait};
 
 /// The organizations of `xtask/bench/sql/seed.sql`, each with a person at the front desk.
 const ORGANIZATIONS: u32 = 4;
+/// PostgreSQL's default of `shared_buffers`, and the most that `--scale` sets, in MiB.
+const SHARED_BUFFERS: (u64, u64) = (128, 4096);
 /// Time limit for `xtask-bench` to end in order.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -79,6 +81,38 @@ pub(crate) struct Options {
     check: bool,
 }
 
+impl Options {
+    /// Returns the settings of PostgreSQL for what is measured, as name and value.
+    fn settings(&self) -> Result<Vec<(&'static str, String)>> {
+        let mut settings = Vec::new();
+        if self.telemetry {
+            // The lag from one database to the other is the difference between two times of commit.
+            settings.push(("track_commit_timestamp", "on".to_owned()));
+        }
+        if self.scale.is_some() {
+            // With the default, a large clinic would be measured by the pages that come from the system's cache.
+            settings.push(("shared_buffers", format!("{}MB", shared_buffers(memory()?))));
+        }
+        Ok(settings)
+    }
+}
+
+/// Returns the machine's memory in MiB.
+fn memory() -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kibibytes = total.and_then(|total| total.trim().strip_suffix(" kB"));
+    let kibibytes: u64 = kibibytes.context("/proc/meminfo has no total")?.parse()?;
+    Ok(kibibytes / 1024)
+}
+
+/// Returns the `shared_buffers`, in MiB, of a machine with so many MiB of memory: a sixth, to the nearest multiple of 256.
+/// PostgreSQL's manual recommends a quarter if nothing else runs there.
+fn shared_buffers(memory: u64) -> u64 {
+    let (least, most) = SHARED_BUFFERS;
+    ((memory / 6 + 128) / 256 * 256).clamp(least, most)
+}
+
 /// Builds, starts, measures and stops.
 ///
 /// # Errors
@@ -116,7 +150,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 fn once(options: &Options, state: &Path, record: &mut Record, report: &Path) -> Result<()> {
     let data = paths::data(state)?;
     clear(&data)?;
-    let mut stack = Stack::start(state, &data, record, options.telemetry)?;
+    let mut stack = Stack::start(state, &data, record, &options.settings()?)?;
     if options.telemetry {
         stack.telemetry = Some(Telemetry::start(&stack, state, &data, record)?);
     }
@@ -148,7 +182,7 @@ struct Stack {
 }
 
 impl Stack {
-    fn start(state: &Path, data: &Path, record: &mut Record, telemetry: bool) -> Result<Self> {
+    fn start(state: &Path, data: &Path, record: &mut Record, settings: &[(&str, String)]) -> Result<Self> {
         eprintln!("==> starting the stores");
         let [postgres_programs, valkey_programs] = fetch::programs([&pins::POSTGRES, &pins::VALKEY])?;
         let sockets = paths::sockets()?;
@@ -164,8 +198,7 @@ impl Stack {
             port: 0,
             durable: true,
             max_connections: 300,
-            // The lag from one database to the other is the difference between two times of commit.
-            settings: if telemetry { &[("track_commit_timestamp", "on")] } else { &[] },
+            settings,
         })?;
         record.add(&postgres.child)?;
         let valkey = Valkey::start(&valkey_programs, &data.join("valkey"), &log("valkey"), 0, false)?;
@@ -329,4 +362,15 @@ fn clear(data: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_buffers_are_a_sixth_of_the_memory_within_bounds() {
+        // Machines with 512 MiB, 4 GiB, 24 GiB less what the kernel keeps, and 128 GiB.
+        assert_eq!([512, 4_096, 24_045, 131_072].map(shared_buffers), [128, 768, 4_096, 4_096]);
+    }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Options<'a> {
     pub(crate) durable: bool,
     pub(crate) max_connections: u16,
     /// Further settings, as name and value.
-    pub(crate) settings: &'a [(&'a str, &'a str)],
+    pub(crate) settings: &'a [(&'a str, String)],
 }
 
 /// A running server.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::psql;
 use crate::scale::clinic::Clinic;
 use crate::scale::operations::{OPERATIONS, Operation};
 use crate::scale::plans::Work;
@@ -52,6 +53,8 @@ struct Size {
 pub(crate) struct Results {
     appointments: Vec<u32>,
     rounds: u32,
+    /// PostgreSQL's `shared_buffers`, with the unit.
+    shared_buffers: String,
     operations: Vec<Measured>,
 }
 
@@ -63,6 +66,7 @@ pub(crate) async fn run(setup: &Setup, rounds: u32, sizes: &[u32]) -> Result<Res
     if appointments.len() < 2 {
         bail!("--scale compares at least two sizes");
     }
+    let shared_buffers = psql::run(setup, &setup.database_url, &[], "show shared_buffers").await?.trim().to_owned();
     let telemetry_url = telemetry::start(Arc::<Acknowledged>::default()).await?;
     let mut clinics = Vec::new();
     for size in &appointments {
@@ -97,5 +101,5 @@ pub(crate) async fn run(setup: &Setup, rounds: u32, sizes: &[u32]) -> Result<Res
         sizes: latencies.into_iter().zip(works).map(|(latencies, work)| Size { latencies, work }).collect(),
     };
     let operations = OPERATIONS.iter().zip(latencies).zip(works).map(measured).collect();
-    Ok(Results { appointments, rounds, operations })
+    Ok(Results { appointments, rounds, shared_buffers, operations })
 }

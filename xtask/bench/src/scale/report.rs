@@ -14,7 +14,7 @@ const GROWTH: f64 = 1.2;
 
 /// Writes the section.
 pub(crate) fn section(results: &Results) -> String {
-    let Results { appointments, rounds, operations } = results;
+    let Results { appointments, rounds, shared_buffers, operations } = results;
     let mut text = format!(
         "{TITLE}\n\nWritten by `cargo xtask bench --scale` on {}: p50 of one connection in ms, and pages of 8 KiB that \
          PostgreSQL reads for a request, by the number of appointments of the clinic.\n\n| operation |",
@@ -42,8 +42,10 @@ pub(crate) fn section(results: &Results) -> String {
         text,
         "\nMethod: each clinic has a database and a server of its own, {} patients, {SPECIALISTS} specialists and 200 \
          appointments a day, the latest 35 days ahead; a larger clinic is an older one. The clinics take turns within \
-         each of {rounds} rounds. Pages and scans are those of one request after the others, as `auto_explain` logs \
-         them; statements within functions count for their pages and are not listed.\n",
+         each of {rounds} rounds. PostgreSQL has {shared_buffers} of `shared_buffers`, a sixth of the machine's memory and \
+         at most 4 GB, as a clinic of a million appointments would give it: the rows compare statements, not pages that \
+         come from the operating system's cache. Pages and scans are those of one request after the others, as \
+         `auto_explain` logs them; statements within functions count for their pages and are not listed.\n",
         grouped(PATIENTS)
     );
     text
