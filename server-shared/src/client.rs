@@ -1,11 +1,11 @@
-//! HTTP clients of the services that the configuration names.
+//! HTTP clients of the services that the configuration names, and root certificates of all clients.
 
 use std::{sync::OnceLock, time::Duration};
 
 use reqwest::{Certificate, Client, Url, redirect::Policy};
 
-/// Builds a client of the service at `base`. Its requests take at most `timeout` and follow no redirects: answers come from
-/// the address that was configured and from no other.
+/// Builds a client of the service at `base`. Its requests take at most `timeout` and follow no redirects: answers come
+/// from the address that was configured and from no other.
 ///
 /// # Errors
 /// If the operating system has no root certificate that can be read, and `base` is not plain HTTP.
@@ -19,7 +19,7 @@ pub fn service_client(base: &Url, timeout: Duration) -> Result<Client, reqwest::
 }
 
 /// Trusts the root certificates of the operating system, which are read once for the whole process.
-fn with_roots(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+pub(crate) fn with_roots(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
     static ROOTS: OnceLock<Vec<Certificate>> = OnceLock::new();
     let roots = ROOTS.get_or_init(|| {
         let found = rustls_native_certs::load_native_certs().certs;

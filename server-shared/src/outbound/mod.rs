@@ -22,6 +22,8 @@ use url::Url;
 pub use error::OutboundError;
 use guard::{Guard, System};
 
+use crate::client::with_roots;
+
 /// Limits of the addresses that the client reaches and of the answers that it reads.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -102,7 +104,7 @@ impl Outbound {
         rustls::crypto::ring::default_provider().install_default().ok();
         let rules = Arc::new(rules);
         let guard = Guard::new(Arc::clone(&rules), names);
-        let client = Client::builder()
+        let client = with_roots(Client::builder())
             .dns_resolver(Arc::new(guard.clone()))
             .redirect(Policy::none())
             // A proxy would resolve the name itself.
