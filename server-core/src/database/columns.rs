@@ -48,7 +48,7 @@ macro_rules! columns {
 
         impl $row {
             /// Columns of the row, in the order in which they are read.
-            const COLUMNS: &'static str = concat!(stringify!($first) $(, ", ", stringify!($field))*);
+            pub(crate) const COLUMNS: &'static str = concat!(stringify!($first) $(, ", ", stringify!($field))*);
         }
 
         impl<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> for $row {

@@ -74,6 +74,18 @@ async fn the_front_desk_books_finds_moves_and_cancels() {
 }
 
 #[tokio::test]
+async fn a_time_finer_than_a_microsecond_is_answered_as_it_is_stored() {
+    let app = CoreApp::start().await;
+    let staff = app.staff();
+    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
+    let at = in_days(2, 9);
+    let finer = CoreApp::new_appointment(app.home().specialist_id, patient, at + TimeDelta::nanoseconds(1_999));
+    let booked = granted(staff.appointment_create().body(finer).send().await, 201);
+    assert_eq!(booked.started_at, at + TimeDelta::microseconds(1));
+    assert_eq!(granted(staff.appointment_get().appointment_id(booked.id).send().await, 200), booked);
+}
+
+#[tokio::test]
 async fn neither_specialist_nor_patient_is_booked_twice() {
     let app = CoreApp::start().await;
     let (staff, specialist) = (app.staff(), app.home().specialist_id);

@@ -5,12 +5,12 @@ use super::{
     columns::appointment_query,
     error::AppointmentError,
     model::{AppointmentFilter, AppointmentSort, CreateAppointment, LONGEST},
-    row::AppointmentRow,
+    row::{AppointmentRow, CreatedRow, NewAppointment},
 };
 use crate::{
-    database::{DatabaseError, First, Listed, Literal, OpenReader, Prepared, Tx, broken_constraint},
+    database::{DatabaseError, First, Literal, OpenReader, Prepared, Tx, broken_constraint},
     domain::{appointment_template::Modality, period::Period, rules::InvalidValue},
-    ids::{AppointmentId, OrganizationId, SpecialistId, UserId},
+    ids::{AppointmentId, OrganizationId, SpecialistId},
 };
 
 pub(super) async fn appointment_find(
@@ -49,8 +49,8 @@ pub(super) async fn appointment_page(
         .await
 }
 
-/// Passes the INSERT of an appointment to a macro that takes the SQL before the columns that it returns, the SQL after
-/// them, and the arguments.
+/// Passes the INSERT of an appointment to a macro that takes the SQL before the columns that it returns, and the
+/// arguments. A [`CreatedRow`] has these columns; [`NewAppointment::stored`] adds those that the statement sets.
 macro_rules! appointment_insert {
     ($macro:ident $(, $arguments:expr)* $(,)?) => {
         $macro!(
@@ -65,24 +65,33 @@ macro_rules! appointment_insert {
                                              and y.archived_at is null))
         returning
         ",
-            "",
             $($arguments),*
         )
     };
 }
 
-/// Inserts an appointment with its sealed title if all that it refers to exists, in one statement. Returns `None` if a
-/// reference does not exist, see [`unknown_reference`].
+/// Inserts an appointment if all that it refers to exists, in one statement. Returns `None` if a reference does not
+/// exist, see [`unknown_reference`].
 pub(super) async fn appointment_create(
     tx: &mut impl Tx,
-    organization: OrganizationId,
-    user: Option<UserId>,
-    uid: Uuid,
-    title: Option<&[u8]>,
-    booking: &CreateAppointment,
-) -> Result<Option<AppointmentRow>, AppointmentError> {
+    new: NewAppointment<'_>,
+) -> Result<Option<CreatedRow>, AppointmentError> {
+    macro_rules! checked {
+        ($before:literal, $($arguments:tt)*) => {
+            sqlx::query_as!(
+                CreatedRow,
+                $before
+                    + r#"
+        a.id as "id: AppointmentId", a.modality as "modality: Modality", a.sequence, a.version, a.created_at,
+        a.updated_at
+        "#,
+                $($arguments)*
+            )
+        };
+    }
+    let NewAppointment { organization, user, uid, title, booking } = new;
     appointment_insert!(
-        appointment_query,
+        checked,
         organization.0,
         title,
         booking.started_at.get(),
@@ -99,19 +108,14 @@ pub(super) async fn appointment_create(
 }
 
 /// Returns the statement of [`appointment_create`] for the begin of a transaction.
-pub(super) fn appointment_create_first(
-    organization: OrganizationId,
-    user: Option<UserId>,
-    uid: Uuid,
-    title: Option<&[u8]>,
-    booking: &CreateAppointment,
-) -> First {
+pub(super) fn appointment_create_first(new: NewAppointment<'_>) -> First {
     macro_rules! returning {
-        ($before:literal, $after:literal,) => {
-            || format!("{} {}", $before, AppointmentRow::COLUMNS)
+        ($before:literal,) => {
+            || format!("{} {}", $before, CreatedRow::COLUMNS)
         };
     }
     const CREATE: Prepared = Prepared { name: "appointment_create", sql: appointment_insert!(returning) };
+    let NewAppointment { organization, user, uid, title, booking } = new;
     First::new(
         CREATE,
         &[

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    model::{Appointment, CancellationReason},
+    model::{Appointment, CancellationReason, CreateAppointment},
     status::AppointmentStatus,
 };
 use crate::{
@@ -72,6 +72,62 @@ impl AppointmentRow {
             version: self.version,
             created_at: self.created_at,
             updated_at: self.updated_at,
+        }
+    }
+}
+
+columns! {
+    /// Columns of an appointment that its INSERT leaves to PostgreSQL.
+    #[derive(Debug, Clone, Copy)]
+    pub(super) struct CreatedRow {
+        pub(super) id: AppointmentId,
+        pub(super) modality: Modality,
+        pub(super) sequence: i32,
+        pub(super) version: i64,
+        pub(super) created_at: DateTime<Utc>,
+        pub(super) updated_at: DateTime<Utc>,
+    }
+}
+
+/// Appointment to be inserted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NewAppointment<'a> {
+    pub(super) organization: OrganizationId,
+    /// User who books it; `None` for an API key.
+    pub(super) user: Option<UserId>,
+    pub(super) uid: Uuid,
+    /// Sealed title, bound to `uid`; `None` if it has none.
+    pub(super) title: Option<&'a [u8]>,
+    pub(super) booking: &'a CreateAppointment,
+}
+
+impl NewAppointment<'_> {
+    /// Returns the appointment as stored. Its times are whole microseconds, as PostgreSQL stores them.
+    pub(super) fn stored(self, created: CreatedRow) -> AppointmentRow {
+        let Self { organization, user, uid, title, booking } = self;
+        AppointmentRow {
+            id: created.id,
+            uid,
+            organization_id: organization,
+            title: String::new(),
+            title_encrypted: title.map(<[u8]>::to_vec),
+            status: AppointmentStatus::Scheduled,
+            started_at: booking.started_at.get(),
+            ended_at: booking.ended_at.get(),
+            specialist_id: booking.specialist_id,
+            patient_id: booking.patient_id,
+            appointment_template_id: None,
+            appointment_series_id: None,
+            specialty_id: booking.specialty_id,
+            modality: created.modality,
+            user_id: user,
+            hold_expires_at: None,
+            cancelled_at: None,
+            cancellation_reason: None,
+            sequence: created.sequence,
+            version: created.version,
+            created_at: created.created_at,
+            updated_at: created.updated_at,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     event::{AppointmentEvent, Place, Removed},
     model::{Appointment, AppointmentFilter, AppointmentSort, CreateAppointment, LONGEST, UpdateAppointment},
     repository, reschedule,
-    row::AppointmentRow,
+    row::{AppointmentRow, NewAppointment},
     status::AppointmentStatus,
     title::{TitleSeal, Titled},
 };
@@ -84,13 +84,13 @@ impl Service {
         check_own(caller, booking.specialist_id)?;
         let (seal, uid) = (TitleSeal::of(&self.keys, organization).await?, Uuid::new_v4());
         let title = seal.seal(Titled::Appointment, uid, booking.title.as_str());
-        let (user, title) = (caller.user_id, title.as_deref());
-        let first = repository::appointment_create_first(organization, user, uid, title, booking);
+        let new = NewAppointment { organization, user: caller.user_id, uid, title: title.as_deref(), booking };
+        let first = repository::appointment_create_first(new);
         let mut tx = self.database.write_attempt(caller, locks(organization, booking), first).await?;
         let mut expired = Vec::new();
         let mut created = match tx.first() {
             Some(created) => created.map_err(repository::on_overlap),
-            None => repository::appointment_create(&mut tx, organization, user, uid, title, booking).await,
+            None => repository::appointment_create(&mut tx, new).await,
         };
         // Lapsed holds are few, so they are looked for only when something overlaps.
         if let Err(AppointmentError::SlotTaken) = created {
@@ -98,11 +98,12 @@ impl Service {
             let block = Period { start: booking.started_at.get(), end: booking.ended_at.get() };
             expired = booking::expire(&mut tx, &[booking.specialist_id], booking.patient_id, &[block]).await?;
             if !expired.is_empty() {
-                created = repository::appointment_create(&mut tx, organization, user, uid, title, booking).await;
+                created = repository::appointment_create(&mut tx, new).await;
             }
         }
         match created? {
-            Some(appointment) => {
+            Some(created) => {
+                let appointment = new.stored(created);
                 tx.commit(Events::from(AppointmentEvent::Created((&appointment).into())).and(expired)).await?;
                 Ok(appointment.with(booking.title.as_str().to_owned()))
             }
