@@ -1,4 +1,5 @@
-//! RestartiX Core API: `server-core serve | migrate | bootstrap | rotate-keys | refresh-values | personal-data | openapi`.
+//! RestartiX Core API:
+//! `server-core serve | migrate | bootstrap | rotate-keys | refresh-values | personal-data | openapi`.
 
 mod app;
 mod audit;
@@ -60,8 +61,8 @@ enum Command {
     },
     /// Bring stored names and indexes into their present form, while servers serve
     ///
-    /// Reads DATABASE_URL, ENCRYPTION_KEY, ENCRYPTION_KEYS_OLD and BLIND_INDEX_KEY alone, which must be those of the servers.
-    /// Can be ended at any moment and run again: it continues. Servers do the same in the background.
+    /// Reads DATABASE_URL, ENCRYPTION_KEY, ENCRYPTION_KEYS_OLD and BLIND_INDEX_KEY alone, which must be those of the
+    /// servers. Can be ended at any moment and run again: it continues. Servers do the same in the background.
     #[command(after_help = name_keys::EXIT_CODES)]
     RefreshValues {
         /// Change nothing: only count what is left

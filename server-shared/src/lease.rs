@@ -24,9 +24,9 @@ pub enum Held<T> {
     Stopped,
 }
 
-/// Does `work`, and calls `renew` to prolong the lease of `job` by [`LEASE`] meanwhile; `renew` returns false when another
-/// process has the lease. While `renew` fails the work goes on: its writes have to name the lease, so that those of a
-/// former holder are refused. Once `stop` is cancelled, the work has `grace` to end by itself.
+/// Does `work`, and calls `renew` to prolong the lease of `job` by [`LEASE`] meanwhile; `renew` returns false when
+/// another process has the lease. While `renew` fails the work goes on: its writes have to name the lease, so that
+/// those of a former holder are refused. Once `stop` is cancelled, the work has `grace` to end by itself.
 pub async fn hold<T, E, R>(
     job: Uuid,
     work: impl Future<Output = T>,

@@ -134,8 +134,8 @@ pub(crate) async fn serve(config: Config) -> Result<(), AppError> {
     let stop = shutdown::signal();
     let jobs = Shutdown::new();
     let database = Database::new(&config.postgres)?;
-    // While this thread composes the service, another one connects to the database. The tasks that composing starts are the
-    // service's own and end with the process; no request is served before the role is known to be restricted.
+    // While this thread composes the service, another one connects to the database. The tasks that composing starts are
+    // the service's own and end with the process; no request is served before the role is known to be restricted.
     let restricted = tokio::spawn({
         let database = database.clone();
         async move { database.is_restricted().await }

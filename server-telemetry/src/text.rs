@@ -1,5 +1,5 @@
-//! Types of constrained texts that programs write, for requests, and of text that rows share. Texts that people type are values of
-//! [`server_shared::value`].
+//! Types of constrained texts that programs write, for requests, and of text that rows share. Texts that people type
+//! are values of [`server_shared::value`].
 //!
 //! The `pattern` validator of poem-openapi compiles its expression at every check, and a batch has thousands of
 //! texts. These types state the pattern in the specification, so that bodies are checked with an expression

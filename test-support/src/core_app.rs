@@ -45,8 +45,8 @@ impl CoreBuilder {
         self
     }
 
-    /// Counts the work of PostgreSQL, for [`Database::statements`], and gives Core one connection for each of its roles, so
-    /// that the caches and plans of one process serve every request.
+    /// Counts the work of PostgreSQL, for [`Database::statements`], and gives Core one connection for each of its
+    /// roles, so that the caches and plans of one process serve every request.
     #[must_use]
     pub fn counted(mut self) -> Self {
         self.counted = true;

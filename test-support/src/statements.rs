@@ -42,8 +42,8 @@ impl Database {
         Statements { connection: self.superuser().await, kind: self.kind() }
     }
 
-    /// Vacuums and analyzes the database until every row of `tables` is visible to all transactions, so that an index can
-    /// be read without its table. A transaction that runs beside it delays that.
+    /// Vacuums and analyzes the database until every row of `tables` is visible to all transactions, so that an index
+    /// can be read without its table. A transaction that runs beside it delays that.
     ///
     /// # Panics
     /// Panics if the rows are not visible within 30 seconds.
@@ -67,8 +67,8 @@ impl Statements {
         self.connection.execute(sql).await.expect("the superuser may reset statistics");
     }
 
-    /// Returns the statements of the service's two roles since the last reset, without those of tasks in the background, each
-    /// with the pages that a call of it read.
+    /// Returns the statements of the service's two roles since the last reset, without those of tasks in the
+    /// background, each with the pages that a call of it read.
     pub async fn reads(&mut self) -> Vec<(String, i64)> {
         let sql = r"select regexp_replace(query, '\s+', ' ', 'g'), ((shared_blks_hit + shared_blks_read) / calls)::bigint
                     from pg_stat_statements
@@ -80,8 +80,8 @@ impl Statements {
         rows.expect("the superuser may read statistics")
     }
 
-    /// Describes each statement since the last reset, for whoever looks for a cause: a line with the number of its plans,
-    /// calls and pages.
+    /// Describes each statement since the last reset, for whoever looks for a cause: a line with the number of its
+    /// plans, calls and pages.
     pub async fn described(&mut self) -> String {
         let sql = r"select string_agg(format('    %s plans, %s calls, %s pages: %s', plans, calls,
                                              shared_blks_hit + shared_blks_read,

@@ -52,8 +52,8 @@ pub(crate) struct Options {
     /// Connections that ask at the same time.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100))]
     connections: u32,
-    /// Measure how times grow with the number of appointments of a clinic, and nothing else: clinics with 10,000, 100,000
-    /// and 1,000,000 appointments, or with the given numbers.
+    /// Measure how times grow with the number of appointments of a clinic, and nothing else: clinics with 10,000,
+    /// 100,000 and 1,000,000 appointments, or with the given numbers.
     #[arg(
         long,
         value_name = "APPOINTMENTS",
@@ -67,7 +67,8 @@ pub(crate) struct Options {
     /// Measure one round of one second, to check that it works; write the report to target/bench.
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     quick: bool,
-    /// Measure another build of server-core in turns with this checkout's, to see what a change costs or saves; write no report.
+    /// Measure another build of server-core in turns with this checkout's, to see what a change costs or saves; write
+    /// no report.
     #[arg(long, value_name = "PROGRAM")]
     beside: Option<PathBuf>,
     /// Start the stores and keep them until Ctrl-C, to run xtask-bench with a profiler by hand.
@@ -76,7 +77,8 @@ pub(crate) struct Options {
     /// Measure Telemetry beside the inserts of its engines, and replace its section of the report.
     #[arg(long)]
     telemetry: bool,
-    /// Compare the ratios with those of the committed BENCHMARKS.md instead of writing it; fail, and name the row, if one is lower in two runs.
+    /// Compare the ratios with those of the committed BENCHMARKS.md instead of writing it; fail, and name the row, if
+    /// one is lower in two runs.
     #[arg(long, conflicts_with_all = ["quick", "beside", "stack_only", "scale"])]
     check: bool,
 }
@@ -106,8 +108,8 @@ fn memory() -> Result<u64> {
     Ok(kibibytes / 1024)
 }
 
-/// Returns the `shared_buffers`, in MiB, of a machine with so many MiB of memory: a sixth, to the nearest multiple of 256.
-/// PostgreSQL's manual recommends a quarter if nothing else runs there.
+/// Returns the `shared_buffers`, in MiB, of a machine with so many MiB of memory: a sixth, in steps of 256. PostgreSQL's
+/// manual recommends a quarter if nothing else runs there.
 fn shared_buffers(memory: u64) -> u64 {
     let (least, most) = SHARED_BUFFERS;
     ((memory / 6 + 128) / 256 * 256).clamp(least, most)

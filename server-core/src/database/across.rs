@@ -22,8 +22,8 @@ impl Across {
         &self.0
     }
 
-    /// Returns `true` if `table` has a row, among those that meet the condition `among`, whose version in `column` is not
-    /// `version`, or null.
+    /// Returns `true` if `table` has a row, among those that meet the condition `among`, whose version in `column` is
+    /// not `version`, or null.
     pub(crate) async fn is_outdated(
         &self,
         table: &'static str,

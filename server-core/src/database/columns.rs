@@ -1,7 +1,7 @@
 //! Rows that are read by the position of their columns.
 //!
-//! `sqlx::FromRow` looks up each column of each row by its name, which takes as long as decoding it. The fields of a row that long
-//! lists consist of are its columns, in order: for the statement, and for reading them.
+//! `sqlx::FromRow` looks up each column of each row by its name, which takes as long as decoding it. The fields of a
+//! row that long lists consist of are its columns, in order: for the statement, and for reading them.
 
 use sqlx::{Decode, Postgres, Row as _, Type, postgres::PgRow};
 

@@ -10,9 +10,10 @@ use super::{
 };
 use crate::{audit::Audit, identity::Origin, wake::Wake};
 
-/// Allows sequential scans and bitmaps in a transaction, which connections of the service avoid: what is read page by page may
-/// have no index, and reading all rows of a table in the order of another one takes far more pages. Transactions that write go
-/// without: their triggers and foreign keys keep the plans that they make for every later transaction of the connection.
+/// Allows sequential scans and bitmaps in a transaction, which connections of the service avoid: what is read page by
+/// page may have no index, and reading all rows of a table in the order of another one takes far more pages.
+/// Transactions that write go without: their triggers and foreign keys keep the plans that they make for every later
+/// transaction of the connection.
 const WHOLE_TABLES: &str = " set local enable_seqscan = on; set local enable_bitmapscan = on;";
 
 /// Transaction that reads rows and releases them only together with an audit entry.

@@ -1,7 +1,8 @@
 //! First statement of a transaction, executed by the message that opens it.
 //!
-//! sqlx sends a statement with parameters in messages of its own, so a transaction waits for its begin and then for its first
-//! statement. A statement that the connection has prepared under a name is executed with literals, in the message of the begin.
+//! sqlx sends a statement with parameters in messages of its own, so a transaction waits for its begin and then for its
+//! first statement. A statement that the connection has prepared under a name is executed with literals, in the message
+//! of the begin.
 
 use std::fmt::{self, Write as _};
 

@@ -192,12 +192,13 @@ impl<'c> List<'c> {
     /// Writes the statement that reads a page and counts the entries up to [`Paging::counted`] and one more.
     ///
     /// Page and count read the same entries in the same order, so both stop early on the index of that order. Without
-    /// the order, the planner might count by reading the whole table, which is cheaper only if the organization has most
-    /// of its rows.
+    /// the order, the planner might count by reading the whole table, which is cheaper only if the organization has
+    /// most of its rows.
     fn page_sql<T: Listed>(&mut self, order: &'static str, paging: Paging) -> String {
         let (table, columns, present, key) = (T::TABLE, T::COLUMNS, T::PRESENT, T::KEY);
-        // The organization is not a parameter, for the planner must not know it: by statistics of a time when it had few
-        // rows, the planner would read all its rows and sort them. Policies of the restricted role compare it already.
+        // The organization is not a parameter, for the planner must not know it: by statistics of a time when it had
+        // few rows, the planner would read all its rows and sort them. Policies of the restricted role compare it
+        // already.
         let of_organization = if T::OF_ORGANIZATIONS && !self.confined {
             " and organization_id = (select context_organization())"
         } else {

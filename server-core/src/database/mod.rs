@@ -138,8 +138,9 @@ impl Database {
         self.opened(caller, Opening { locks, attempt: None }).await
     }
 
-    /// Opens a transaction like [`Database::write_locked`] and executes `first` in the same round trip, for a statement that
-    /// seldom fails: [`WriteTx::first`] has its result, and [`WriteTx::undo_attempt`] undoes it, even if it has failed.
+    /// Opens a transaction like [`Database::write_locked`] and executes `first` in the same round trip, for a statement
+    /// that seldom fails: [`WriteTx::first`] has its result, and [`WriteTx::undo_attempt`] undoes it, even if it has
+    /// failed.
     pub(crate) async fn write_attempt(
         &self,
         caller: &Caller,

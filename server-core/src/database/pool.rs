@@ -42,8 +42,8 @@ pub(super) fn options(url: &SecretString) -> Result<PgConnectOptions, sqlx::Erro
     Ok(options.application_name("server-core").options(PLANS).disable_statement_logging())
 }
 
-/// Returns true if row-level security binds the role of the connections: it owns no table, is not a member of the role that
-/// does, and does not bypass policies.
+/// Returns true if row-level security binds the role of the connections: it owns no table, is not a member of the role
+/// that does, and does not bypass policies.
 pub(crate) async fn is_restricted(connections: &Connections) -> Result<bool, DatabaseError> {
     let sql = "select not (rolsuper or rolbypassrls or coalesce(pg_has_role(oid, owner, 'member'), false))
                from pg_roles, lateral (select max(relowner::bigint)::oid as owner

@@ -23,9 +23,9 @@ impl Session {
         Ok(session)
     }
 
-    /// Opens a transaction like [`Session::begin`] and executes `first` in the same round trip; in one more if the connection
-    /// has yet to prepare it. Returns `None` in place of its rows if the connection keeps no prepared statements: then
-    /// `first` was not executed. Fails if one of `statements` does.
+    /// Opens a transaction like [`Session::begin`] and executes `first` in the same round trip; in one more if the
+    /// connection has yet to prepare it. Returns `None` in place of its rows if the connection keeps no prepared
+    /// statements: then `first` was not executed. Fails if one of `statements` does.
     pub(super) async fn begin_with(
         connections: &Connections,
         statements: &str,

@@ -168,9 +168,9 @@ impl WriteTx {
         }
     }
 
-    /// Takes the row of the statement that [`Database::write_attempt`](super::Database::write_attempt) was given, or its
-    /// error. Returns `None` if it was not executed with the begin, and is yet to be: superadmins' connections prepare no
-    /// statements, and a later write of a request joins the transaction of the first.
+    /// Takes the row of the statement that [`Database::write_attempt`](super::Database::write_attempt) was given, or
+    /// its error. Returns `None` if it was not executed with the begin, and is yet to be: superadmins' connections
+    /// prepare no statements, and a later write of a request joins the transaction of the first.
     pub(crate) fn first<R>(&mut self) -> Option<Result<Option<R>, sqlx::Error>>
     where
         R: for<'r> FromRow<'r, PgRow>,

@@ -15,8 +15,8 @@ use crate::{
 /// Name that sealed addresses and their indexes are bound to.
 const EMAIL: &str = "email";
 
-/// Table with sealed e-mail addresses and their blind indexes. It has `id`, `uid`, `data_key_wrapped`, `email_encrypted`,
-/// `email_index` and `indexes_version`.
+/// Table with sealed e-mail addresses and their blind indexes. It has `id`, `uid`, `data_key_wrapped`,
+/// `email_encrypted`, `email_index` and `indexes_version`.
 #[derive(Debug)]
 pub(crate) struct AddressTable {
     pub(crate) table: &'static str,
@@ -48,7 +48,8 @@ pub(crate) async fn addresses_left(across: &Across, table: &AddressTable) -> Res
     repository::addresses_left(across, table).await
 }
 
-/// Brings the indexes of a table's addresses into the present form; calls `progress` with the number of rows written so far.
+/// Brings the indexes of a table's addresses into the present form; calls `progress` with the number of rows written so
+/// far.
 pub(crate) async fn addresses_refresh(
     across: &Across,
     table: &AddressTable,

@@ -1,7 +1,7 @@
 //! Refresh of blind indexes: brings those of a table's rows into the present form.
 //!
-//! Rows themselves say what is left, so a refresh that was ended is continued by the next one. A row is written only in the
-//! state that was read, and rows that others have locked are left for the next refresh.
+//! Rows themselves say what is left, so a refresh that was ended is continued by the next one. A row is written only in
+//! the state that was read, and rows that others have locked are left for the next refresh.
 
 use super::Encryption;
 use crate::database::{Across, DatabaseError};
@@ -13,8 +13,8 @@ pub(crate) const INDEXES_VERSION: i32 = 1;
 const BATCH: i64 = 500;
 /// Rows whose values do not open that are reported and left alone; if there are more, a key is wrong.
 const MOST_DAMAGED: usize = 100;
-/// Indexes of e-mail addresses that may change before one is found that stays; if more do, `BLIND_INDEX_KEY` is wrong, as the
-/// forms of most addresses are the same in every version.
+/// Indexes of e-mail addresses that may change before one is found that stays; if more do, `BLIND_INDEX_KEY` is wrong,
+/// as the forms of most addresses are the same in every version.
 const MOST_CHANGED: usize = 20;
 
 /// Outcome of a refresh.
@@ -58,9 +58,9 @@ pub(crate) trait IndexedTable: Sync {
     /// Takes the stored index of the e-mail address for the new one.
     fn keep(row: &mut Self::Row);
 
-    /// Writes indexes with their version and returns the number of rows written; `None`, and nothing is written, if another
-    /// row must differ from one of them. Rows that others have locked are left, so that two refreshes do not wait for each
-    /// other.
+    /// Writes indexes with their version and returns the number of rows written; `None`, and nothing is written, if
+    /// another row must differ from one of them. Rows that others have locked are left, so that two refreshes do not
+    /// wait for each other.
     fn write(
         &self,
         across: &Across,
@@ -77,8 +77,8 @@ pub(crate) trait IndexedTable: Sync {
 
 /// Brings the indexes of a table's rows into the present form; calls `progress` with the number of rows written so far.
 ///
-/// A row whose values do not open keeps its indexes and gets the version, so that it is reported once. If the master key of
-/// the row is not configured, it does not get the version, since the key can be configured later.
+/// A row whose values do not open keeps its indexes and gets the version, so that it is reported once. If the master
+/// key of the row is not configured, it does not get the version, since the key can be configured later.
 pub(crate) async fn indexes_refresh<T: IndexedTable>(
     table: &T,
     across: &Across,
@@ -132,8 +132,8 @@ pub(crate) async fn indexes_refresh<T: IndexedTable>(
     }
 }
 
-/// Writes a batch and returns the number of rows written. If two rows have become equal, the batch is written row by row in
-/// the order of the walk, and the later one keeps its old index.
+/// Writes a batch and returns the number of rows written. If two rows have become equal, the batch is written row by
+/// row in the order of the walk, and the later one keeps its old index.
 async fn write<T: IndexedTable>(
     table: &T,
     across: &Across,

@@ -1,5 +1,5 @@
-//! Queries of organizations' data keys, of texts that are to be sealed under them, and of addresses that are to be indexed.
-//! No caller's context shows the keys: the service reads and creates them with the owner's role.
+//! Queries of organizations' data keys, of texts that are to be sealed under them, and of addresses that are to be
+//! indexed. No caller's context shows the keys: the service reads and creates them with the owner's role.
 
 use sqlx::{AssertSqlSafe, PgExecutor};
 use uuid::Uuid;
@@ -150,8 +150,8 @@ pub(super) async fn addresses_page(
     Ok(rows.fetch_all(across.pool()).await?)
 }
 
-/// Writes indexes and returns the number of rows written; `None`, and nothing is written, if another row must differ from
-/// one of them. Rows that others have locked are left.
+/// Writes indexes and returns the number of rows written; `None`, and nothing is written, if another row must differ
+/// from one of them. Rows that others have locked are left.
 pub(super) async fn addresses_replace(
     across: &Across,
     AddressTable { table, .. }: &AddressTable,
@@ -174,8 +174,8 @@ pub(super) async fn addresses_replace(
     unless_taken(done)
 }
 
-/// States the version of rows whose indexes stay, and returns the ids of the rows written. Rows that others have locked are
-/// left.
+/// States the version of rows whose indexes stay, and returns the ids of the rows written. Rows that others have locked
+/// are left.
 pub(super) async fn addresses_settle(
     across: &Across,
     AddressTable { table, .. }: &AddressTable,

@@ -1,4 +1,5 @@
-//! SQL for any table with names. The identifiers in it are those of the registry, which are constants; values are bound.
+//! SQL for any table with names. The identifiers in it are those of the registry, which are constants; values are
+//! bound.
 
 use server_shared::value::{KEYS_VERSION, NameKeys};
 use sqlx::AssertSqlSafe;

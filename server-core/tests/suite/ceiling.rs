@@ -1,5 +1,5 @@
-//! Ceilings of a request that do not depend on the speed of the machine: round trips, wake-ups of PostgreSQL, statements that it
-//! plans, pages that it reads, and memory that the server allocates.
+//! Ceilings of a request that do not depend on the speed of the machine: round trips, wake-ups of PostgreSQL,
+//! statements that it plans, pages that it reads, and memory that the server allocates.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,8 @@ const CEILINGS: &str = include_str!("ceiling.txt");
 
 /// Counters, in the order of the file.
 const COUNTERS: [&str; 5] = ["round trips", "wake-ups", "kilobytes", "plans", "pages"];
-/// Requests before the counted ones: they prepare statements and fill caches, and PostgreSQL decides for a generic plan.
+/// Requests before the counted ones: they prepare statements and fill caches, and PostgreSQL decides for a generic
+/// plan.
 const WARM: u32 = 12;
 /// Requests that are counted together.
 const COUNTED: u32 = 20;

@@ -1,4 +1,5 @@
-//! `/webhooks/clerk`: signed messages take effect once, in any order. Messages are made and signed by Svix's own library.
+//! `/webhooks/clerk`: signed messages take effect once, in any order. Messages are made and signed by Svix's own
+//! library.
 
 use futures_util::future::join_all;
 use reqwest::Method;

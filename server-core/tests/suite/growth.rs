@@ -1,7 +1,8 @@
-//! Statements read in proportion to what they return, not to what their clinic or another one has, also while statistics are
-//! older than its growth. Every operation is called in a clinic with 200 rows a table, and again after another clinic and then
-//! this one have got 20,000, without an ANALYZE in between: by connections that keep their plans, and by plans made anew. PostgreSQL counts the buffers that each statement
-//! reads, with those of functions and triggers.
+//! Statements read in proportion to what they return, not to what their clinic or another one has, also while
+//! statistics are older than its growth. Every operation is called in a clinic with 200 rows a table, and again after
+//! another clinic and then this one have got 20,000, without an ANALYZE in between: by connections that keep their
+//! plans, and by plans made anew. PostgreSQL counts the buffers that each statement reads, with those of functions and
+//! triggers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,15 +26,16 @@ const SMALL: i64 = 200;
 const LARGE: i64 = 20_000;
 /// Factor by which the buffers of a statement may grow. An index of 20,000 rows is a level higher than one of 200.
 const FACTOR: i64 = 2;
-/// Buffers that a statement may read besides: a level more of each index, and rows that the calls themselves have added.
-/// A scan of 20,000 rows reads more than 400.
+/// Buffers that a statement may read besides: a level more of each index, and rows that the calls themselves have
+/// added. A scan of 20,000 rows reads more than 400.
 const BESIDES: i64 = 100;
 
 /// Buffers that each statement of each operation reads.
 type Reads = BTreeMap<(String, String), i64>;
 
 /// Adds rows to the home clinic until it has `count` more than in the beginning, beyond those from `before` on: people
-/// of the clinic, and their appointments, a quarter of an hour each, long past or far ahead of those that the fixtures use.
+/// of the clinic, and their appointments, a quarter of an hour each, long past or far ahead of those that the fixtures
+/// use.
 async fn grow(database: &mut PgConnection, organization: i64, before: i64, count: i64) {
     let statements = [
         "with key as (select data_key_id as id, name_folded, name_sort, name_keys_version, indexes_version from patients
@@ -147,7 +149,8 @@ fn line(operation: &str, statement: &str) -> String {
     format!("{operation}: {}", start.trim_end())
 }
 
-/// Returns the lines of the file that state something: the most that statements may read, and the beginning of their lines.
+/// Returns the lines of the file that state something: the most that statements may read, and the beginning of their
+/// lines.
 fn known() -> impl Iterator<Item = (i64, &'static str)> {
     let lines = KNOWN.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(|line| {

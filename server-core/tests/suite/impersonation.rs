@@ -68,8 +68,8 @@ async fn nothing_more_than_the_patient_may_is_allowed() {
         403,
         "permission_denied",
     );
-    // Even if the user is an administrator elsewhere or a superadmin, the token is valid only here, and does not disclose
-    // other roles.
+    // Even if the user is an administrator elsewhere or a superadmin, the token is valid only here, and does not
+    // disclose other roles.
     app.membership_add(&app.home().patient, app.away().id, test_support::Role::Admin).await;
     let user = app.home().patient.user_id;
     let platform = format!("update users set superadmin = true where id = {user}");

@@ -1,12 +1,12 @@
-//! Lapsed holds are found in proportion to their number, whatever a clinic has besides them and whatever the statistics say
-//! of it.
+//! Lapsed holds are found in proportion to their number, whatever a clinic has besides them and whatever the statistics
+//! say of it.
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use test_support::CoreApp;
 
-/// Returns the ids that `expire_holds` expires for the people of the clinic tomorrow, and the buffers that it reads; undoes
-/// it.
+/// Returns the ids that `expire_holds` expires for the people of the clinic tomorrow, and the buffers that it reads;
+/// undoes it.
 async fn expired(app: &CoreApp, database: &mut PgConnection, patient: i64) -> (Vec<i64>, i64) {
     let home = app.home();
     let call = format!(

@@ -1,4 +1,5 @@
-//! Links between records and logins: an administrator requests a link and the person accepts it; nothing else changes it.
+//! Links between records and logins: an administrator requests a link and the person accepts it; nothing else changes
+//! it.
 
 use reqwest::Method;
 use restartix_sdk::core::types::{

@@ -172,7 +172,8 @@ async fn addresses_are_one_persons_in_every_form() {
     table.assert(14);
 }
 
-/// A number and another way to write it, in a clinic of Germany: whether the one finds the other; `None` if it is refused.
+/// A number and another way to write it, in a clinic of Germany: whether the one finds the other; `None` if it is
+/// refused.
 const NUMBERS: [(&str, &str, Option<bool>); 12] = [
     ("+49 30 1234561", "(030) 1234561", Some(true)),
     ("(030) 1234562", "+49 30 1234562", Some(true)),

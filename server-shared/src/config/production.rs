@@ -47,8 +47,8 @@ static ISSUERS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     pairs.filter(|(name, _)| name == "CLERK_ISSUER").map(|(_, value)| plain(&value)).collect()
 });
 
-/// Returns the variables of an example (`NAME=value`, commented or not) or of a compose file (`NAME: value`), with their
-/// values. A variable without a value is left out.
+/// Returns the variables of an example (`NAME=value`, commented or not) or of a compose file (`NAME: value`), with
+/// their values. A variable without a value is left out.
 fn pairs(file: &str) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for line in file.lines() {

@@ -10,9 +10,9 @@ use super::ApiError;
 /// States the errors of a domain as a table: an enum with `Display`, `source` and [`Fault`], and so its answers.
 ///
 /// Each line is a variant, its [`FaultKind`], its code and its message, which says what to do. Named fields hold the
-/// data that `with` makes details of: a JSON value, or an `Option` of one. A field in brackets is the cause, with the mark
-/// of [`thiserror`](https://docs.rs/thiserror): `#[source]`, or `#[from]` for automatic conversion. Errors of other types
-/// that a domain passes on are listed under `and those of`.
+/// data that `with` makes details of: a JSON value, or an `Option` of one. A field in brackets is the cause, with the
+/// mark of [`thiserror`](https://docs.rs/thiserror): `#[source]`, or `#[from]` for automatic conversion. Errors of
+/// other types that a domain passes on are listed under `and those of`.
 ///
 /// ```
 /// # use server_shared::{error::Fault, errors};

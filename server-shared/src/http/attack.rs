@@ -93,8 +93,8 @@ impl AttackKind {
 /// Callback for each blocked request of a scanner; it must not block.
 pub type OnBlocked = Arc<dyn Fn(Option<IpAddr>, AttackKind) + Send + Sync>;
 
-/// Middleware that answers scanners, and reports them to the log, to `http_attacks_total` and to the service's callback,
-/// if it has one.
+/// Middleware that answers scanners, and reports them to the log, to `http_attacks_total` and to the service's
+/// callback, if it has one.
 #[derive(Clone)]
 pub struct AttackBlocker {
     on_blocked: Option<OnBlocked>,

@@ -40,8 +40,8 @@ impl Cell {
     /// A cell without a value.
     pub const EMPTY: Self = Self(Cow::Borrowed(""));
 
-    /// Makes a cell of text that people write. Puts an apostrophe before the beginning of a formula, at the start of the
-    /// text and after characters that end a cell in spreadsheets of other regions.
+    /// Makes a cell of text that people write. Puts an apostrophe before the beginning of a formula, at the start of
+    /// the text and after characters that end a cell in spreadsheets of other regions.
     pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
         let text = text.into();
         // The full-width forms are formulas to spreadsheets of East Asia.
@@ -60,7 +60,8 @@ impl Cell {
         Self(if guarded.len() == text.len() { text } else { guarded.into() })
     }
 
-    /// Makes a cell of a telephone number: in the form of E.164 (`+` and at most 15 digits) as it is, in any other as text.
+    /// Makes a cell of a telephone number: in the form of E.164 (`+` and at most 15 digits) as it is, in any other as
+    /// text.
     pub fn phone(number: impl Into<Cow<'static, str>>) -> Self {
         let number = number.into();
         let digits = number.strip_prefix('+').unwrap_or_default();
@@ -142,8 +143,8 @@ where
     S: Stream<Item = Result<Vec<Cell>, E>> + Send + 'static,
     E: Error + Send + Sync + 'static,
 {
-    /// Turns the table into a body. If a row fails, the body fails and breaks the connection, so that the receiver can't
-    /// take a part of the table for the whole.
+    /// Turns the table into a body. If a row fails, the body fails and breaks the connection, so that the receiver
+    /// can't take a part of the table for the whole.
     pub fn into_body(self) -> Body {
         let writing = Writing {
             columns: self.header.len(),

@@ -12,8 +12,8 @@ use super::document::Document;
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
                            img-src data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Returns the endpoint of Swagger UI, which loads nothing else. The page has some megabytes, so it is made at the first
-/// request for it.
+/// Returns the endpoint of Swagger UI, which loads nothing else. The page has some megabytes, so it is made at the
+/// first request for it.
 pub fn page(document: &Document) -> impl Endpoint<Output = Response> + 'static {
     let specification = document.text().to_owned();
     let html = OnceLock::new();

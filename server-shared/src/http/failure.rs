@@ -37,8 +37,8 @@ impl Failures {
         (!verdict.admitted).then_some(verdict)
     }
 
-    /// Returns the error for a request that failed authentication: its own, or 429 if its address has sent too many with
-    /// wrong credentials. An expired token counts.
+    /// Returns the error for a request that failed authentication: its own, or 429 if its address has sent too many
+    /// with wrong credentials. An expired token counts.
     pub async fn answer(&self, request: &mut Request, error: ApiError) -> ApiError {
         if error.status() != StatusCode::UNAUTHORIZED {
             return error;

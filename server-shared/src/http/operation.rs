@@ -81,7 +81,8 @@ impl Operation {
         !self.security.is_empty()
     }
 
-    /// Returns true if it discloses protected health information: it answers with [`Disclosed`](crate::mark::Disclosed).
+    /// Returns true if it discloses protected health information: it answers with
+    /// [`Disclosed`](crate::mark::Disclosed).
     pub fn phi(&self) -> bool {
         self.marks.disclosed()
     }
@@ -239,8 +240,8 @@ const HANDLER_GIVEN_UP: &str = "The request took too long and was given up; noth
 const SETTLE_GIVEN_UP: &str = "The request took too long and was given up; it is not known whether it was done. A \
                                repeat with the same Idempotency-Key is safe.";
 
-/// Runs `work`, which answers a request. A panic becomes 500, and work that takes longer than `timeout` becomes 503 with
-/// the message `given_up`.
+/// Runs `work`, which answers a request. A panic becomes 500, and work that takes longer than `timeout` becomes 503
+/// with the message `given_up`.
 async fn guarded(
     timeout: Duration,
     given_up: &'static str,

@@ -85,8 +85,8 @@ impl fmt::Display for PathId {
 pub struct PathIds(Arc<[(String, Option<PathId>)]>);
 
 impl PathIds {
-    /// Returns the ids of `request`. Empty if the request is for no operation, or if an id is not in its canonical form:
-    /// such a request is refused after its gate.
+    /// Returns the ids of `request`. Empty if the request is for no operation, or if an id is not in its canonical
+    /// form: such a request is refused after its gate.
     pub fn of(request: &Request) -> Self {
         request.extensions().get::<Self>().cloned().unwrap_or_default()
     }

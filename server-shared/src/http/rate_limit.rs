@@ -43,14 +43,14 @@ fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// Paths that a load balancer or a monitor polls. They have a budget of their own, counted in process, so that a service
-/// does not look dead because it is busy or Redis is down. All probes of a balancer have one address.
+/// Paths that a load balancer or a monitor polls. They have a budget of their own, counted in process, so that a
+/// service does not look dead because it is busy or Redis is down. All probes of a balancer have one address.
 const PROBES: [&str; 3] = ["/health", "/ready", "/metrics"];
 /// Probes a minute from one address.
 const PROBE_LIMIT: u32 = 1_200;
 
-/// Middleware that limits the requests of one address, regardless of credentials. The limit is generous, because a whole
-/// clinic may have one address.
+/// Middleware that limits the requests of one address, regardless of credentials. The limit is generous, because a
+/// whole clinic may have one address.
 ///
 /// It is in front of all other work, CORS and the attack blocker included; its refusals still have the headers of CORS,
 /// so that browsers can read them.

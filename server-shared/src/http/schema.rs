@@ -248,8 +248,8 @@ fn compiled<'a>(
     place.get_or_init(compile).as_ref().map_err(Clone::clone)
 }
 
-/// Returns the schema `name` and all that it refers to, directly or not. A validator keeps a copy of the document that it was
-/// compiled from, and most schemas refer to few others.
+/// Returns the schema `name` and all that it refers to, directly or not. A validator keeps a copy of the document that
+/// it was compiled from, and most schemas refer to few others.
 fn needed(schemas: &Value, name: &str) -> Map<String, Value> {
     let mut needed = Map::new();
     let mut left = vec![name];

@@ -82,9 +82,9 @@ pub fn endpoint<T: OpenApi + 'static>(api: T, frame: Frame) -> Result<BoxEndpoin
         .boxed())
 }
 
-/// Number of connections that the operating system keeps until they are accepted. `TcpListener::bind` asks for 128; once
-/// they are full, Linux loses the last packet of a handshake, and a client that waits for the server waits for ever.
-/// Linux lowers the number to `net.core.somaxconn`.
+/// Number of connections that the operating system keeps until they are accepted. `TcpListener::bind` asks for 128;
+/// once they are full, Linux loses the last packet of a handshake, and a client that waits for the server waits for
+/// ever. Linux lowers the number to `net.core.somaxconn`.
 const BACKLOG: u32 = 4096;
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -1,8 +1,8 @@
 //! Answers that are written straight to bytes.
 //!
-//! poem-openapi's `Json` first builds a tree of [`Value`](serde_json::Value)s: an allocation and a hash for each field of each entry
-//! of a list. A type that is answered often states its fields once more in [`written!`](crate::written), and is answered as
-//! [`Written`]. The specification stays that of the type; a test compares both forms.
+//! poem-openapi's `Json` first builds a tree of [`Value`](serde_json::Value)s: an allocation and a hash for each field
+//! of each entry of a list. A type that is answered often states its fields once more in [`written!`](crate::written),
+//! and is answered as [`Written`]. The specification stays that of the type; a test compares both forms.
 
 use chrono::{DateTime, Utc};
 use poem::{IntoResponse, Response, error::InternalServerError};

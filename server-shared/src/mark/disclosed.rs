@@ -15,7 +15,8 @@ pub trait Door {}
 /// Protected health information that an audit entry was written for.
 ///
 /// It comes from a service's [`Door`] and ends in the answer: a handler that returns it is marked `x-phi: true` in the
-/// specification. It can be changed on the way, but not taken out, so that no operation answers with it without the mark:
+/// specification. It can be changed on the way, but not taken out, so that no operation answers with it without the
+/// mark:
 ///
 /// ```
 /// # use poem_openapi::payload::Json;

@@ -1,9 +1,9 @@
 //! Types that state how a value may leave the service, and their marks in the specification.
 //!
-//! [`Phi`] is a value that is protected health information, [`Disclosed`] an answer that an audit entry was written for,
-//! [`ShownOnce`] a secret. Each leaves its mark in the schemas of poem-openapi's registry, as the name of the schema's
-//! Rust type, which is not printed. The schemas of an operation's answers tell its marks, so there is no list of
-//! operations that could be incomplete.
+//! [`Phi`] is a value that is protected health information, [`Disclosed`] an answer that an audit entry was written
+//! for, [`ShownOnce`] a secret. Each leaves its mark in the schemas of poem-openapi's registry, as the name of the
+//! schema's Rust type, which is not printed. The schemas of an operation's answers tell its marks, so there is no list
+//! of operations that could be incomplete.
 
 mod disclosed;
 mod phi;
@@ -65,8 +65,8 @@ impl Mark {
     }
 }
 
-/// Removes the schemas that [`Disclosed`] has put around those of an operation's answers, so that the specification shows
-/// the inner ones.
+/// Removes the schemas that [`Disclosed`] has put around those of an operation's answers, so that the specification
+/// shows the inner ones.
 pub(crate) fn unwrap_answers(operation: &mut MetaOperation) {
     for media in operation.responses.responses.iter_mut().flat_map(|response| &mut response.content) {
         if let MetaSchemaRef::Inline(around) = &mut media.schema

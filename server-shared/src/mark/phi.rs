@@ -11,8 +11,8 @@ use super::Mark;
 /// A value that is protected health information.
 ///
 /// Opening a sealed column returns one, and models hold it. If an operation answers with one that is not
-/// [`super::Disclosed`], the specification can't be made and the server does not start. Its `Debug` shows nothing of the
-/// value:
+/// [`super::Disclosed`], the specification can't be made and the server does not start. Its `Debug` shows nothing of
+/// the value:
 ///
 /// ```
 /// # use server_shared::mark::Phi;

@@ -57,8 +57,8 @@ impl OutboundError {
         }
     }
 
-    /// Returns true if the address itself is refused, so that a repeat is useless. A name may resolve to another address
-    /// later and can be checked again.
+    /// Returns true if the address itself is refused, so that a repeat is useless. A name may resolve to another
+    /// address later and can be checked again.
     pub fn is_refusal(self) -> bool {
         matches!(self, Self::Invalid | Self::Scheme | Self::Credentials | Self::Port | Self::NotPublic)
     }

@@ -30,9 +30,9 @@ impl Guard {
         Self { rules, names }
     }
 
-    /// Parses an address that a user supplied and checks all of it but the addresses of a name. The HTTP client uses the
-    /// same parser of URLs, so it connects to the host that was checked, even if that is written in decimal, octal or
-    /// hexadecimal digits.
+    /// Parses an address that a user supplied and checks all of it but the addresses of a name. The HTTP client uses
+    /// the same parser of URLs, so it connects to the host that was checked, even if that is written in decimal, octal
+    /// or hexadecimal digits.
     pub(super) fn parse(&self, address: &str) -> Result<Url, OutboundError> {
         if address.chars().any(|c| c.is_control() || c.is_whitespace()) {
             // The parser would leave them out.

@@ -117,8 +117,8 @@ fn stored_keys_fit_into_an_index() {
     assert_eq!(NameKeys::of(&["Groß"]).folded, "gross");
 }
 
-/// Fails when a new version of the Unicode libraries makes another key: raise `KEYS_VERSION` with the fingerprint, so that
-/// rows get their keys anew.
+/// Fails when a new version of the Unicode libraries makes another key: raise `KEYS_VERSION` with the fingerprint, so
+/// that rows get their keys anew.
 #[test]
 fn stored_keys_belong_to_their_version() {
     let mut hash = Sha256::new();

@@ -175,8 +175,8 @@ pub(super) fn is_invisible(letter: char) -> bool {
     IGNORABLE.contains(letter) || letter == '\u{2800}'
 }
 
-/// Returns `true` if a character changes the shape of the one before it: variation selectors, which distinguish the forms
-/// of a Japanese name, and the tags of flags.
+/// Returns `true` if a character changes the shape of the one before it: variation selectors, which distinguish the
+/// forms of a Japanese name, and the tags of flags.
 fn selects_shape(letter: char) -> bool {
     matches!(
         letter,

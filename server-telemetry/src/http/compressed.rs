@@ -17,8 +17,8 @@ use server_shared::{
 
 /// Largest unpacked size of a compressed body, as a multiple of the operation's body limit.
 const UNPACKED: usize = 2;
-/// Largest ratio of the unpacked to the sent size, beyond the free bytes. A real batch compresses five to ten times, one
-/// of a person who does not move a hundred times; a bomb a thousand times.
+/// Largest ratio of the unpacked to the sent size, beyond the free bytes. A real batch compresses five to ten times,
+/// one of a person who does not move a hundred times; a bomb a thousand times.
 const RATIO: usize = 200;
 /// Unpacked bytes that are allowed for any body, however small.
 const FREE: usize = 256 * 1024;

@@ -73,8 +73,8 @@ pub(crate) struct TelemetryGate {
 }
 
 impl TelemetryGate {
-    /// Accepts all `service_tokens`: the present one and, during a rotation, the next. `access` knows the revoked tokens
-    /// of people. Failed authentications are counted in `failures`; refused requests are recorded in `attempts`.
+    /// Accepts all `service_tokens`: the present one and, during a rotation, the next. `access` knows the revoked
+    /// tokens of people. Failed authentications are counted in `failures`; refused requests are recorded in `attempts`.
     pub(crate) fn new(
         verifier: Verifier,
         access: Arc<AccessService>,
@@ -85,8 +85,8 @@ impl TelemetryGate {
         Self { verifier, access, service_tokens, failures, attempts }
     }
 
-    /// Compares with every token, each in constant time, so that timing reveals neither which token matches nor how much
-    /// of it.
+    /// Compares with every token, each in constant time, so that timing reveals neither which token matches nor how
+    /// much of it.
     fn is_service(&self, given: &str) -> bool {
         let matches = |token: &SecretString| token.expose_secret().as_bytes().ct_eq(given.as_bytes());
         self.service_tokens.iter().map(matches).fold(Choice::from(0), |any, one| any | one).into()

@@ -1,6 +1,6 @@
--- Run as the superuser: appointments `from` to `to - 1` of organization 1. A larger clinic is an older one: each day has
--- 200 appointments, the latest day is 35 days ahead, and each following appointment lies further back. Foreign keys and
--- triggers are skipped, which is what takes longest.
+-- Run as the superuser: appointments `from` to `to - 1` of organization 1. A larger clinic is an older one: each day
+-- has 200 appointments, the latest day is 35 days ahead, and each following appointment lies further back. Foreign keys
+-- and triggers are skipped, which is what takes longest.
 set session_replication_role = replica;
 
 insert into appointments (organization_id, status, started_at, ended_at, block, specialist_id, patient_id, user_id)

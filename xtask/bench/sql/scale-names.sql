@@ -1,7 +1,7 @@
--- Run as the superuser, after the service has created one patient: copies it `patients - 1` times under other names. The
--- copies have its data key and the versions that the service states, so that the refresh of values leaves them alone.
--- Their names are ASCII, or have one umlaut, so that folding needs no more than `lower` and `translate`; the bytes that
--- they sort by stand in for a sort key of the same order and about the same length.
+-- Run as the superuser, after the service has created one patient: copies it `patients - 1` times under other names.
+-- The copies have its data key and the versions that the service states, so that the refresh of values leaves them
+-- alone. Their names are ASCII, or have one umlaut, so that folding needs no more than `lower` and `translate`; the
+-- bytes that they sort by stand in for a sort key of the same order and about the same length.
 insert into patients (organization_id, uid, data_key_id, first_name, last_name, name_folded, name_sort, name_keys_version,
                       indexes_version)
 select p.organization_id, gen_random_uuid(), p.data_key_id, n.first, n.last,

@@ -1,5 +1,5 @@
--- Data of the measurements, written as the owner without a context. The organizations 1 and 2 have `appointments` each, in
--- alternating rows as in a shared installation; 1 is read, 2 is ballast. 3 and 4 start empty: the server books in 3,
+-- Data of the measurements, written as the owner without a context. The organizations 1 and 2 have `appointments` each,
+-- in alternating rows as in a shared installation; 1 is read, 2 is ballast. 3 and 4 start empty: the server books in 3,
 -- pgbench in 4, so that neither adds rows to the organization of the other.
 begin;
 

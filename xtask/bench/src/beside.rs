@@ -27,8 +27,8 @@ struct Side {
 
 /// Measures this checkout's build and the one at `other` in turns, and prints a table. Progress goes to stderr.
 ///
-/// Both have the schema of this checkout. Either may forward the audit rows of the other, so processor time of bookings is that
-/// of requests and of whatever forwarding fell to a side.
+/// Both have the schema of this checkout. Either may forward the audit rows of the other, so processor time of bookings
+/// is that of requests and of whatever forwarding fell to a side.
 pub(crate) async fn run(setup: &Setup, plan: Plan, other: &Path) -> Result<()> {
     let people = plan.connections * CALENDARS;
     eprintln!("==> seeding {APPOINTMENTS} appointments");

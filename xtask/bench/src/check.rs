@@ -34,7 +34,8 @@ pub(crate) async fn seed(setup: &Setup, people: u32) -> Result<u64> {
 }
 
 /// Waits until Core has encrypted the titles that the seed writes in plain text and made the keys of its names, which
-/// housekeeping does once after each start, and vacuums the tables as autovacuum would, so that this work is not measured.
+/// housekeeping does once after each start, and vacuums the tables as autovacuum would, so that this work is not
+/// measured.
 pub(crate) async fn settled(setup: &Setup) -> Result<()> {
     let limit = Instant::now() + Duration::from_mins(1);
     let left = "select (select count(*) from appointments where title <> '')

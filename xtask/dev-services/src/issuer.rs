@@ -1,5 +1,5 @@
-//! The local issuer: publishes the keys by which session tokens are verified, and deletes any user, as Clerk's API does. It hands out no tokens; `cargo xtask token`
-//! does, which has the private key.
+//! The local issuer: publishes the keys by which session tokens are verified, and deletes any user, as Clerk's API
+//! does. It hands out no tokens; `cargo xtask token` does, which has the private key.
 
 use std::convert::Infallible;
 use std::path::PathBuf;

@@ -7,10 +7,10 @@
 //! - `room: other rooms` lets a room import others; `domain/*` stands for each room in a folder, `*` for every room.
 //! - `leaf: names` lists names that stand below their room, so that importing them is no arrow to it: `audit::Audit`;
 //!   in `domain::*::*Event` a `*` stands for any part of a name.
-//! - `layers: files` lists files that a room may have, from the top down; within a room, none of them imports one that is
-//!   named before it.
-//! - `without name: rooms and layers` lists rooms and layers that never name a crate, or a room that others of their room
-//!   may import: `without poem: identity service`.
+//! - `layers: files` lists files that a room may have, from the top down; within a room, none of them imports one that
+//!   is named before it.
+//! - `without name: rooms and layers` lists rooms and layers that never name a crate, or a room that others of their
+//!   room may import: `without poem: identity service`.
 
 mod imports;
 mod rules;

@@ -19,7 +19,8 @@ struct Fallen {
 /// Compares the report that `measure` returns with the `committed` one, and measures once more if a row has fallen.
 ///
 /// # Errors
-/// Fails if a row has fallen in both runs, and names each such row; if the run has no row, or one that `committed` lacks.
+/// Fails if a row has fallen in both runs, and names each such row; if the run has no row, or one that `committed`
+/// lacks.
 pub(super) fn run(committed: &str, mut measure: impl FnMut() -> Result<String>) -> Result<()> {
     let first = fallen(committed, &measure()?)?;
     if first.is_empty() {

@@ -80,8 +80,8 @@ impl Postgres {
         for (name, value) in options.settings {
             set(name, value);
         }
-        // Tests and profiles read from it what the statements of their database have read. They turn it on for that database
-        // alone: with all of them, it would lose statements and slow every test down.
+        // Tests and profiles read from it what the statements of their database have read. They turn it on for that
+        // database alone: with all of them, it would lose statements and slow every test down.
         for (name, value) in [
             ("shared_preload_libraries", "pg_stat_statements"),
             ("pg_stat_statements.max", "20000"),

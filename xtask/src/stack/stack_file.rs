@@ -47,14 +47,14 @@
 //! }
 //! ```
 //!
-//! - `env` holds the complete environment of each server: a test starts `bin_dir`/`server-core` with `env.core`, `PORT=0`,
-//!   a `PORT_FILE` and the addresses of its own database, ClickHouse database, Redis database and bucket.
-//! - `template_*` and `launch` are there in a test run only; `postgres_superuser_url` and `pg_bin` wherever PostgreSQL is
-//!   our own. A template accepts no connections: it is for `create database … template …`. A copy has the template's
+//! - `env` holds the complete environment of each server: a test starts `bin_dir`/`server-core` with `env.core`,
+//!   `PORT=0`, a `PORT_FILE` and the addresses of its own database, ClickHouse database, Redis database and bucket.
+//! - `template_*` and `launch` are there in a test run only; `postgres_superuser_url` and `pg_bin` wherever PostgreSQL
+//!   is our own. A template accepts no connections: it is for `create database … template …`. A copy has the template's
 //!   tables and grants, but belongs to whoever makes it: say `owner restartix` (or `restartix_telemetry`).
 //! - `launch` starts throwaway servers: replace `{data}` and `{port}` in `args`, and where `account` is true and
-//!   `launch.account` is not null, run the program as that user and give it the data directory. ClickHouse stops when its
-//!   stdin ends, so it needs a pipe there, and answers `GET /ping` when it is ready; `SIGKILL` is fine for both.
+//!   `launch.account` is not null, run the program as that user and give it the data directory. ClickHouse stops when
+//!   its stdin ends, so it needs a pipe there, and answers `GET /ping` when it is ready; `SIGKILL` is fine for both.
 
 use std::collections::BTreeMap;
 use std::fs;

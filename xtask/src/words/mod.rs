@@ -1,9 +1,9 @@
 //! `cargo xtask words`: checks how comments, pages and descriptions begin.
 //!
-//! A description that begins with one of [`WORDS`] makes a noun of a clause ("What becomes of …"), which is hard to read.
-//! The command reads the doc comments of all tracked Rust files except generated ones, all tracked Markdown pages and
-//! both specifications. Headings, tables, code blocks and questions are exempt. In the specifications it also checks that
-//! the description of an enum names each value, because poem-openapi drops the doc comments of variants.
+//! A description that begins with one of [`WORDS`] makes a noun of a clause ("What becomes of …"), which is hard to
+//! read. The command reads the doc comments of all tracked Rust files except generated ones, all tracked Markdown pages
+//! and both specifications. Headings, tables, code blocks and questions are exempt. In the specifications it also
+//! checks that the description of an enum names each value, because poem-openapi drops the doc comments of variants.
 
 mod prose;
 mod specification;

@@ -1,10 +1,10 @@
 //! Connections of requests.
 //!
-//! sqlx's pool asks PostgreSQL for a sign of life whenever a connection is given back: a message and a second wake-up of the
-//! backend for each read. The pool of the restricted role is therefore bb8's: a connection whose last statement was answered to
-//! its end is given back without a word, and only one that was idle for long is tested before it is used. Any other (its
-//! statement failed, its request was cancelled) is tested before it is given back. Superadmins' requests are few and share the
-//! owner's pool with the service's own jobs.
+//! sqlx's pool asks PostgreSQL for a sign of life whenever a connection is given back: a message and a second wake-up
+//! of the backend for each read. The pool of the restricted role is therefore bb8's: a connection whose last statement
+//! was answered to its end is given back without a word, and only one that was idle for long is tested before it is
+//! used. Any other (its statement failed, its request was cancelled) is tested before it is given back. Superadmins'
+//! requests are few and share the owner's pool with the service's own jobs.
 
 #[cfg(test)]
 mod tests;
@@ -140,12 +140,13 @@ impl Connection {
         Ok(self.held.as_mut().ok_or_else(DatabaseError::ended)?.connection())
     }
 
-    /// Prepares the statement, unless the connection has done so before. Returns `false` if it keeps no prepared statements:
-    /// a connection of the owner's pool.
+    /// Prepares the statement, unless the connection has done so before. Returns `false` if it keeps no prepared
+    /// statements: a connection of the owner's pool.
     pub(super) async fn prepare(&mut self, statement: Prepared) -> Result<bool, sqlx::Error> {
         let Some(Held::App(live)) = &mut self.held else { return Ok(false) };
         if !live.prepared.contains(&statement.name) {
-            // A request that is cancelled here leaves the name in use, so the connection is closed rather than given back.
+            // A request that is cancelled here leaves the name in use, so the connection is closed rather than given
+            // back.
             live.broken = true;
             let sql = AssertSqlSafe(format!("prepare {} as {}", statement.name, (statement.sql)()));
             live.connection.execute(sqlx::raw_sql(sql)).await?;

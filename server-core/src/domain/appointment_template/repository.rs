@@ -12,8 +12,8 @@ use crate::{
     ids::{AppointmentTemplateId, OrganizationId, SpecialtyId},
 };
 
-/// Expands to a checked statement that returns the template it wrote, from its text up to `returning` and its arguments.
-/// The alias of the table is `t`.
+/// Expands to a checked statement that returns the template it wrote, from its text up to `returning` and its
+/// arguments. The alias of the table is `t`.
 macro_rules! template_written {
     ($statement:literal, $($arguments:tt)*) => {
         sqlx::query_as!(

@@ -19,8 +19,8 @@ const MOST: i64 = 20_000;
 /// Returns the entries of a calendar and its zone, in one statement. Without a `timezone` the zone is the
 /// organization's.
 ///
-/// No appointment is longer than a day, so that the index scan begins one day before the range. The planner does not know
-/// the organization, whose statistics may be of a time when it had few appointments.
+/// No appointment is longer than a day, so that the index scan begins one day before the range. The planner does not
+/// know the organization, whose statistics may be of a time when it had few appointments.
 pub(super) async fn calendar_entries(
     reader: &mut OpenReader,
     search: &SearchCalendar,

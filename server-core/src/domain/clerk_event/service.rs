@@ -20,7 +20,8 @@ use crate::{
 
 /// Period for which ended sessions are kept. It exceeds the life of every token: Clerk's expire after a minute.
 const ENDED_SESSION_KEPT: Duration = Duration::from_hours(24);
-/// Period for which ids of messages are kept. Clerk retries for some days, and a person can resend a message after that.
+/// Period for which ids of messages are kept. Clerk retries for some days, and a person can resend a message after
+/// that.
 const MESSAGE_ID_KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// A message whose signature has not been verified yet.

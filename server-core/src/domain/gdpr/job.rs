@@ -5,8 +5,8 @@
 //! 3. **Account.** Erases the account, if the person or a superadmin without an organization requested the erasure;
 //!    never for a clinic.
 //! 4. **Files.** Deletes files by their prefixes.
-//! 5. **Outbox.** Waits until audit rows that a forwarder claimed before their personal part was erased have arrived, so
-//!    that Telemetry's erasure finds them.
+//! 5. **Outbox.** Waits until audit rows that a forwarder claimed before their personal part was erased have arrived,
+//!    so that Telemetry's erasure finds them.
 //! 6. **Telemetry.** Requests Telemetry's own erasure.
 //! 7. **Identity provider.** Deletes the user there; last, so that a failure there delays no other stage.
 
@@ -64,8 +64,8 @@ pub(crate) struct Erasure {
 }
 
 impl Erasure {
-    /// Creates the erasure of an account that its user leaves, with data outside organizations. It must be enqueued above
-    /// organizations.
+    /// Creates the erasure of an account that its user leaves, with data outside organizations. It must be enqueued
+    /// above organizations.
     pub(crate) fn of_account(user: UserId) -> Self {
         Self { subject: Subject::User(user), mode: ErasureMode::Erase, dry_run: false, scope: Scope::Account }
     }
@@ -164,8 +164,8 @@ impl Run<'_> {
         }
     }
 
-    /// Checks that the requester may erase the person: the right to enqueue a job does not imply it. An erasure that has
-    /// begun goes on, even if the requester loses the right.
+    /// Checks that the requester may erase the person: the right to enqueue a job does not imply it. An erasure that
+    /// has begun goes on, even if the requester loses the right.
     async fn check_asker(&self) -> Result<(), JobError> {
         let (asker, organization) = (self.attempt.asked_by, self.attempt.organization);
         let is_account = self.work.scope == Scope::Account;
@@ -237,9 +237,10 @@ impl Run<'_> {
     /// Begins a transaction that locks out bookings for the person and links to it; returns it with the person's ids,
     /// which may be more than in the plan.
     ///
-    /// A booking has its patient's lock from its start: it has ended and is visible here, or it starts after the erasure
-    /// and finds no patient. A link refers to the membership, whose row is locked here: it is committed and visible here,
-    /// or it waits and then finds no membership. An impersonation locks its patient record, and is erased after it.
+    /// A booking has its patient's lock from its start: it has ended and is visible here, or it starts after the
+    /// erasure and finds no patient. A link refers to the membership, whose row is locked here: it is committed and
+    /// visible here, or it waits and then finds no membership. An impersonation locks its patient record, and is erased
+    /// after it.
     async fn hold(&self) -> Result<(WriteTx, Person), JobError> {
         let mut locks = Vec::new();
         loop {

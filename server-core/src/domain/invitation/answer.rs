@@ -1,5 +1,5 @@
-//! Answers to invitations. The person acts above organizations here, and the owner of the tables writes: no policy lets a
-//! person write to a clinic before being its member.
+//! Answers to invitations. The person acts above organizations here, and the owner of the tables writes: no policy lets
+//! a person write to a clinic before being its member.
 
 use super::{
     error::InvitationError,
@@ -79,8 +79,8 @@ impl Service {
         Ok((tx, taken, offer))
     }
 
-    /// Creates the membership, unless there is one. A present membership keeps its role, which only an administrator may
-    /// change; a record is linked only if its role fits.
+    /// Creates the membership, unless there is one. A present membership keeps its role, which only an administrator
+    /// may change; a record is linked only if its role fits.
     async fn join(
         &self,
         tx: &mut WriteTx,

@@ -1,5 +1,5 @@
-//! Invitations of clinics to become a member, or to sign in as a patient or specialist. They take effect when the person
-//! accepts.
+//! Invitations of clinics to become a member, or to sign in as a patient or specialist. They take effect when the
+//! person accepts.
 //!
 //! No answer to a clinic depends on the existence of an account; see `docs/decisions/0025-invitations.md`. Besides the
 //! usual modules: [`answer`], the answers of invited people, and [`job`], by which the identity provider sends e-mails

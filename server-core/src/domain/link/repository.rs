@@ -43,8 +43,8 @@ pub(super) async fn is_record_of<R: Linked>(tx: &mut WriteTx, user: UserId) -> R
     Ok(is)
 }
 
-/// Links a record to a user; returns false if the record does not exist or is linked already. Only the owner of the table
-/// may do so: no policy lets another role write the link.
+/// Links a record to a user; returns false if the record does not exist or is linked already. Only the owner of the
+/// table may do so: no policy lets another role write the link.
 pub(super) async fn record_link<R: Linked>(
     tx: &mut WriteTx,
     organization: OrganizationId,

@@ -23,8 +23,8 @@ impl<R: Linked> Links<R> {
         Self { database, kind: PhantomData }
     }
 
-    /// Returns the user of a record, and locks the record against changes until the end of the transaction: `None` if the
-    /// record does not exist, `Some(None)` if it is not linked.
+    /// Returns the user of a record, and locks the record against changes until the end of the transaction: `None` if
+    /// the record does not exist, `Some(None)` if it is not linked.
     pub(crate) async fn user_of(&self, tx: &mut WriteTx, record: R) -> Result<Option<Option<UserId>>, DatabaseError> {
         repository::record_user(tx, record, RowLock::Share).await
     }

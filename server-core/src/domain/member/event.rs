@@ -14,7 +14,8 @@ events! {
         Deleted => "deleted",
         /// The user became an administrator. The event `updated` names no value, and reviews of rights need this one.
         AdminGranted => "admin_granted",
-        /// The acceptance of an invitation changed nothing: the user is a member already or deleted, or the organization is unknown.
+        /// The acceptance of an invitation changed nothing: the user is a member already or deleted, or the
+        /// organization is unknown.
         Ignored => "ignored",
     }
 }

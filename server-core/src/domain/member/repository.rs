@@ -200,8 +200,8 @@ pub(super) async fn memberships_end(tx: &mut WriteTx, user: UserId) -> Result<Ve
     Ok(organizations)
 }
 
-/// Adds a user to the organization with an id of the identity provider. Returns `None` if the organization is unknown, or
-/// if the user is a member already, whose role then stays.
+/// Adds a user to the organization with an id of the identity provider. Returns `None` if the organization is unknown,
+/// or if the user is a member already, whose role then stays.
 pub(super) async fn invitation_accept(
     tx: &mut WriteTx,
     clerk_organization: &str,

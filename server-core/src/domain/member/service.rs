@@ -94,12 +94,14 @@ impl Service {
         Ok(joined_as(user, invitation.role, organization))
     }
 
-    /// Finds a user by its id, among the present and former members of the organization; among all users for a superadmin.
+    /// Finds a user by its id, among the present and former members of the organization; among all users for a
+    /// superadmin.
     pub(crate) async fn find(&self, tx: &mut WriteTx, id: UserId) -> Result<Option<UserId>, DatabaseError> {
         repository::user_find(tx, id).await
     }
 
-    /// Finds a member of the context's organization by its id or by the blind index of its address; returns its role, too.
+    /// Finds a member of the context's organization by its id or by the blind index of its address; returns its role,
+    /// too.
     pub(crate) async fn named(
         &self,
         tx: &mut WriteTx,

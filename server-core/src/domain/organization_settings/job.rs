@@ -1,6 +1,6 @@
 //! Job that sends an organization's settings that Telemetry needs. A trigger of the database enqueues it with each
-//! change. It sends the settings at the time of its run, so order and repetition make no difference: Telemetry keeps the
-//! later revision.
+//! change. It sends the settings at the time of its run, so order and repetition make no difference: Telemetry keeps
+//! the later revision.
 
 use std::time::Duration;
 

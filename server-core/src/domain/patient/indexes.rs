@@ -1,5 +1,5 @@
-//! Refresh of the blind indexes of e-mail addresses and telephone numbers: rows that an earlier version indexed by another
-//! form, and rows of organizations whose country has changed.
+//! Refresh of the blind indexes of e-mail addresses and telephone numbers: rows that an earlier version indexed by
+//! another form, and rows of organizations whose country has changed.
 
 use server_shared::value::{CountryCode, EmailAddress, PhoneNumber};
 
@@ -26,7 +26,8 @@ pub(crate) async fn indexes_left(across: &Across) -> Result<i64, DatabaseError> 
     repository::indexes_left(across).await
 }
 
-/// Brings the indexes of every organization into the present form; calls `progress` with the number of rows written so far.
+/// Brings the indexes of every organization into the present form; calls `progress` with the number of rows written so
+/// far.
 pub(crate) async fn indexes_refresh(
     across: &Across,
     encryption: &Encryption,

@@ -12,7 +12,8 @@ use crate::{
     ids::{OrganizationId, SpecialtyId},
 };
 
-/// Expands to a checked statement that returns the specialty it wrote, from its text before `returning` and its arguments.
+/// Expands to a checked statement that returns the specialty it wrote, from its text before `returning` and its
+/// arguments.
 macro_rules! specialty_written {
     ($statement:literal, $($arguments:tt)*) => {
         sqlx::query_as!(

@@ -11,7 +11,8 @@ events! {
         Updated[changed] => "updated",
         /// The user was deleted at the identity provider.
         Deleted => "deleted",
-        /// An event of the identity provider was ignored, because the user's row reflects a later one or the user is deleted.
+        /// An event of the identity provider was ignored, because the user's row reflects a later one or the user is
+        /// deleted.
         Ignored => "ignored",
         /// An organization invited the user.
         Invited => "invited",

@@ -56,8 +56,8 @@ impl Service {
     }
 
     /// Issues a token for Telemetry. Its claims and its time are read from the database: Telemetry refuses tokens from
-    /// before a change, so a process that has not noticed the change must not issue a token with the former claims and a
-    /// later time.
+    /// before a change, so a process that has not noticed the change must not issue a token with the former claims and
+    /// a later time.
     pub(crate) async fn telemetry_token(
         &self,
         caller: &Person,
@@ -118,8 +118,8 @@ impl Service {
         Ok(UserEvent::Updated(user, changed.collect()))
     }
 
-    /// Closes the account of a user that the identity provider has deleted, and clears its personal data. Later events of
-    /// the user are ignored. Returns the user, and true unless the account was closed before.
+    /// Closes the account of a user that the identity provider has deleted, and clears its personal data. Later events
+    /// of the user are ignored. Returns the user, and true unless the account was closed before.
     pub(crate) async fn close(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(UserId, bool, UserEvent), UserError> {
         let (account, _) = repository::account_lock(tx, clerk_id, &self.erased_name(clerk_id)).await?;
         let user = account.id;
@@ -131,21 +131,21 @@ impl Service {
         Ok((account.id, true, UserEvent::Deleted(user)))
     }
 
-    /// Revokes every token for Telemetry that was issued to the user until the commit. Tokens don't name the session that
-    /// they were issued in; a person who is signed in elsewhere gets a new one.
+    /// Revokes every token for Telemetry that was issued to the user until the commit. Tokens don't name the session
+    /// that they were issued in; a person who is signed in elsewhere gets a new one.
     pub(crate) async fn access_revoke(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(), DatabaseError> {
         repository::access_revoke(tx, clerk_id).await
     }
 
-    /// Locks the user with an id of the identity provider, and creates it if it is new; returns the user, and true unless
-    /// its account is closed.
+    /// Locks the user with an id of the identity provider, and creates it if it is new; returns the user, and true
+    /// unless its account is closed.
     pub(crate) async fn known(&self, tx: &mut WriteTx, clerk_id: &str) -> Result<(UserId, bool), UserError> {
         let (account, _) = repository::account_lock(tx, clerk_id, &self.erased_name(clerk_id)).await?;
         Ok((account.id, account.deleted_at.is_none()))
     }
 
-    /// Returns the keyed hash that replaces the identity provider's id of an erased user. It recognizes late events of the
-    /// user without disclosing the id.
+    /// Returns the keyed hash that replaces the identity provider's id of an erased user. It recognizes late events of
+    /// the user without disclosing the id.
     pub(crate) fn erased_name(&self, clerk_id: &str) -> String {
         format!("erased:{}", hex::encode(self.encryption.index(NO_ORGANIZATION, "clerk_id", clerk_id)))
     }

@@ -209,7 +209,8 @@ async fn within(mut served: Pin<&mut impl Future>, activity: &Activity, patience
             let wake = match activity.due(&patience) {
                 Some((at, overdue)) if at <= now => return Poll::Ready(Some(overdue)),
                 Some((at, _)) => at,
-                // A request may end meanwhile without waking this task; the next deadline is at least this long after that.
+                // A request may end meanwhile without waking this task; the next deadline is at least this long after
+                // that.
                 None => now + patience.least(),
             };
             // A timer that fires too early costs one check; setting it anew each time costs more.

@@ -110,9 +110,9 @@ impl Database {
     }
 }
 
-/// Settings of every connection. The trail and its chains grow faster than their statistics are gathered; while these are of
-/// a time when a table was empty, PostgreSQL prefers plans that read all of it: a sequential scan of each row's personal
-/// values, or a bitmap of a chain that it sorts for the last link (decision 50).
+/// Settings of every connection. The trail and its chains grow faster than their statistics are gathered; while these
+/// are of a time when a table was empty, PostgreSQL prefers plans that read all of it: a sequential scan of each row's
+/// personal values, or a bitmap of a chain that it sorts for the last link (decision 50).
 const INDEXES_FIRST: [(&str, &str); 2] = [("enable_seqscan", "off"), ("enable_bitmapscan", "off")];
 
 fn pool(url: &SecretString, config: &PostgresConfig) -> Result<PgPool, sqlx::Error> {

@@ -20,8 +20,8 @@ pub(super) struct Placement {
     pub(super) obstacle: Option<ConflictReason>,
 }
 
-/// Returns the conflict of each placement, in their order. All placements without a conflict fit together. Of two that overlap,
-/// the earlier one has priority.
+/// Returns the conflict of each placement, in their order. All placements without a conflict fit together. Of two that
+/// overlap, the earlier one has priority.
 pub(super) fn conflicts(placements: &[Placement]) -> Vec<Option<ConflictReason>> {
     let mut found: Vec<_> = placements.iter().map(|placement| placement.obstacle).collect();
     // An appointment that cannot move may block another one, which then cannot move, either. Each round finds more of

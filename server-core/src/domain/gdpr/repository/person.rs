@@ -87,8 +87,8 @@ pub(in crate::domain::gdpr) async fn person_get(tx: &mut impl Tx, subject: Subje
     Ok(Person { user, member, patients, specialists, files })
 }
 
-/// Locks the user's memberships, which prevents new links of the user until the end of the transaction: a link refers to
-/// the membership.
+/// Locks the user's memberships, which prevents new links of the user until the end of the transaction: a link refers
+/// to the membership.
 pub(in crate::domain::gdpr) async fn memberships_hold(tx: &mut WriteTx, subject: Subject) -> Result<(), DatabaseError> {
     let Subject::User(user) = subject else { return Ok(()) };
     sqlx::query!(
