@@ -8,6 +8,7 @@ pub(crate) mod appointment_template;
 pub(crate) mod availability;
 pub(crate) mod calendar;
 pub(crate) mod clerk_event;
+pub(crate) mod field;
 pub(crate) mod gdpr;
 pub(crate) mod impersonation;
 pub(crate) mod invitation;

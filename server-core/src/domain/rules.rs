@@ -7,8 +7,45 @@ use chrono_tz::Tz;
 use serde_json::Value;
 use server_shared::{
     error::{Fault, FaultKind, FieldFault},
+    http::schema::escape,
     value::CountryCode,
 };
+
+/// Faults of a body that a schema can't express, collected to be reported at once.
+#[derive(Debug, Default)]
+pub(crate) struct FieldFaults(Vec<FieldFault>);
+
+impl FieldFaults {
+    /// Adds the fault of the value at `pointer`.
+    pub(crate) fn add(
+        &mut self,
+        pointer: impl Into<String>,
+        rule: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) {
+        self.push(FieldFault::new(pointer, rule, message));
+    }
+
+    /// Adds a fault.
+    pub(crate) fn push(&mut self, fault: FieldFault) {
+        self.0.push(fault);
+    }
+
+    /// Returns the faults in the order in which they were found.
+    pub(crate) fn list(&self) -> &[FieldFault] {
+        &self.0
+    }
+
+    /// Returns `Ok` if there is no fault.
+    pub(crate) fn check(self) -> Result<(), InvalidValue> {
+        InvalidValue::check(self.0)
+    }
+}
+
+/// Returns the JSON pointer (RFC 6901) of the value `key` of the object at `at`.
+pub(crate) fn below(at: &str, key: &str) -> String {
+    format!("{at}/{}", escape(key))
+}
 
 /// Invalid values of a body, with one entry per field.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +74,7 @@ impl Fault for InvalidValue {
     }
 
     fn details(&self) -> Option<Value> {
-        Some(serde_json::json!({ "fields": self.0 }))
+        Some(server_shared::error::fields(&self.0))
     }
 }
 
