@@ -229,7 +229,7 @@ impl Reading<'_> {
     fn moment(&self, value: &Value) -> Result<DateTime<Utc>, FieldFault> {
         let message = "must be a moment of RFC 3339 between the years 1900 and 9999";
         let moment = Moment::parse(self.string(value)?).ok_or_else(|| self.fault("format", message))?.get();
-        self.check_day(moment.date_naive())?;
+        self.check_day(moment.naive_utc().date())?;
         Ok(moment)
     }
 
