@@ -1,10 +1,22 @@
 use std::collections::BTreeSet;
 
-use poem_openapi::{Object, types::Example};
+use poem_openapi::{
+    Object,
+    types::{Example, ParseFromJSON as _, ToJSON as _},
+};
+use serde_json::Value;
 use server_shared::value::{Key, LanguageTag, Line, Prose, folded};
 
 use super::{FieldOption, FieldTranslation, FieldType, FieldValidation};
 use crate::domain::rules::{FieldFaults, below};
+
+/// Largest size of a definition in bytes, written as JSON.
+const LARGEST: usize = 64 * 1024;
+
+/// Stored definition that can't be read.
+#[derive(Debug, thiserror::Error)]
+#[error("a stored definition of a field can't be read")]
+pub(crate) struct DefinitionFault;
 
 /// Definition of a field: the type of its values, their bounds, and the texts that people see.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
@@ -42,6 +54,9 @@ impl FieldDefinition {
             validation.check(self, &format!("{at}/validation"), faults);
         }
         self.check_translations(at, faults);
+        if self.to_json_string().len() > LARGEST {
+            faults.add(at, "max_size", "must not be larger than 64 KiB, texts of options and translations included");
+        }
     }
 
     /// Adds a fault if the definition lacks an option that an earlier one had. Stored values may hold it, and its key
@@ -109,6 +124,14 @@ impl FieldDefinition {
                 faults.add(below(&format!("{at}/options"), key), "unknown", "is no option of the field");
             }
         }
+    }
+}
+
+impl TryFrom<Value> for FieldDefinition {
+    type Error = DefinitionFault;
+
+    fn try_from(stored: Value) -> Result<Self, DefinitionFault> {
+        Self::parse_from_json(Some(stored)).map_err(|_| DefinitionFault)
     }
 }
 
