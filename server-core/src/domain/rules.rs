@@ -79,21 +79,29 @@ impl Fault for InvalidValue {
 }
 
 /// Refusal of a change that was made from an outdated version of its record.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("This was changed in the meantime; read it again and repeat the change.")]
 pub(crate) struct StaleVersion {
     current: i64,
+    /// Keys of the values that differ, where only some of a record's values are written.
+    keys: Vec<String>,
 }
 
 impl StaleVersion {
     /// Creates the error of a record whose present version is `current`.
     pub(crate) fn now(current: i64) -> Self {
-        Self { current }
+        Self { current, keys: Vec::new() }
     }
 
     /// Refuses a change that was made from another version than `current`, which the transaction has locked.
     pub(crate) fn check(made_from: i64, current: i64) -> Result<(), Self> {
         if made_from == current { Ok(()) } else { Err(Self::now(current)) }
+    }
+
+    /// Refuses a change of some values of a record whose present version is `current`, if `keys` of them have been changed
+    /// to other values in the meantime.
+    pub(crate) fn check_keys(current: i64, keys: Vec<String>) -> Result<(), Self> {
+        if keys.is_empty() { Ok(()) } else { Err(Self { current, keys }) }
     }
 }
 
@@ -107,7 +115,11 @@ impl Fault for StaleVersion {
     }
 
     fn details(&self) -> Option<Value> {
-        Some(serde_json::json!({ "version": self.current }))
+        let mut details = serde_json::json!({ "version": self.current });
+        if !self.keys.is_empty() {
+            details["keys"] = self.keys.as_slice().into();
+        }
+        Some(details)
     }
 }
 

@@ -6,5 +6,5 @@ mod repository;
 mod service;
 
 pub(crate) use api::Api;
-pub(crate) use model::FieldEntity;
+pub(crate) use model::{FieldEntity, FieldRole};
 pub(crate) use service::Service;

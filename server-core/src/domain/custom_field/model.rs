@@ -60,7 +60,7 @@ impl FieldRole {
     }
 
     /// Parses a role written by [`FieldRole::as_str`].
-    pub(super) fn of_text(text: &str) -> Option<Self> {
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
         [Self::Admin, Self::Specialist, Self::Staff, Self::Patient].into_iter().find(|role| role.as_str() == text)
     }
 }

@@ -113,7 +113,7 @@ pub(super) async fn custom_field_version_page(
     id: CustomFieldId,
     paging: Paging,
 ) -> Result<Page<CustomFieldVersion>, DatabaseError> {
-    reader.list().filter("custom_field_id =", Some(id)).page("custom_field_id desc, version desc, id desc", paging).await
+    reader.list().filter("custom_field_id =", Some(id)).page("custom_field_id desc, version desc", paging).await
 }
 
 /// Numbers and times of a field that was written.
@@ -147,7 +147,8 @@ pub(super) async fn custom_field_create(
                                                readable_by, writable_by)
             select $1, id, version, $7, $4, $8, $5, $6 from field
         )
-        select id as "id: CustomFieldId", version, created_at, updated_at from field
+        select id as "id!: CustomFieldId", version as "version!", created_at as "created_at!", updated_at as "updated_at!"
+        from field
         "#,
         organization.0,
         *entity as FieldEntity,
@@ -189,7 +190,8 @@ pub(super) async fn custom_field_update(
                                                readable_by, writable_by)
             select $1, id, version, $6, $3, $7, $4, $5 from field
         )
-        select id as "id: CustomFieldId", version, created_at, updated_at from field
+        select id as "id!: CustomFieldId", version as "version!", created_at as "created_at!", updated_at as "updated_at!"
+        from field
         "#,
         organization.0,
         id.0,
