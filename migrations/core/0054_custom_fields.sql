@@ -1,7 +1,8 @@
--- Fields that a clinic adds to the profiles of its patients, specialists and appointments, and to its own (decision 51).
+-- Fields that a clinic adds to the profiles of its patients, specialists and appointments, and to its own (decision
+-- 51).
 
--- A field and its present version. Whoever reads its values, and whoever writes them, is listed by role; an administrator
--- always is. An API key reads and writes as the front desk does.
+-- A field and its present version. Whoever reads its values, and whoever writes them, is listed by role; an
+-- administrator always is. An API key reads and writes as the front desk does.
 create table custom_fields (
     id bigint generated always as identity primary key,
     organization_id bigint not null references organizations (id),
@@ -62,8 +63,9 @@ create trigger custom_field_versions_frozen before update or delete on custom_fi
 create trigger custom_field_versions_no_truncate before truncate on custom_field_versions
     for each statement execute function custom_field_version_refuse();
 
--- Ids of the fields whose values the context's role reads. A key gets no protected health information but that of patients'
--- profiles, for which it has a scope. Runs as the owner: patients see no definitions beyond their own fields'.
+-- Ids of the fields whose values the context's role reads. A key gets no protected health information but that of
+-- patients' profiles, for which it has a scope. Runs as the owner: patients see no definitions beyond their own
+-- fields'.
 create function fields_readable() returns bigint[]
 language sql stable security definer set search_path = pg_catalog, public
 begin atomic

@@ -1,5 +1,5 @@
--- Profiles: the values of custom fields (decision 51). The values of a patient are those of its record, the values of an
--- appointment concern its patient, and an organization has a profile of its own.
+-- Profiles: the values of custom fields (decision 51). The values of a patient are those of its record, the values of
+-- an appointment concern its patient, and an organization has a profile of its own.
 
 -- Version of a profile, and the row that a write locks. It is there from the first write on.
 create table profiles (
@@ -87,8 +87,9 @@ create index profile_values_field_idx on profile_values (organization_id, custom
 create index profile_values_patient_idx on profile_values (organization_id, patient_id) where patient_id is not null;
 create index profile_values_appointment_idx on profile_values (organization_id, appointment_id) where appointment_id is not null;
 
--- A profile is of somebody who is not erased: a write that waits for an erasure inserts nothing, and an erasure waits for the
--- writes that came before it. Runs as the owner, because the lock of a patient takes more rights than reading it.
+-- A profile is of somebody who is not erased: a write that waits for an erasure inserts nothing, and an erasure waits
+-- for the writes that came before it. Runs as the owner, because the lock of a patient takes more rights than reading
+-- it.
 create function profile_owner_hold() returns trigger
 language plpgsql security definer set search_path = pg_catalog, public as $$
 begin
@@ -126,8 +127,8 @@ revoke execute on function appointment_profile_leave() from public;
 create trigger appointments_profile_leave after update of patient_id on appointments
     for each row when (old.patient_id is distinct from new.patient_id) execute function appointment_profile_leave();
 
--- Rows are reached as those of their owner are, by the policies of patients and appointments themselves. A value is also only
--- for those roles that its field lists.
+-- Rows are reached as those of their owner are, by the policies of patients and appointments themselves. A value is
+-- also only for those roles that its field lists.
 do $$
 declare
     patient constant text :=

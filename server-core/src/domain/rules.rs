@@ -32,6 +32,7 @@ impl FieldFaults {
     }
 
     /// Returns the faults in the order in which they were found.
+    #[cfg(test)]
     pub(crate) fn list(&self) -> &[FieldFault] {
         &self.0
     }
@@ -98,8 +99,8 @@ impl StaleVersion {
         if made_from == current { Ok(()) } else { Err(Self::now(current)) }
     }
 
-    /// Refuses a change of some values of a record whose present version is `current`, if `keys` of them have been changed
-    /// to other values in the meantime.
+    /// Refuses a change of some values of a record whose present version is `current`, if `keys` of them have been
+    /// changed to other values in the meantime.
     pub(crate) fn check_keys(current: i64, keys: Vec<String>) -> Result<(), Self> {
         if keys.is_empty() { Ok(()) } else { Err(Self { current, keys }) }
     }

@@ -8,7 +8,8 @@ use super::text_type;
 const LONGEST: usize = 12;
 const PATTERN: &str = "^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?$";
 
-/// Language tag of BCP 47 with language, script and region, e.g. `ro`, `de-CH` or `zh-Hant-TW`, in its usual letter case.
+/// Language tag of BCP 47 with language, script and region, e.g. `ro`, `de-CH` or `zh-Hant-TW`, in its usual letter
+/// case.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LanguageTag(String);
 

@@ -44,8 +44,8 @@ impl DecimalNumber {
         Self::parse(&Self::normalized(number).to_string())
     }
 
-    /// Reads a JSON number by its text. Returns `None` if it has too many digits: a parser of JSON keeps a fraction with
-    /// more than 15 significant digits only roughly, so such a number must be sent as text.
+    /// Reads a JSON number by its text. Returns `None` if it has too many digits: a parser of JSON keeps a fraction
+    /// with more than 15 significant digits only roughly, so such a number must be sent as text.
     pub fn of_json(number: &Number) -> Option<Self> {
         let text = number.to_string();
         if !number.is_f64() {

@@ -30,8 +30,8 @@ pub(crate) struct Api {
 impl Api {
     /// List custom fields
     ///
-    /// Returns the fields in use, or with `archived=true` the archived ones, whose values can no longer be written, sorted
-    /// by entity and key.
+    /// Returns the fields in use, or with `archived=true` the archived ones, whose values can no longer be written,
+    /// sorted by entity and key.
     #[oai(path = "/custom-fields", method = "get", operation_id = "custom_field_list")]
     async fn custom_field_list(
         &self,
@@ -81,7 +81,8 @@ impl Api {
 
     /// List the versions of a custom field
     ///
-    /// Returns the newest version first. Versions never change; a value in a profile names the one that it was given under.
+    /// Returns the newest version first. Versions never change; a value in a profile names the one that it was given
+    /// under.
     #[oai(
         path = "/custom-fields/:custom_field_id/versions",
         method = "get",
@@ -105,8 +106,8 @@ impl Api {
     /// Replace the properties of a custom field
     ///
     /// Creates the next version, unless nothing changes; stored values keep theirs. Another type is possible. An option
-    /// that the field has ever had can be relabelled or retired, but not left out. Answers 409 `stale_version` if somebody
-    /// else changed the field in the meantime, 409 `custom_field_archived` for an archived field, and 409
+    /// that the field has ever had can be relabelled or retired, but not left out. Answers 409 `stale_version` if
+    /// somebody else changed the field in the meantime, 409 `custom_field_archived` for an archived field, and 409
     /// `custom_field_phi_in_use` if `phi` would change while values are stored.
     #[oai(path = "/custom-fields/:custom_field_id", method = "put", operation_id = "custom_field_update")]
     async fn custom_field_update(
@@ -123,8 +124,8 @@ impl Api {
 
     /// Delete or archive a custom field
     ///
-    /// Archives a field that profiles or form templates refer to: its values stay, and can no longer be written. Deletes any
-    /// other, together with its versions. Archiving again changes nothing.
+    /// Archives a field that profiles or form templates refer to: its values stay, and can no longer be written.
+    /// Deletes any other, together with its versions. Archiving again changes nothing.
     #[oai(path = "/custom-fields/:custom_field_id", method = "delete", operation_id = "custom_field_delete")]
     async fn custom_field_delete(
         &self,
@@ -139,7 +140,8 @@ impl Api {
 
     /// Take an archived custom field into use again
     ///
-    /// Changes nothing if the field is in use. Answers 409 `too_many_custom_fields` if the entity has 200 fields in use.
+    /// Changes nothing if the field is in use. Answers 409 `too_many_custom_fields` if the entity has 200 fields in
+    /// use.
     #[oai(path = "/custom-fields/:custom_field_id/restore", method = "post", operation_id = "custom_field_restore")]
     async fn custom_field_restore(
         &self,

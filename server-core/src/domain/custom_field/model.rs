@@ -200,7 +200,11 @@ pub(crate) struct CreateCustomField {
 
 impl Example for CreateCustomField {
     fn example() -> Self {
-        Self { entity: FieldEntity::Patient, key: Key::from_static("dominant_hand"), field: CustomFieldInput::example() }
+        Self {
+            entity: FieldEntity::Patient,
+            key: Key::from_static("dominant_hand"),
+            field: CustomFieldInput::example(),
+        }
     }
 }
 

@@ -147,7 +147,8 @@ pub(super) async fn custom_field_create(
                                                readable_by, writable_by)
             select $1, id, version, $7, $4, $8, $5, $6 from field
         )
-        select id as "id!: CustomFieldId", version as "version!", created_at as "created_at!", updated_at as "updated_at!"
+        select id as "id!: CustomFieldId", version as "version!", created_at as "created_at!",
+               updated_at as "updated_at!"
         from field
         "#,
         organization.0,
@@ -190,7 +191,8 @@ pub(super) async fn custom_field_update(
                                                readable_by, writable_by)
             select $1, id, version, $6, $3, $7, $4, $5 from field
         )
-        select id as "id!: CustomFieldId", version as "version!", created_at as "created_at!", updated_at as "updated_at!"
+        select id as "id!: CustomFieldId", version as "version!", created_at as "created_at!",
+               updated_at as "updated_at!"
         from field
         "#,
         organization.0,
@@ -239,8 +241,8 @@ pub(super) async fn is_valued(
         select exists (
             select from profile_values v
             where v.organization_id = $1 and v.custom_field_id = $2
-              and num_nonnulls(v.value_encrypted, v.text_value, v.number_value, v.boolean_value, v.date_value, v.time_value,
-                               v.datetime_value, v.choices_value) > 0) as "valued!"
+              and num_nonnulls(v.value_encrypted, v.text_value, v.number_value, v.boolean_value, v.date_value,
+                               v.time_value, v.datetime_value, v.choices_value) > 0) as "valued!"
         "#,
         organization.0,
         id.0

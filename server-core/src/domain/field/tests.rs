@@ -336,7 +336,9 @@ proptest! {
 
     /// Positions of a scale are what counting from its first one reaches.
     #[test]
-    fn positions_of_a_scale_are_counted(first in -50..50_i64, steps in 1..20_i64, step in 1..10_i64, value in -60..300_i64) {
+    fn positions_of_a_scale_are_counted(
+        first in -50..50_i64, steps in 1..20_i64, step in 1..10_i64, value in -60..300_i64,
+    ) {
         let last = first + steps * step;
         let bounds = json!({ "minimum": first.to_string(), "maximum": last.to_string(), "step": step });
         let definition = definition("scale", json!({ "validation": bounds }));

@@ -1,5 +1,5 @@
-//! Fields whose values a caller sees and writes. The functions `fields_readable` and `fields_writable` of the database have
-//! the same rules.
+//! Fields whose values a caller sees and writes. The functions `fields_readable` and `fields_writable` of the database
+//! have the same rules.
 
 use crate::{
     domain::custom_field::{FieldEntity, FieldRole},

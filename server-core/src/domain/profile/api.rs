@@ -21,8 +21,8 @@ pub(crate) struct Api {
 impl Api {
     /// Get the profile of a patient
     ///
-    /// Returns the values of the custom fields that the caller's role may see, with their definitions. Permitted to those
-    /// who may open the patient's record, and to the patient.
+    /// Returns the values of the custom fields that the caller's role may see, with their definitions. Permitted to
+    /// those who may open the patient's record, and to the patient.
     #[oai(path = "/patients/:patient_id/profile", method = "get", operation_id = "patient_profile_get")]
     async fn patient_profile_get(
         &self,
@@ -84,8 +84,8 @@ impl Api {
 
     /// Get the profile of an appointment
     ///
-    /// Returns the values of the custom fields that the caller's role may see, with their definitions. Permitted to those
-    /// who see the appointment; to a specialist only while the record of the patient is open to it, otherwise 403
+    /// Returns the values of the custom fields that the caller's role may see, with their definitions. Permitted to
+    /// those who see the appointment; to a specialist only while the record of the patient is open to it, otherwise 403
     /// `patient_record_closed`.
     #[oai(path = "/appointments/:appointment_id/profile", method = "get", operation_id = "appointment_profile_get")]
     async fn appointment_profile_get(
@@ -100,8 +100,8 @@ impl Api {
 
     /// Set values in the profile of an appointment
     ///
-    /// Permitted like `appointment_profile_get`. Merges and answers like `patient_profile_update`. If the appointment is
-    /// given to another patient, its values are deleted.
+    /// Permitted like `appointment_profile_get`. Merges and answers like `patient_profile_update`. If the appointment
+    /// is given to another patient, its values are deleted.
     #[oai(path = "/appointments/:appointment_id/profile", method = "put", operation_id = "appointment_profile_update")]
     async fn appointment_profile_update(
         &self,

@@ -2,7 +2,8 @@
 
 use crate::{event::Event, ids::Entity};
 
-/// Event of the profile of a record: its values were written. It is an event of the record itself, which the trail names.
+/// Event of the profile of a record: its values were written. It is an event of the record itself, which the trail
+/// names.
 #[derive(Debug, Clone)]
 pub(crate) struct ProfileEvent<E> {
     /// Record whose profile it is.

@@ -17,8 +17,8 @@ const VALUE: &[Column] = &[
     clear("changed_at"),
 ];
 
-/// Personal data in profiles. An erasure deletes them after the records that they belong to: it waits there for writes that
-/// came before it, and later ones find the record erased.
+/// Personal data in profiles. An erasure deletes them after the records that they belong to: it waits there for writes
+/// that came before it, and later ones find the record erased.
 pub(crate) const HOLDINGS: &[Holding] = &[
     // Those of its appointments are the patient's, too.
     Holding {

@@ -33,8 +33,8 @@ pub(super) struct Change {
 /// Returns the changes of a write that names `values` and is based on the version `base`, in the order of the entries;
 /// pointers of faults are below `at`. `current` is the present version.
 ///
-/// A field conflicts if it changed after `base` and has another value now than the write gives it: two writes of one value
-/// agree.
+/// A field conflicts if it changed after `base` and has another value now than the write gives it: two writes of one
+/// value agree.
 pub(super) fn changes(
     entries: &[Entry],
     values: &BTreeMap<String, Value>,

@@ -10,8 +10,8 @@ use crate::{
     ids::{CustomFieldId, UserId},
 };
 
-/// Values of the custom fields of a patient, a specialist, an appointment or the clinic itself. It contains the fields that
-/// the caller sees.
+/// Values of the custom fields of a patient, a specialist, an appointment or the clinic itself. It contains the fields
+/// that the caller sees.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct Profile {
@@ -84,8 +84,8 @@ impl Example for Profile {
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct UpdateProfile {
-    /// Version of the profile that the change is based on; 0 if nothing was ever written. 409 `stale_version` if somebody
-    /// else has changed one of the named fields to another value since.
+    /// Version of the profile that the change is based on; 0 if nothing was ever written. 409 `stale_version` if
+    /// somebody else has changed one of the named fields to another value since.
     #[oai(validator(minimum(value = "0")))]
     pub(crate) version: i64,
     /// New values by the keys of their fields, at most 200; `null` removes a value.

@@ -55,6 +55,74 @@ pub(super) struct ValueRow {
     pub(super) changed_by_user_id: Option<UserId>,
 }
 
+/// Row of the statement that reads a profile: a field, perhaps with a value. The only row of an entity without fields
+/// has neither.
+struct StoredRow {
+    open: bool,
+    profile_version: i64,
+    field_id: Option<CustomFieldId>,
+    key: Option<String>,
+    version: Option<i32>,
+    phi: Option<bool>,
+    definition: Option<Value>,
+    readable_by: Option<Vec<String>>,
+    writable_by: Option<Vec<String>>,
+    archived_at: Option<DateTime<Utc>>,
+    uid: Option<Uuid>,
+    field_version: Option<i32>,
+    field_type: Option<FieldType>,
+    data_key_id: Option<Uuid>,
+    wrapped: Option<Vec<u8>>,
+    value_encrypted: Option<Vec<u8>>,
+    text_value: Option<String>,
+    number_value: Option<String>,
+    boolean_value: Option<bool>,
+    date_value: Option<NaiveDate>,
+    time_value: Option<NaiveTime>,
+    datetime_value: Option<DateTime<Utc>>,
+    choices_value: Option<Vec<String>>,
+    changed_in: Option<i64>,
+    changed_at: Option<DateTime<Utc>>,
+    changed_by_user_id: Option<UserId>,
+}
+
+impl StoredRow {
+    fn field(mut self) -> Option<FieldRow> {
+        Some(FieldRow {
+            id: self.field_id?,
+            key: self.key.take()?,
+            version: self.version?,
+            phi: self.phi?,
+            definition: self.definition.take()?,
+            readable_by: self.readable_by.take()?,
+            writable_by: self.writable_by.take()?,
+            archived_at: self.archived_at,
+            value: self.value(),
+        })
+    }
+
+    fn value(self) -> Option<ValueRow> {
+        Some(ValueRow {
+            uid: self.uid?,
+            field_version: self.field_version?,
+            field_type: self.field_type?,
+            data_key_id: self.data_key_id,
+            wrapped: self.wrapped,
+            value_encrypted: self.value_encrypted,
+            text_value: self.text_value,
+            number_value: self.number_value,
+            boolean_value: self.boolean_value,
+            date_value: self.date_value,
+            time_value: self.time_value,
+            datetime_value: self.datetime_value,
+            choices_value: self.choices_value,
+            changed_in: self.changed_in?,
+            changed_at: self.changed_at?,
+            changed_by_user_id: self.changed_by_user_id,
+        })
+    }
+}
+
 /// Reads the fields of a profile with their values in one statement; `None` if the caller sees no such record.
 pub(super) async fn profile_get(
     tx: &mut impl Tx,
@@ -62,7 +130,8 @@ pub(super) async fn profile_get(
     entity: FieldEntity,
     owner: i64,
 ) -> Result<Option<ProfileRows>, DatabaseError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        StoredRow,
         r#"
         with owner as (
             select true as open from patients p
@@ -85,8 +154,8 @@ pub(super) async fn profile_get(
                v.data_key_id as "data_key_id?", k.wrapped as "wrapped?", v.value_encrypted as "value_encrypted?",
                v.text_value as "text_value?", trim_scale(v.number_value)::text as "number_value?",
                v.boolean_value as "boolean_value?", v.date_value as "date_value?", v.time_value as "time_value?",
-               v.datetime_value as "datetime_value?", v.choices_value as "choices_value?", v.changed_in as "changed_in?",
-               v.changed_at as "changed_at?", v.changed_by_user_id as "changed_by_user_id?: UserId"
+               v.datetime_value as "datetime_value?", v.choices_value as "choices_value?",
+               v.changed_in as "changed_in?", v.changed_at as "changed_at?", v.changed_by_user_id as "changed_by_user_id?: UserId"
         from owner o
         left join profiles r on r.organization_id = $1 and r.entity = $2 and r.owner_id = $3
         left join custom_fields f on f.organization_id = $1 and f.entity = $2
@@ -108,48 +177,7 @@ pub(super) async fn profile_get(
     .await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let (open, version) = (first.open, first.profile_version);
-    let mut fields = Vec::with_capacity(rows.len());
-    for row in rows {
-        // An entity without fields has one row without a field.
-        let (Some(id), Some(key), Some(field_version), Some(phi), Some(definition)) =
-            (row.field_id, row.key, row.version, row.phi, row.definition)
-        else {
-            continue;
-        };
-        let value = match (row.uid, row.field_version, row.field_type, row.changed_in, row.changed_at) {
-            (Some(uid), Some(field_version), Some(field_type), Some(changed_in), Some(changed_at)) => Some(ValueRow {
-                uid,
-                field_version,
-                field_type,
-                data_key_id: row.data_key_id,
-                wrapped: row.wrapped,
-                value_encrypted: row.value_encrypted,
-                text_value: row.text_value,
-                number_value: row.number_value,
-                boolean_value: row.boolean_value,
-                date_value: row.date_value,
-                time_value: row.time_value,
-                datetime_value: row.datetime_value,
-                choices_value: row.choices_value,
-                changed_in,
-                changed_at,
-                changed_by_user_id: row.changed_by_user_id,
-            }),
-            _ => None,
-        };
-        fields.push(FieldRow {
-            id,
-            key,
-            version: field_version,
-            phi,
-            definition,
-            readable_by: row.readable_by.unwrap_or_default(),
-            writable_by: row.writable_by.unwrap_or_default(),
-            archived_at: row.archived_at,
-            value,
-        });
-    }
-    Ok(Some(ProfileRows { open, version, fields }))
+    Ok(Some(ProfileRows { open, version, fields: rows.into_iter().filter_map(StoredRow::field).collect() }))
 }
 
 /// Record whose profile a transaction writes.
@@ -281,11 +309,12 @@ pub(super) async fn values_write(
                                     custom_field_id, key, field_version, phi, data_key_id, value_encrypted, text_value,
                                     number_value, boolean_value, date_value, time_value, datetime_value, choices_value,
                                     changed_in)
-        select $1, n.uid, $2, $4, case when $2 = 'specialist' then $3 end, case when $2 = 'appointment' then $3 end,
-               n.custom_field_id, n.key, n.field_version, n.phi, $5, decode(n.sealed, 'hex'), n.text_value,
-               n.number_value, n.boolean_value, n.date_value, n.time_value, n.datetime_value, n.choices_value, $6
-        from jsonb_to_recordset($7) as n (uid uuid, custom_field_id bigint, key text, field_version integer, phi boolean,
-                                          sealed text, text_value text, number_value numeric, boolean_value boolean,
+        select $1, n.uid, $2, $4, case when $2 = 'specialist' then $3::bigint end,
+               case when $2 = 'appointment' then $3::bigint end, n.custom_field_id, n.key, n.field_version, n.phi, $5,
+               decode(n.sealed, 'hex'), n.text_value, n.number_value, n.boolean_value, n.date_value, n.time_value,
+               n.datetime_value, n.choices_value, $6
+        from jsonb_to_recordset($7) as n (uid uuid, custom_field_id bigint, key text, field_version integer,
+                                          phi boolean, sealed text, text_value text, number_value numeric, boolean_value boolean,
                                           date_value date, time_value time, datetime_value timestamptz,
                                           choices_value text[])
         on conflict (organization_id, entity, owner_id, custom_field_id) do update

@@ -59,7 +59,8 @@ impl Service {
         }
         let (version, fields) = (rows.version, rows.fields);
         let opener = self.opener::<O>(caller, organization, key.as_ref());
-        let sealed = Sealed::new(fields).try_map(|fields| Ok::<_, DatabaseError>(profile(version, opener.entries(fields)?)))?;
+        let sealed =
+            Sealed::new(fields).try_map(|fields| Ok::<_, DatabaseError>(profile(version, opener.entries(fields)?)))?;
         Ok(tx.disclose(sealed, |_| Audit::read([&owner])).await?)
     }
 
@@ -79,7 +80,8 @@ impl Service {
     }
 
     /// Gives a patient, whom the transaction has created, its first values; pointers of faults are below `at`. The
-    /// transaction should hold [`Lock::FieldsRead`] from its begin. The event of its commit tells of the values.
+    /// transaction should hold [`Lock::FieldsRead`] from its begin. Returns the event for its commit; `None` without
+    /// values.
     pub(crate) async fn first_values(
         &self,
         tx: &mut WriteTx,
@@ -88,13 +90,13 @@ impl Service {
         patient: PatientId,
         values: &BTreeMap<String, Value>,
         at: &str,
-    ) -> Result<ProfileEvent<PatientId>, ProfileError> {
-        let mut keys = Vec::new();
-        if !values.is_empty() {
-            let opener = self.opener::<PatientId>(caller, organization, None);
-            (_, keys) = self.write(tx, caller, &opener, patient, &Write { values, base: 0, at }).await?;
+    ) -> Result<Option<ProfileEvent<PatientId>>, ProfileError> {
+        if values.is_empty() {
+            return Ok(None);
         }
-        Ok(ProfileEvent { of: patient, keys })
+        let opener = self.opener::<PatientId>(caller, organization, None);
+        let (_, keys) = self.write(tx, caller, &opener, patient, &Write { values, base: 0, at }).await?;
+        Ok(Some(ProfileEvent { of: patient, keys }))
     }
 
     /// Writes values, and returns the profile with the keys of the changed ones.
@@ -140,8 +142,8 @@ impl Service {
         Ok((profile(version, entries), keys))
     }
 
-    /// Returns the key of the organization, which seals the profiles of those who are no patients. Must be called before
-    /// a transaction is open.
+    /// Returns the key of the organization, which seals the profiles of those who are no patients. Must be called
+    /// before a transaction is open.
     async fn key(&self, organization: OrganizationId, entity: FieldEntity) -> Result<Option<OpenKey>, DatabaseError> {
         match entity {
             FieldEntity::Patient | FieldEntity::Appointment => Ok(None),
