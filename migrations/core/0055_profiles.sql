@@ -92,23 +92,24 @@ create index profile_values_appointment_idx on profile_values (organization_id, 
 -- it.
 create function profile_owner_hold() returns trigger
 language plpgsql security definer set search_path = pg_catalog, public as $$
+declare
+    erased boolean;
 begin
     if new.entity in ('patient', 'appointment') then
-        perform from patients p
-        where p.organization_id = new.organization_id and p.erased_at is null
+        select p.erased_at is not null into erased from patients p
+        where p.organization_id = new.organization_id
           and p.id = coalesce(new.patient_id, (select a.patient_id from appointments a
-                                               where a.organization_id = new.organization_id and a.id = new.appointment_id))
+                                               where a.organization_id = new.organization_id
+                                                 and a.id = new.appointment_id))
         for share;
-        if not found then
-            return null;
-        end if;
     elsif new.entity = 'specialist' then
-        perform from specialists s
-        where s.organization_id = new.organization_id and s.id = new.specialist_id and s.erased_at is null
+        select s.erased_at is not null into erased from specialists s
+        where s.organization_id = new.organization_id and s.id = new.specialist_id
         for share;
-        if not found then
-            return null;
-        end if;
+    end if;
+    -- What is not there at all, the policies and foreign keys refuse.
+    if erased then
+        return null;
     end if;
     return new;
 end $$;
@@ -165,8 +166,13 @@ begin
                                or entity in (''specialist'', ''organization'') and (select context_role() = ''admin''))%s',
                              owned, itself,
                              case reached when 'profile_values'
-                                 then ' and custom_field_id = any ((select fields_writable())::bigint[])
-                                        and changed_by_user_id is not distinct from (select context_user())' else '' end)
+                                 then ' and custom_field_id = any ((select fields_writable())::bigint[])' else '' end)
         );
     end loop;
 end $$;
+
+-- Whoever writes a value is the one who has changed it.
+create policy profile_values_insert_own on profile_values as restrictive for insert to restartix_app
+    with check (changed_by_user_id is not distinct from (select context_user()));
+create policy profile_values_update_own on profile_values as restrictive for update to restartix_app
+    using (true) with check (changed_by_user_id is not distinct from (select context_user()));

@@ -189,7 +189,7 @@ permissions! {
     /// See and write clinical notes.
     ClinicalNotes: [Admin, Specialist];
     /// See the definitions of custom fields.
-    CustomFieldRead @ PatientsRead: [Admin, Specialist, Staff];
+    CustomFieldRead: [Admin, Specialist, Staff];
     /// Create, change, archive custom fields.
     CustomFieldWrite: [Admin];
     /// Set values in the profile of a patient; a patient in its own.

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
-use server_shared::value::Key;
+use server_shared::value::{Key, Line};
 
 use crate::{
     domain::{field::FieldDefinition, rules::FieldFaults},
@@ -222,6 +222,8 @@ pub(crate) struct UpdateCustomField {
 
 impl Example for UpdateCustomField {
     fn example() -> Self {
-        Self { version: 1, field: CustomFieldInput::example() }
+        let mut field = CustomFieldInput::example();
+        field.definition.label = Line::from_static("Hand that the patient writes with");
+        Self { version: 1, field }
     }
 }

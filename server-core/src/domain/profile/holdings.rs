@@ -1,21 +1,25 @@
-use crate::holding::{Column, Fate, Found, HOLDING, Holding, SealedBy, clear, hidden, sealed};
+use crate::holding::{Fate, Found, HOLDING, Holding, SealedBy, clear, hidden, sealed};
 
-const VALUE: &[Column] = &[
-    clear("patient_id"),
-    clear("specialist_id"),
-    clear("entity"),
-    hidden("owner_id"),
-    clear("key"),
-    sealed("value_encrypted", "value"),
-    clear("text_value"),
-    clear("number_value"),
-    clear("boolean_value"),
-    clear("date_value"),
-    clear("time_value"),
-    clear("datetime_value"),
-    clear("choices_value"),
-    clear("changed_at"),
-];
+/// Columns of a value, the first of which finds the person.
+macro_rules! value {
+    ($person:literal) => {
+        &[
+            clear($person),
+            clear("entity"),
+            hidden("owner_id"),
+            clear("key"),
+            sealed("value_encrypted", "value"),
+            clear("text_value"),
+            clear("number_value"),
+            clear("boolean_value"),
+            clear("date_value"),
+            clear("time_value"),
+            clear("datetime_value"),
+            clear("choices_value"),
+            clear("changed_at"),
+        ]
+    };
+}
 
 /// Personal data in profiles. An erasure deletes them after the records that they belong to: it waits there for writes
 /// that came before it, and later ones find the record erased.
@@ -25,20 +29,20 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         table: "profile_values",
         found: Found::Patient("patient_id"),
         sealed_by: SealedBy::DataKey,
-        columns: VALUE,
+        columns: value!("patient_id"),
         ..HOLDING
     },
     Holding {
         table: "profile_values",
         found: Found::Specialist("specialist_id"),
         sealed_by: SealedBy::Organization,
-        columns: VALUE,
+        columns: value!("specialist_id"),
         ..HOLDING
     },
     Holding {
         table: "profile_values",
         found: Found::User("changed_by_user_id"),
-        columns: &[clear("changed_by_user_id"), clear("changed_at")],
+        columns: &[clear("changed_by_user_id")],
         erase: Fate::Anonymize("changed_by_user_id = null"),
         anonymize: Fate::Anonymize("changed_by_user_id = null"),
         ..HOLDING

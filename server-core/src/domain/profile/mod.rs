@@ -11,6 +11,8 @@ mod owner;
 mod repository;
 mod service;
 mod stored;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use api::Api;
 pub(crate) use error::ProfileError;

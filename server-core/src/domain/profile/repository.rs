@@ -155,7 +155,8 @@ pub(super) async fn profile_get(
                v.text_value as "text_value?", trim_scale(v.number_value)::text as "number_value?",
                v.boolean_value as "boolean_value?", v.date_value as "date_value?", v.time_value as "time_value?",
                v.datetime_value as "datetime_value?", v.choices_value as "choices_value?",
-               v.changed_in as "changed_in?", v.changed_at as "changed_at?", v.changed_by_user_id as "changed_by_user_id?: UserId"
+               v.changed_in as "changed_in?", v.changed_at as "changed_at?",
+               v.changed_by_user_id as "changed_by_user_id?: UserId"
         from owner o
         left join profiles r on r.organization_id = $1 and r.entity = $2 and r.owner_id = $3
         left join custom_fields f on f.organization_id = $1 and f.entity = $2
@@ -314,8 +315,8 @@ pub(super) async fn values_write(
                decode(n.sealed, 'hex'), n.text_value, n.number_value, n.boolean_value, n.date_value, n.time_value,
                n.datetime_value, n.choices_value, $6
         from jsonb_to_recordset($7) as n (uid uuid, custom_field_id bigint, key text, field_version integer,
-                                          phi boolean, sealed text, text_value text, number_value numeric, boolean_value boolean,
-                                          date_value date, time_value time, datetime_value timestamptz,
+                                          phi boolean, sealed text, text_value text, number_value numeric,
+                                          boolean_value boolean, date_value date, time_value time, datetime_value timestamptz,
                                           choices_value text[])
         on conflict (organization_id, entity, owner_id, custom_field_id) do update
         set field_version = excluded.field_version, phi = excluded.phi, data_key_id = excluded.data_key_id,
