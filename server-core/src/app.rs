@@ -25,9 +25,9 @@ use crate::{
     config::{Config, TelemetryConfig},
     database::{self, Across, AppProbe, Connections, Database, PoolProbe},
     domain::{
-        api_key, appointment, appointment_template, availability, calendar, clerk_event, gdpr, impersonation,
-        invitation, me, member, organization, organization_settings, patient, schedule, specialist, specialty, user,
-        video, waitlist,
+        api_key, appointment, appointment_template, availability, calendar, clerk_event, custom_field, gdpr,
+        impersonation, invitation, me, member, organization, organization_settings, patient, profile, schedule,
+        specialist, specialty, user, video, waitlist,
     },
     encryption::{Encryption, OrganizationKeys, texts_seal},
     event::Reactions,
@@ -62,6 +62,7 @@ pub(crate) type Api = (
     specialty::Api,
     specialist::Api,
     patient::Api,
+    Fields,
     Scheduling,
     appointment::Api,
     calendar::Api,
@@ -75,6 +76,9 @@ type Accounts = (user::KeyApi, me::Api);
 type Organizations = (organization::Api, organization_settings::Api);
 /// Members of organizations, invitations, and the deletion of accounts.
 type Members = (member::Api, invitation::Api, gdpr::AccountApi);
+
+/// Custom fields, and the profiles that have their values.
+type Fields = (custom_field::Api, profile::Api);
 
 /// Schedules of specialists, kinds of appointments, open slots, and the waitlist.
 type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, waitlist::Api);
@@ -122,6 +126,7 @@ pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
     patient::HOLDINGS,
     schedule::HOLDINGS,
     specialist::HOLDINGS,
+    profile::HOLDINGS,
     impersonation::HOLDINGS,
     api_key::HOLDINGS,
     jobs::HOLDINGS,
@@ -358,7 +363,7 @@ impl Domains {
 
     /// Builds the operations.
     fn api(self, health: HealthApi, secrets: KnownSecrets, feeds: Feeds) -> Api {
-        let Self { database, keys, people, video, clerk, rights, .. } = self;
+        let Self { database, keys, encryption, people, video, clerk, rights } = self;
         let People { accounts, members, patients, specialists, invitations } = people;
         let organizations = organization::Service::new(database.clone(), keys.clone());
         let impersonations =
@@ -377,6 +382,10 @@ impl Domains {
             specialty::Api { specialties: specialty::Service::new(database.clone()) },
             specialist::Api { specialists },
             patient::Api { patients },
+            (
+                custom_field::Api { custom_fields: custom_field::Service::new(database.clone()) },
+                profile::Api { profiles: profile::Service::new(database.clone(), encryption, keys.clone()) },
+            ),
             scheduling(&database, &keys),
             appointment::Service::new(database.clone(), keys).api(),
             calendar::Api { calendar: calendar::Service::new(database, secrets.feeds), feeds },

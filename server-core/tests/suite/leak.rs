@@ -2,9 +2,14 @@
 
 use reqwest::Method;
 use restartix_sdk::core::types::{BeginImpersonation, CreatePatient, UpdatePatient};
+use serde_json::json;
 use test_support::{Answer, Clinic, CoreApp, Issuer, Stack, granted, in_days, refused, until};
 
-use crate::patient::unchanged;
+use crate::{
+    custom_field::field,
+    patient::unchanged,
+    profile::{Of, set},
+};
 
 /// Returns a patient with a unique value in every encrypted column.
 fn planted() -> CreatePatient {
@@ -58,6 +63,9 @@ async fn a_dump_of_the_database_holds_no_value_in_clear() {
     let mut series = CoreApp::new_series(app.home().specialist_id, patient.id, in_days(3, 9), CoreApp::daily(2));
     series.title = Some("planted-contact".to_owned());
     granted(staff.appointment_series_create().body(series).send().await, 201);
+    let health = field(&admin, "patient", "health", json!({ "field_type": "long_text", "phi": true })).await;
+    let note = json!({ health.key.as_str(): "planted-clinical-note" });
+    set(&admin, Of::Patient(patient.id), 0, note).await;
     let record = app.patient_record().await.id;
     let body = BeginImpersonation { minutes: None, reason: "planted-contact".to_owned() };
     granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201);
@@ -85,6 +93,7 @@ async fn a_dump_of_the_database_holds_no_value_in_clear() {
         "impersonations.reason_encrypted",
         // See gdpr/planting and clerk.rs.
         "invitations.email_encrypted",
+        "profile_values.value_encrypted",
         "users.email_encrypted",
     ];
     assert_eq!(sealed, planted_in, "encrypted columns that no test plants in");

@@ -75,6 +75,9 @@ async fn seed(app: &CoreApp) -> (i64, i64) {
         let wish = crate::waitlist::wish(specialist, Some(patient), in_days(day, 9), in_days(day + 1, 9));
         crate::waitlist::wait(&admin, wish).await;
     }
+    for patient in [own, other] {
+        crate::profile::noted(&admin, patient).await;
+    }
     crate::waitlist::settled(app).await;
     let begin = restartix_sdk::core::types::BeginImpersonation { minutes: None, reason: "A test".to_owned() };
     granted(admin.patient_impersonate().patient_id(own).body(begin).send().await, 201);

@@ -154,6 +154,11 @@ impl World {
         let fixture = match operation.split('_').next().unwrap_or_default() {
             "health" | "ready" | "jwks" | "clerk" => public(operation),
             "calendar" => self.of_calendar(operation).await,
+            "custom" => match self.of_custom_field(operation).await {
+                None => self.of_plain(operation).await,
+                fixture => fixture,
+            },
+            _ if operation.contains("_profile_") => self.of_profile(operation).await,
             "video" => self.of_video(operation).await,
             "waitlist" => self.of_waitlist(operation).await,
             "me" if operation.starts_with("me_invitation_") => self.of_own_invitation().await,
@@ -353,6 +358,8 @@ pub(super) fn not_found(operation: &str) -> Cow<'static, str> {
         ("organization", _) => "organization_not_found".into(),
         ("me", _) => "invitation_not_found".into(),
         ("specialist", _) => "specialist_not_found".into(),
+        ("custom", _) => "custom_field_not_found".into(),
+        ("patient", "patient_profile") => "patient_not_found".into(),
         ("appointment", "appointment_template" | "appointment_series") => format!("{noun}_not_found").into(),
         ("appointment" | "video", _) => "appointment_not_found".into(),
         ("gdpr", "gdpr_user") => "user_not_found".into(),

@@ -2,6 +2,7 @@
 //! can read, `permissions.txt`. A change of the policy is a change of that file.
 
 mod asker;
+mod custom_field;
 mod disclosed;
 mod fixture;
 mod foreign;

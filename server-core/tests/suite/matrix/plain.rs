@@ -10,7 +10,7 @@ fn operation<'a>(all: &'a [Operation], id: &str) -> Option<&'a Operation> {
     all.iter().find(|operation| operation.id == id)
 }
 
-/// Returns the example of an operation's body, with a unique name. Returns `None` for an operation without a body, and
+/// Returns the example of an operation's body, with a unique name or key. Returns `None` for an operation without a body, and
 /// for a body that refers to a record by id, which no example can know.
 fn body(operation: &Operation, name: &str) -> Option<Value> {
     if operation.parameters.iter().any(|parameter| parameter.location == Location::Body) {
@@ -19,6 +19,9 @@ fn body(operation: &Operation, name: &str) -> Option<Value> {
     let mut body = operation.example()?;
     if let Some(named) = body.get_mut("name") {
         *named = json!(format!("{name} {}", Uuid::new_v4()));
+    }
+    if let Some(key) = body.get_mut("key") {
+        *key = json!(format!("made_{}", Uuid::new_v4().simple()));
     }
     Some(body)
 }

@@ -1,5 +1,6 @@
 //! A person with a unique value in every personal column, and the search for these values.
 
+mod profile;
 mod rows;
 mod table;
 
@@ -161,6 +162,7 @@ pub(super) async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
     for sql in rows(app) {
         execute(&mut owner, &sql).await;
     }
+    profile::plant(app, &mut owner).await;
     let needles = needles(&mut owner, &person, &patient).await;
     Planted { person, patient, needles }
 }

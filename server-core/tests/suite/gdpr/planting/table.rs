@@ -37,7 +37,7 @@ const OTHER: After = Stays("of somebody else's invitation, which nobody is said 
 const OTHERS: After = Stays("of another patient's appointment, which nobody is said to have moved");
 
 /// Columns whose values can't be unique; their rows are found by other columns.
-pub(super) const CLOSED: [(&str, &str, &str); 13] = [
+pub(super) const CLOSED: [(&str, &str, &str); 15] = [
     ("invitations", "kind", "one of three kinds"),
     ("invitations", "role", "one of four roles"),
     ("invitations", "status", "one of four states"),
@@ -49,6 +49,8 @@ pub(super) const CLOSED: [(&str, &str, &str); 13] = [
     ("specialist_hours", "weekday", "one of seven days"),
     ("specialist_exceptions", "kind", "available or not"),
     ("users", "superadmin", "yes or no"),
+    ("profile_values", "entity", "one of four kinds of record"),
+    ("profile_values", "boolean_value", "yes or no"),
     ("audit_log", "outcome", "one of three outcomes"),
     ("audit_log", "entity_type", "what its id is the id of, where that is the person"),
 ];
@@ -245,6 +247,61 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("name_sort", "planted-specialist-sort", Nowhere),
             ("title", "planted-specialist-title", Nowhere),
             ("created_at", "01.700104", SHELL),
+        ],
+    ),
+    (
+        "profile_values",
+        "patient:patient_id",
+        &[
+            ("patient_id", "$PATIENT", NotThere),
+            ("owner_id", "$PATIENT", NotThere),
+            ("key", "planted_patient_text", NotThere),
+            ("value_encrypted", "planted-patient-sealed", Nowhere),
+            ("text_value", "planted-patient-text", Nowhere),
+            ("number_value", "730021.0171", Nowhere),
+            ("date_value", "1975-05-17", Nowhere),
+            ("time_value", "03:17:41", Nowhere),
+            ("datetime_value", "41.700181", Nowhere),
+            ("choices_value", "planted_patient_choice", NotThere),
+            ("changed_at", "01.700182", Nowhere),
+        ],
+    ),
+    (
+        "profile_values",
+        "specialist:specialist_id",
+        &[
+            ("specialist_id", "$SPECIALIST", NotThere),
+            ("owner_id", "$SPECIALIST", NotThere),
+            ("key", "planted_specialist_text", NotThere),
+            ("value_encrypted", "planted-specialist-sealed", Nowhere),
+            ("text_value", "planted-specialist-text", Nowhere),
+            ("number_value", "730022.0172", Nowhere),
+            ("date_value", "1975-05-18", Nowhere),
+            ("time_value", "03:17:42", Nowhere),
+            ("datetime_value", "42.700183", Nowhere),
+            ("choices_value", "planted_specialist_choice", NotThere),
+            ("changed_at", "01.700184", Nowhere),
+        ],
+    ),
+    ("profile_values", "user:changed_by_user_id", &[("changed_by_user_id", "$USER", NotThere)]),
+    (
+        "profiles",
+        "patient:patient_id",
+        &[
+            ("patient_id", "$PATIENT", NotThere),
+            ("owner_id", "$PATIENT", NotThere),
+            ("created_at", "01.700185", Nowhere),
+            ("updated_at", "01.700186", Nowhere),
+        ],
+    ),
+    (
+        "profiles",
+        "specialist:specialist_id",
+        &[
+            ("specialist_id", "$SPECIALIST", NotThere),
+            ("owner_id", "$SPECIALIST", NotThere),
+            ("created_at", "01.700187", Nowhere),
+            ("updated_at", "01.700188", Nowhere),
         ],
     ),
     (

@@ -1,0 +1,71 @@
+//! Concurrent writes of one profile: those of different fields all land, and of two of one field one does.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{join, join_all};
+use serde_json::{Map, Value, json};
+use test_support::{CoreApp, granted, refused};
+
+use crate::{
+    appointment_race::outcomes,
+    custom_field::field,
+    profile::{Of, get, update, value},
+};
+
+/// Number of concurrent writes.
+const WRITERS: usize = 200;
+/// Number of fields, the most that an entity has in use.
+const FIELDS: usize = 200;
+
+#[tokio::test]
+async fn two_hundred_partial_writes_of_different_fields_all_land() {
+    // There are fewer connections than writes, so some wait for one; they must get it before the timeout.
+    let app = CoreApp::builder().env("DB_ACQUIRE_TIMEOUT", "60s").start().await;
+    let admin = app.admin();
+    let patient = app.patient_create(&admin, "Ann", "Lee").await.id;
+    for number in 0..FIELDS {
+        field(&admin, "patient", &format!("field_{number}"), json!({ "phi": number % 2 == 0 })).await;
+    }
+    // All of them have read the profile before anything was written: the first row of it is raced for, too.
+    let writes = (0..WRITERS).map(|number| {
+        let mut values = Map::new();
+        values.insert(format!("field_{number}"), json!(format!("value {number}")));
+        update(&admin, Of::Patient(patient), 0, Value::Object(values))
+    });
+    assert_eq!(outcomes(join_all(writes).await).await, BTreeMap::from([("200".to_owned(), WRITERS)]));
+    let profile = get(&admin, Of::Patient(patient)).await;
+    assert_eq!(profile.version, i64::try_from(WRITERS).unwrap());
+    for number in 0..WRITERS {
+        let (stored, expected) = (value(&profile, &format!("field_{number}")), format!("value {number}"));
+        assert_eq!(stored, Some(json!(expected)));
+    }
+}
+
+#[tokio::test]
+async fn of_two_writers_of_one_field_the_second_is_told_which() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    let patient = app.patient_create(&admin, "Ann", "Lee").await.id;
+    for key in ["raced", "first_only", "second_only"] {
+        field(&admin, "patient", key, json!({})).await;
+    }
+    let mut version = 0;
+    for round in 0..10 {
+        let of = Of::Patient(patient);
+        let first =
+            update(&admin, of, version, json!({ "raced": format!("first {round}"), "first_only": round.to_string() }));
+        let second = update(
+            &admin,
+            of,
+            version,
+            json!({ "raced": format!("second {round}"), "second_only": round.to_string() }),
+        );
+        let (won, lost) = match join(first, second).await {
+            (Ok(won), lost @ Err(_)) | (lost @ Err(_), Ok(won)) => (won, lost),
+            both => panic!("one of them lands: {both:?}"),
+        };
+        version = granted::<_, ()>(Ok(won), 200).version;
+        let refusal = refused(lost, 409, "stale_version");
+        assert_eq!(refusal.details, json!({ "version": version, "keys": ["raced"] }));
+    }
+}
