@@ -8,6 +8,8 @@ pub(crate) mod appointment_template;
 pub(crate) mod availability;
 pub(crate) mod calendar;
 pub(crate) mod clerk_event;
+pub(crate) mod form_definition;
+pub(crate) mod form_template;
 pub(crate) mod gdpr;
 pub(crate) mod impersonation;
 pub(crate) mod invitation;
@@ -47,6 +49,9 @@ pub(crate) enum Tag {
     /// Templates of appointments: duration, buffers and cut-offs of each kind of appointment that can be booked.
     #[oai(rename = "Appointment templates")]
     AppointmentTemplates,
+    /// Templates of forms: drafts, published versions that never change, and previews.
+    #[oai(rename = "Form templates")]
+    FormTemplates,
     /// Patient records. Each record that is returned leaves an audit entry.
     Patients,
     /// Appointments and holds. A specialist and a patient have at most one at a time.

@@ -20,7 +20,7 @@ use super::{
 use crate::waitlist::{settled, wait, wish};
 
 /// Parameters that refer to no record.
-const PLAIN: [&str; 12] = [
+const PLAIN: [&str; 13] = [
     "page",
     "page_size",
     "sort",
@@ -33,6 +33,7 @@ const PLAIN: [&str; 12] = [
     "timezone",
     "scope",
     "on_conflict",
+    "version",
 ];
 
 /// Returns true if the parameter refers to no record; the number of an identity document is a value, like a name.

@@ -5,6 +5,7 @@ mod asker;
 mod disclosed;
 mod fixture;
 mod foreign;
+mod form;
 mod left;
 mod people;
 mod plain;
