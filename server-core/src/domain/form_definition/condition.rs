@@ -7,15 +7,15 @@ pub(super) const DEEPEST: usize = 8;
 /// Maximum number of conditions in a condition, itself counted.
 pub(super) const MOST_NODES: usize = 200;
 
-/// Condition on answers and scores. It has at most 200 conditions in it and at most 8 levels.
+/// Condition on answers and scores, with at most 200 conditions in it, itself counted, on at most 8 levels.
 ///
-/// `op` decides which other fields must be present; others must not be. `field` is the key of a field, of a score, or of
-/// a group, which stands for the number of its entries. A condition in a group sees the fields of its own entry and
+/// `op` decides which other fields must be present; others must not be. `field` is the key of a field, of a score, or
+/// of a group, which stands for the number of its entries. A condition in a group sees the fields of its own entry and
 /// everything outside of groups; a condition outside of a group sees no field in it.
 ///
-/// An answer is missing if there is none, if it is an empty text or an empty selection, or if its field is hidden. Every
-/// comparison with a missing answer is false, `not_equals` too; `is_empty` is true. A hidden group has 0 entries. Texts
-/// are compared without regard to letter case and accents.
+/// An answer is missing if there is none or if its field is hidden; `false`, 0 and, if the field allows it, an empty
+/// selection are answers. Every comparison with a missing answer is false, `not_equals` too; `is_empty` is true. A
+/// hidden group has 0 entries. Texts are compared without regard to letter case and accents.
 #[derive(Debug, Clone, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct FormCondition {
@@ -26,9 +26,9 @@ pub(crate) struct FormCondition {
     pub(crate) conditions: Vec<FormCondition>,
     /// Key of the field, score or group that is compared; absent for `and`, `or` and `not`.
     pub(crate) field: Option<Key>,
-    /// Value that the answer is compared with, of the type of the field: a text, `true` or `false`, a whole number, or the
-    /// key of an option. A number with a fraction is written as text, e.g. `"1.5"`, as whole numbers may be. Absent for
-    /// `in`, `is_empty`, `and`, `or` and `not`.
+    /// Value that the answer is compared with, of the type of the field: a text, `true` or `false`, a whole number, or
+    /// the key of an option. A number with a fraction is written as text, e.g. `"1.5"`, as whole numbers may be. Absent
+    /// for `in`, `is_empty`, `and`, `or` and `not`.
     pub(crate) value: Option<Value>,
     /// Values of `in`, 1 to 100 different ones in the form of `value`; none for other operators.
     #[oai(default, validator(max_items = 100))]

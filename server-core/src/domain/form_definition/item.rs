@@ -4,7 +4,7 @@ use server_shared::value::{Key, Line, Prose};
 use super::{
     condition::FormCondition,
     model::{FormTextTranslation, FormTranslation},
-    score::FormScore,
+    score::ScoreItem,
 };
 use crate::{domain::field::FieldDefinition, ids::CustomFieldId};
 
@@ -18,19 +18,19 @@ pub(crate) struct FormItem {
     /// Condition under which the item is visible; absent if it always is while its section is visible.
     pub(crate) visible_if: Option<FormCondition>,
     /// Field; absent if the item is something else.
-    pub(crate) field: Option<FormField>,
+    pub(crate) field: Option<FieldItem>,
     /// Group of fields that is answered any number of times; absent if the item is something else.
-    pub(crate) group: Option<FormGroup>,
+    pub(crate) group: Option<GroupItem>,
     /// Text between the fields; absent if the item is something else.
-    pub(crate) text: Option<FormText>,
+    pub(crate) text: Option<TextItem>,
     /// Score; absent if the item is something else.
-    pub(crate) score: Option<FormScore>,
+    pub(crate) score: Option<ScoreItem>,
 }
 
 /// Field of a form: exactly one of `custom_field` and `definition`.
 #[derive(Debug, Clone, Object)]
 #[oai(skip_serializing_if_is_none)]
-pub(crate) struct FormField {
+pub(crate) struct FieldItem {
     /// Version of a custom field that defines this field; absent if the form defines it. A later version of the custom
     /// field doesn't change the form.
     pub(crate) custom_field: Option<PinnedField>,
@@ -44,7 +44,7 @@ pub(crate) struct FormField {
     /// `required: true`.
     pub(crate) required_if: Option<FormCondition>,
     /// Source of a first answer when a form is created; absent if the field begins empty. Fields in groups have none.
-    pub(crate) prefill: Option<FormPrefill>,
+    pub(crate) prefill: Option<Prefill>,
     /// `true` if the answer becomes the value of the patient's custom field when the form is signed. Only for custom
     /// fields of patients, outside of groups.
     #[oai(default)]
@@ -64,7 +64,7 @@ pub(crate) struct PinnedField {
 /// Source of a first answer: exactly one of `patient` and `profile`.
 #[derive(Debug, Clone, Object)]
 #[oai(skip_serializing_if_is_none)]
-pub(crate) struct FormPrefill {
+pub(crate) struct Prefill {
     /// Attribute of the patient's record; absent if the source is the profile.
     pub(crate) patient: Option<PatientAttribute>,
     /// Key of a custom field of patients, whose value in the patient's profile is the source; absent if the source is
@@ -104,11 +104,11 @@ pub(crate) enum PatientAttribute {
     EmergencyContact,
 }
 
-/// Group of fields that is answered any number of times, e.g. once for each medication. Its answer is a list of entries,
-/// each with a UUID `id` that the client chooses and that stays the same.
+/// Group of fields that is answered any number of times, e.g. once for each medication. Its answer is a list of
+/// entries, each with a UUID `id` that the client chooses and that stays the same.
 #[derive(Debug, Clone, Object)]
 #[oai(skip_serializing_if_is_none)]
-pub(crate) struct FormGroup {
+pub(crate) struct GroupItem {
     /// Label, 1 to 200 characters.
     pub(crate) label: Line<1, 200>,
     /// Explanation, 1 to 2,000 characters; absent if there is none.
@@ -125,25 +125,25 @@ pub(crate) struct FormGroup {
     pub(crate) max_entries: i32,
     /// Fields of each entry in the order in which they are shown, 1 to 100.
     #[oai(validator(min_items = 1, max_items = 100))]
-    pub(crate) items: Vec<FormGroupField>,
+    pub(crate) items: Vec<GroupField>,
 }
 
 /// Field of a group.
 #[derive(Debug, Clone, Object)]
 #[oai(skip_serializing_if_is_none)]
-pub(crate) struct FormGroupField {
+pub(crate) struct GroupField {
     /// Key of the field, unique in the group; `id` is reserved for the id of an entry.
     pub(crate) key: Key,
     /// Condition under which the field is visible in an entry; absent if it always is while the group is visible. Its
     /// keys name fields of the same entry first, then items outside of the group.
     pub(crate) visible_if: Option<FormCondition>,
     /// Field.
-    pub(crate) field: FormField,
+    pub(crate) field: FieldItem,
 }
 
 /// Text between the fields of a section.
 #[derive(Debug, Clone, Object)]
-pub(crate) struct FormText {
+pub(crate) struct TextItem {
     /// Text, 1 to 5,000 characters.
     pub(crate) text: Prose<1, 5000>,
     /// Text in other languages, at most 20.
@@ -158,7 +158,7 @@ impl FormItem {
     }
 }
 
-impl FormField {
+impl FieldItem {
     /// Returns an optional field that the form defines.
     pub(super) fn inline(definition: FieldDefinition) -> Self {
         Self {

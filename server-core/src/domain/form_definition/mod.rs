@@ -20,14 +20,11 @@ mod score;
 mod tests;
 
 pub(crate) use self::{
-    answers::{AnswerEntry, Answers},
-    change::{FormChange, FormChangeKind, FormPart, changes},
+    change::{FormChange, changes},
     compile::Compiled,
-    condition::{ConditionOp, FormCondition},
-    evaluate::{AnswerFault, Evaluation, FormEvaluation, FormItemState, FormScoreResult, FormSectionState, ScoreState},
+    evaluate::FormEvaluation,
     hash::content_hash,
-    item::{FormField, FormGroup, FormGroupField, FormItem, FormPrefill, FormText, PatientAttribute, PinnedField},
+    item::PinnedField,
     library::FieldLibrary,
-    model::{FormDefinition, FormSection, FormTextTranslation, FormTranslation},
-    score::{FormScore, FormScoreBand, FormScoreInput, HiddenRule, MissingRule, OptionPoints, ScoreFormula},
+    model::FormDefinition,
 };

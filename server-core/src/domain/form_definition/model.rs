@@ -1,22 +1,24 @@
 use poem_openapi::{Object, types::Example};
-use server_shared::value::{Key, LanguageTag, Line, Prose};
+use server_shared::value::{DecimalNumber, Key, LanguageTag, Line, Prose};
 
 use super::{
     condition::{ConditionOp, FormCondition},
-    item::{FormField, FormGroup, FormGroupField, FormItem, FormText},
-    score::{FormScore, FormScoreBand, FormScoreInput},
+    item::{FieldItem, GroupItem, GroupField, FormItem, TextItem},
+    score::{ScoreItem, ScoreBand, ScoreInput},
 };
-use crate::domain::field::{FieldDefinition, FieldType, FieldValidation};
+use crate::domain::field::{FieldDefinition, FieldType};
 
 /// Maximum number of items of a definition, those in groups counted.
 pub(super) const MOST_ITEMS: usize = 1000;
 /// Maximum number of scores of a definition.
 pub(super) const MOST_SCORES: usize = 100;
+/// Key of the id of an entry, which no field of a group may have.
+pub(super) const ENTRY_ID: &str = "id";
 
 /// Definition of a form: sections of fields, repeated groups of fields, texts and scores.
 ///
-/// A condition decides what is visible or required. The conditions settle together: a hidden item is not required, counts
-/// as unanswered for every other condition, is handled by scores as each score states, and its answer is dropped when the
+/// Conditions decide what is visible or required. They settle together: a hidden item is not required, counts as
+/// unanswered for every other condition, is treated by scores as each score states, and its answer is dropped when the
 /// form is submitted. A definition whose conditions and scores depend on themselves is refused.
 ///
 /// A definition has at most 1,000 items, those in groups counted, and at most 100 scores.
@@ -73,7 +75,7 @@ pub(crate) struct FormTextTranslation {
 
 impl FormDefinition {
     /// Returns all fields, those in groups included.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = &FormField> {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &FieldItem> {
         let items = self.sections.iter().flat_map(|section| &section.items);
         items.flat_map(|item| {
             let grouped = item.group.iter().flat_map(|group| &group.items).map(|field| &field.field);
@@ -85,22 +87,15 @@ impl FormDefinition {
 impl Example for FormDefinition {
     fn example() -> Self {
         let rating = |key: &'static str, label: &'static str| FormItem {
-            field: Some(FormField::inline(FieldDefinition {
-                validation: Some(FieldValidation {
-                    minimum: server_shared::value::DecimalNumber::parse("0"),
-                    maximum: server_shared::value::DecimalNumber::parse("10"),
-                    ..FieldValidation::default()
-                }),
-                ..FieldDefinition::of(FieldType::Scale, label)
-            })),
+            field: Some(FieldItem::inline(defined(FieldType::Scale, label))),
             ..FormItem::empty(key)
         };
-        let medication = FormGroupField {
+        let medication = GroupField {
             key: Key::from_static("name"),
             visible_if: None,
-            field: FormField { required: true, ..FormField::inline(FieldDefinition::of(FieldType::Text, "Name")) },
+            field: FieldItem { required: true, ..FieldItem::inline(defined(FieldType::Text, "Name")) },
         };
-        let advice = FormText {
+        let advice = TextItem {
             text: Prose::from_static("Please tell the front desk about severe pain before your appointment."),
             translations: vec![FormTextTranslation {
                 language: LanguageTag::from_static("de"),
@@ -124,7 +119,7 @@ impl Example for FormDefinition {
                 FormItem { score: Some(pain_score()), ..FormItem::empty("pain") },
                 FormItem { visible_if: Some(severe), text: Some(advice), ..FormItem::empty("advice") },
                 FormItem {
-                    group: Some(FormGroup {
+                    group: Some(GroupItem {
                         label: Line::from_static("Medication"),
                         help: None,
                         translations: Vec::new(),
@@ -140,19 +135,31 @@ impl Example for FormDefinition {
     }
 }
 
-fn pain_score() -> FormScore {
-    let input = |key: &'static str| FormScoreInput::of(Key::from_static(key));
-    let decimal = server_shared::value::DecimalNumber::parse;
-    FormScore {
+fn defined(field_type: FieldType, label: &'static str) -> FieldDefinition {
+    FieldDefinition {
+        field_type,
+        label: Line::from_static(label),
+        help: None,
+        unit: None,
+        options: Vec::new(),
+        validation: None,
+        translations: Vec::new(),
+        phi: true,
+    }
+}
+
+fn pain_score() -> ScoreItem {
+    let input = |key: &'static str| ScoreInput::of(Key::from_static(key));
+    ScoreItem {
         may_miss: 1,
         decimals: 1,
-        bands: vec![FormScoreBand {
+        bands: vec![ScoreBand {
             key: Key::from_static("severe"),
             label: Line::from_static("Severe pain"),
             translations: Vec::new(),
-            from: decimal("7"),
-            to: decimal("10"),
+            from: DecimalNumber::parse("7"),
+            to: DecimalNumber::parse("10"),
         }],
-        ..FormScore::mean("Pain today", vec![input("pain_at_rest"), input("pain_in_motion")])
+        ..ScoreItem::mean("Pain today", vec![input("pain_at_rest"), input("pain_in_motion")])
     }
 }

@@ -10,7 +10,7 @@ use super::model::FormTranslation;
 /// is hidden and excluded, or if the result has more than 18 digits before the point.
 #[derive(Debug, Clone, Object)]
 #[oai(skip_serializing_if_is_none)]
-pub(crate) struct FormScore {
+pub(crate) struct ScoreItem {
     /// Label, 1 to 200 characters.
     pub(crate) label: Line<1, 200>,
     /// Explanation, 1 to 2,000 characters; absent if there is none.
@@ -22,7 +22,7 @@ pub(crate) struct FormScore {
     pub(crate) formula: ScoreFormula,
     /// Inputs, 1 to 200 different ones.
     #[oai(validator(min_items = 1, max_items = 200))]
-    pub(crate) inputs: Vec<FormScoreInput>,
+    pub(crate) inputs: Vec<ScoreInput>,
     /// Number of visible inputs that may be without an answer, 0 to 200. A hidden input never counts as missing.
     #[oai(default, validator(minimum(value = "0"), maximum(value = "200")))]
     pub(crate) may_miss: i32,
@@ -39,7 +39,7 @@ pub(crate) struct FormScore {
     pub(crate) decimals: i32,
     /// Bands of the rounded score, at most 20, without overlap. A score between them has no band.
     #[oai(default, validator(max_items = 20))]
-    pub(crate) bands: Vec<FormScoreBand>,
+    pub(crate) bands: Vec<ScoreBand>,
 }
 
 /// Formula of a score.
@@ -94,21 +94,22 @@ pub(crate) enum HiddenRule {
 /// for `boolean`, and those in `points` for choices, added if several options are chosen. Other types can't be scored.
 #[derive(Debug, Clone, Object)]
 #[oai(skip_serializing_if_is_none)]
-pub(crate) struct FormScoreInput {
+pub(crate) struct ScoreInput {
     /// Key of the field or score.
     pub(crate) key: Key,
     /// Weight of the points, 1 if left out; not 0. Only for `weighted`. For `prorate` all weights are positive.
     pub(crate) weight: Option<DecimalNumber>,
-    /// `true` if the points count from the other end: the lowest plus the highest possible points, minus the points. The
-    /// bounds are those of the field's validation or of its options' points. Not for `count`, scores, and fields of the
-    /// type `multiple_choice`.
+    /// `true` if the points count from the other end: the lowest plus the highest possible points, minus the points.
+    /// The bounds are those of the field's validation or of its options' points. Not for `count`, scores, and fields of
+    /// the type `multiple_choice`.
     #[oai(default)]
     pub(crate) reverse: bool,
     /// Points of the options of a choice: of every option, once, also of retired ones, which earlier answers may have.
     /// At most 200; not for `count` and for other types.
     #[oai(default, validator(max_items = 200))]
     pub(crate) points: Vec<OptionPoints>,
-    /// Options of a choice of which `count` counts an answer that has any; at most 200, none for other formulas and types.
+    /// Options of a choice; `count` counts an answer that has any of them. At most 200, none for other formulas and
+    /// types.
     #[oai(default, validator(max_items = 200))]
     pub(crate) counted_options: Vec<Key>,
     /// Number from which on `count` counts an answer or score; absent for choices and for other formulas. Fields of the
@@ -133,7 +134,7 @@ pub(crate) struct OptionPoints {
 /// Band of a score, e.g. mild or severe.
 #[derive(Debug, Clone, Object)]
 #[oai(skip_serializing_if_is_none)]
-pub(crate) struct FormScoreBand {
+pub(crate) struct ScoreBand {
     /// Key of the band, unique in the score.
     pub(crate) key: Key,
     /// Label, 1 to 200 characters.
@@ -147,9 +148,9 @@ pub(crate) struct FormScoreBand {
     pub(crate) to: Option<DecimalNumber>,
 }
 
-impl FormScore {
+impl ScoreItem {
     /// Returns the mean of inputs that must all be answered, as a whole number.
-    pub(super) fn mean(label: &'static str, inputs: Vec<FormScoreInput>) -> Self {
+    pub(super) fn mean(label: &'static str, inputs: Vec<ScoreInput>) -> Self {
         Self {
             label: Line::from_static(label),
             help: None,
@@ -167,7 +168,7 @@ impl FormScore {
     }
 }
 
-impl FormScoreInput {
+impl ScoreInput {
     /// Returns an input that is scored by its number and excluded while it is hidden.
     pub(super) fn of(key: Key) -> Self {
         Self {
