@@ -97,7 +97,7 @@ impl Api {
         body: Body<UpdateFormTemplate>,
     ) -> Result<Json<FormTemplate>, ApiError> {
         caller.may(Permission::FormTemplateWrite)?;
-        Ok(Json(self.templates.update(&caller, form_template_id.0, &body).await?))
+        Ok(Json(self.templates.update(&caller, caller.organization()?, form_template_id.0, &body).await?))
     }
 
     /// Delete or archive a form template
@@ -138,7 +138,7 @@ impl Api {
         body: Body<PublishFormTemplate>,
     ) -> Result<Created<FormTemplatePublication>, ApiError> {
         caller.may(Permission::FormTemplateWrite)?;
-        Ok(Created(self.templates.publish(&caller, form_template_id.0, &body).await?))
+        Ok(Created(self.templates.publish(&caller, caller.organization()?, form_template_id.0, &body).await?))
     }
 
     /// List the versions of a form template

@@ -55,10 +55,14 @@ impl Content {
         content.to_json().unwrap_or_default()
     }
 
+    /// Returns the custom fields as the engine asks for them.
+    pub(super) fn library(&self) -> StoredFields<'_> {
+        StoredFields::of(&self.definition, &self.fields)
+    }
+
     /// Makes the form ready to be evaluated.
     pub(super) fn compile(&self) -> Result<Compiled, DatabaseError> {
-        let fields = StoredFields::of(&self.definition, &self.fields);
-        Compiled::build(&self.definition, &fields).map_err(|faults| {
+        Compiled::build(&self.definition, &self.library()).map_err(|faults| {
             let places: Vec<&str> = faults.list().iter().map(|fault| fault.pointer.as_str()).collect();
             DatabaseError::Damaged(format!("a stored form has faults at {}", places.join(", ")))
         })

@@ -25,8 +25,6 @@ errors! {
         Faulty { details: Value } => Invalid "validation_failed"
             "The draft of the form template has faults; see details.fields, whose pointers are those of the template."
             with details.clone(),
-        FieldDeleted => Conflict "custom_field_deleted"
-            "A custom field that the draft refers to was deleted at this moment; send the draft again to see which one.",
     }
     and those of {
         Invalid(#[from] InvalidValue),

@@ -77,7 +77,7 @@ pub(super) struct PublishedRow {
     pub(super) definition: Value,
     pub(super) archived_at: Option<DateTime<Utc>>,
     pub(super) published_version: Option<i32>,
-    /// `None` before the first version, and also if the row was locked while another version was being published.
+    /// `None` before the first version.
     pub(super) content: Option<Value>,
 }
 
@@ -277,7 +277,9 @@ pub(super) async fn form_template_update(
     .map_err(on_constraint)
 }
 
-/// Locks a form template whose draft is about to be published; `None` if there is none that the caller may change.
+/// Reads a form template whose draft is about to be published, and locks it against changes; `None` if there is none that
+/// the caller may change. The transaction has to hold [`Lock::Fields`](crate::database::Lock): had the statement waited for
+/// another publication, it would not see the version.
 pub(super) async fn form_template_publication_lock(
     tx: &mut WriteTx,
     id: FormTemplateId,
@@ -297,25 +299,6 @@ pub(super) async fn form_template_publication_lock(
     .fetch_optional(tx.connection()?)
     .await?;
     Ok(row)
-}
-
-/// Reads the content of a version, for a transaction that has waited until it was published.
-pub(super) async fn form_content_get(
-    tx: &mut WriteTx,
-    id: FormTemplateId,
-    version: i32,
-) -> Result<Option<Value>, DatabaseError> {
-    let content = sqlx::query_scalar!(
-        "select v.content
-         from form_templates t
-         join form_template_versions v on v.organization_id = t.organization_id and v.form_template_id = t.id
-         where t.id = $1 and v.version = $2",
-        id.0,
-        version
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(content)
 }
 
 /// Publishes a version of a locked form template; returns the time of its publication.
@@ -358,7 +341,6 @@ fn on_constraint(error: sqlx::Error) -> FormTemplateError {
     match broken_constraint(&error) {
         Some("form_templates_slug_key") => FormTemplateError::SlugTaken,
         Some("form_templates_folded_key") => FormTemplateError::NameTaken,
-        Some("form_template_draft_fields_field_fkey") => FormTemplateError::FieldDeleted,
         _ => DatabaseError::from(error).into(),
     }
 }

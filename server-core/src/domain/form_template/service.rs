@@ -15,15 +15,15 @@ use super::{
     event::{FormScore, FormScoreEvent, FormTemplateEvent},
     library::{PresentFields, Referred},
     model::{
-        FormContent, FormFault, FormTemplate, FormTemplateInput, FormTemplatePublication, FormTemplateSort, FormTemplateSummary,
-        FormTemplateVersion, FormTemplateVersionSummary, PublishFormTemplate, UpdateFormTemplate,
+        FormContent, FormFault, FormTemplate, FormTemplateInput, FormTemplatePublication, FormTemplateSort,
+        FormTemplateSummary, FormTemplateVersion, FormTemplateVersionSummary, PublishFormTemplate, UpdateFormTemplate,
     },
     preview::{FormPreview, PreviewForm},
-    repository::{self, FormTemplateRow, NewDraft, NewVersion, PublishedRow},
+    repository::{self, FormTemplateRow, NewDraft, NewVersion},
     stored::AsStored,
 };
 use crate::{
-    database::{Database, DatabaseError, WriteTx},
+    database::{Database, DatabaseError, Lock, WriteTx},
     domain::{
         custom_field,
         form_definition::{Compiled, FormDefinition, changes, content_hash},
@@ -70,7 +70,7 @@ impl Service {
         input: &FormTemplateInput,
     ) -> Result<FormTemplate, FormTemplateError> {
         let slug = input.slug.clone().unwrap_or_else(|| slugify(input.name.as_str(), "form"));
-        let mut tx = self.database.write(caller).await?;
+        let mut tx = self.write(caller, organization).await?;
         let draft = self.draft(&mut tx, &input.definition).await?;
         let row = repository::form_template_create(&mut tx, organization, input, &slug, &draft).await?;
         tx.commit(FormTemplateEvent::Created(row.id)).await?;
@@ -80,10 +80,11 @@ impl Service {
     pub(super) async fn update(
         &self,
         caller: &Caller,
+        organization: OrganizationId,
         id: FormTemplateId,
         input: &UpdateFormTemplate,
     ) -> Result<FormTemplate, FormTemplateError> {
-        let mut tx = self.database.write(caller).await?;
+        let mut tx = self.write(caller, organization).await?;
         let before: FormTemplateRow = tx.lock(id).await?.ok_or(FormTemplateError::NotFound)?;
         StaleVersion::check(input.version, before.version)?;
         let draft = self.draft(&mut tx, &input.template.definition).await?;
@@ -106,17 +107,17 @@ impl Service {
     pub(super) async fn publish(
         &self,
         caller: &Caller,
+        organization: OrganizationId,
         id: FormTemplateId,
         input: &PublishFormTemplate,
     ) -> Result<FormTemplatePublication, FormTemplateError> {
-        let mut tx = self.database.write(caller).await?;
-        let row = repository::form_template_publication_lock(&mut tx, id).await?;
-        let mut row = row.ok_or(FormTemplateError::NotFound)?;
+        let mut tx = self.write(caller, organization).await?;
+        let row = repository::form_template_publication_lock(&mut tx, id).await?.ok_or(FormTemplateError::NotFound)?;
         StaleVersion::check(input.version, row.version)?;
         if row.archived_at.is_some() {
             return Err(FormTemplateError::Archived);
         }
-        let last = last_content(&mut tx, id, &mut row).await?;
+        let last = row.published_version.zip(row.content.map(AsStored::<FormContent>::new));
         let definition = AsStored::<FormDefinition>::new(row.definition).read()?;
         // The custom fields may have been archived, and the sources of first answers may have changed, since the draft
         // was saved.
@@ -203,6 +204,12 @@ impl Service {
         Ok(FormPreview::of(&content, input)?)
     }
 
+    /// Opens a transaction in which the custom fields of the organization stay as they are, and in which no other draft of it
+    /// is written or published.
+    async fn write(&self, caller: &Caller, organization: OrganizationId) -> Result<WriteTx, DatabaseError> {
+        self.database.write_locked(caller, vec![Lock::Fields(organization)]).await
+    }
+
     /// Checks a draft and makes what is stored of it.
     async fn draft(&self, tx: &mut WriteTx, definition: &FormDefinition) -> Result<NewDraft, DatabaseError> {
         let fields = self.present_fields(tx, &Referred::by(definition)).await?;
@@ -238,22 +245,6 @@ impl Service {
         let (pinned, prefilling) = self.custom_fields.referred(tx, &pinned, &prefilling).await?;
         Ok(PresentFields::new(pinned, prefilling))
     }
-}
-
-/// Returns the number and content of the last version; `None` before the first.
-async fn last_content(
-    tx: &mut WriteTx,
-    id: FormTemplateId,
-    row: &mut PublishedRow,
-) -> Result<Option<(i32, AsStored<FormContent>)>, DatabaseError> {
-    let Some(version) = row.published_version else { return Ok(None) };
-    let content = match row.content.take() {
-        Some(content) => Some(content),
-        // The lock has waited for another publication, whose version the statement did not see.
-        None => repository::form_content_get(tx, id, version).await?,
-    };
-    let damaged = || DatabaseError::Damaged(format!("form template {id} has no version {version}"));
-    Ok(Some((version, AsStored::new(content.ok_or_else(damaged)?))))
 }
 
 /// Returns the scores that are published without protection, in alphabetical order.
