@@ -25,9 +25,9 @@ use crate::{
     config::{Config, TelemetryConfig},
     database::{self, Across, AppProbe, Connections, Database, PoolProbe},
     domain::{
-        api_key, appointment, appointment_template, availability, calendar, clerk_event, custom_field, form_template,
-        gdpr, impersonation, invitation, me, member, organization, organization_settings, patient, schedule,
-        specialist, specialty, user, video, waitlist,
+        api_key, appointment, appointment_template, availability, calendar, clerk_event, form_template, gdpr,
+        impersonation, invitation, me, member, organization, organization_settings, patient, schedule, specialist,
+        specialty, user, video, waitlist,
     },
     encryption::{Encryption, OrganizationKeys, texts_seal},
     event::Reactions,
@@ -378,9 +378,7 @@ impl Domains {
             specialty::Api { specialties: specialty::Service::new(database.clone()) },
             specialist::Api { specialists },
             patient::Api { patients },
-            form_template::Api {
-                templates: form_template::Service::new(database.clone(), custom_field::Service::new(database.clone())),
-            },
+            form_template::Api { templates: form_template::Service::new(database.clone()) },
             scheduling(&database, &keys),
             appointment::Service::new(database.clone(), keys).api(),
             calendar::Api { calendar: calendar::Service::new(database, secrets.feeds), feeds },

@@ -44,8 +44,10 @@ fn phq9() -> Value {
     for item in &mut items {
         item["field"]["definition"]["validation"] = json!({ "minimum": "0", "maximum": "3" });
     }
-    let bands = [("minimal", 0, 4), ("mild", 5, 9), ("moderate", 10, 14), ("moderately_severe", 15, 19), ("severe", 20, 27)];
-    let bands = bands.map(|(key, from, to)| json!({ "key": key, "label": key, "from": from.to_string(), "to": to.to_string() }));
+    let bands =
+        [("minimal", 0, 4), ("mild", 5, 9), ("moderate", 10, 14), ("moderately_severe", 15, 19), ("severe", 20, 27)];
+    let bands = bands
+        .map(|(key, from, to)| json!({ "key": key, "label": key, "from": from.to_string(), "to": to.to_string() }));
     let inputs: Vec<Value> = (1..=9).map(|number| json!({ "key": key(number) })).collect();
     items.push(json!({ "key": "total", "score": {
         "label": "PHQ-9", "formula": "sum", "inputs": inputs, "may_miss": 2, "if_missing": "prorate", "bands": bands,
@@ -56,7 +58,8 @@ fn phq9() -> Value {
 /// Returns answers to the items of PHQ-9, of which some may be missing.
 fn answers(points: [Option<i64>; 9]) -> Value {
     let given = points.into_iter().enumerate().filter_map(|(place, points)| Some((place, points?)));
-    let values: serde_json::Map<_, _> = given.map(|(place, points)| (format!("item_{}", place + 1), json!(points))).collect();
+    let values: serde_json::Map<_, _> =
+        given.map(|(place, points)| (format!("item_{}", place + 1), json!(points))).collect();
     json!({ "values": values })
 }
 
@@ -126,7 +129,8 @@ async fn a_preview_stores_nothing() {
     const PLANTED: &str = "Quokkaphobia";
     let app = CoreApp::start().await;
     let admin = app.admin();
-    let text = json!({ "key": "fear", "field": { "definition": { "field_type": "text", "label": "Fear", "phi": true } } });
+    let text =
+        json!({ "key": "fear", "field": { "definition": { "field_type": "text", "label": "Fear", "phi": true } } });
     let template = create(&admin, "Fears", &definition(&[text])).await;
     let mut trail = Trail::new(&app).await;
     trail.next().await;
@@ -134,7 +138,8 @@ async fn a_preview_stores_nothing() {
     assert_eq!(keys(&shown, "visible"), ["fear"]);
     let faulty = preview(&admin, template.id, &json!({ "values": { "fear": [PLANTED] } })).await;
     assert_eq!(faulty["evaluation"]["faults"].as_array().unwrap().len(), 1);
-    let rows: Vec<_> = trail.next().await.into_iter().filter(|row| row.operation_id == "form_template_preview").collect();
+    let rows: Vec<_> =
+        trail.next().await.into_iter().filter(|row| row.operation_id == "form_template_preview").collect();
     assert_eq!(rows, []);
     let places = app.search(PLANTED).await;
     assert!(places.is_empty(), "{places:?}");
@@ -154,7 +159,9 @@ async fn a_preview_is_in_the_language_that_is_asked_for() {
     let label = |shown: &Value, item: usize| {
         shown["definition"]["sections"][0]["items"][item]["field"]["definition"]["label"].as_str().unwrap().to_owned()
     };
-    for (language, expected) in [(None, "Pain"), (Some("ro"), "Durere"), (Some("ro-MD"), "Durere"), (Some("fr"), "Pain")] {
+    for (language, expected) in
+        [(None, "Pain"), (Some("ro"), "Durere"), (Some("ro-MD"), "Durere"), (Some("fr"), "Pain")]
+    {
         let mut body = json!({});
         if let Some(language) = language {
             body["language"] = json!(language);

@@ -11,7 +11,9 @@ use test_support::{Actor, Answer, CoreApp, granted, refused};
 
 use crate::{
     audit::Trail,
-    form_template::{create, created, custom_field, definition, pinned, published, published_with_field, redraft, scale},
+    form_template::{
+        create, created, custom_field, definition, pinned, published, published_with_field, redraft, scale,
+    },
 };
 
 /// Returns the body that publishes the draft of a template, with these scores cleared.
@@ -359,7 +361,8 @@ async fn a_score_is_cleared_by_an_administrator_and_the_trail_names_it() {
     let mut trail = Trail::new(&app).await;
     trail.next().await;
     publish_clearing(&admin, &template, &["total", "total"]).await;
-    let said: Vec<_> = trail.next().await.into_iter().filter(|row| row.operation_id == "form_template_publish").collect();
+    let said: Vec<_> =
+        trail.next().await.into_iter().filter(|row| row.operation_id == "form_template_publish").collect();
     let said: Vec<_> = said
         .iter()
         .map(|row| (row.entity_type.as_str(), row.action.as_str(), row.entity_id.clone().unwrap_or_default()))

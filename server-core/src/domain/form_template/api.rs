@@ -125,11 +125,7 @@ impl Api {
     /// `/definition/sections/0/items/2/visible_if`; a cycle of conditions is named by its keys. Answers 409
     /// `nothing_to_publish` if the last version has the same content, and 409 `stale_version` if somebody else has changed
     /// the template in the meantime.
-    #[oai(
-        path = "/form-templates/:form_template_id/publish",
-        method = "post",
-        operation_id = "form_template_publish"
-    )]
+    #[oai(path = "/form-templates/:form_template_id/publish", method = "post", operation_id = "form_template_publish")]
     async fn form_template_publish(
         &self,
         caller: Caller,
@@ -191,11 +187,7 @@ impl Api {
     /// Returns what the draft, or a published version, shows and requires for the given values, their faults, and the
     /// scores, by the rules of forms that are filled in. Stores nothing, neither the values nor an audit entry. Answers
     /// 422 with the faults of the draft, each with a JSON pointer into the template, if it has any.
-    #[oai(
-        path = "/form-templates/:form_template_id/preview",
-        method = "post",
-        operation_id = "form_template_preview"
-    )]
+    #[oai(path = "/form-templates/:form_template_id/preview", method = "post", operation_id = "form_template_preview")]
     async fn form_template_preview(
         &self,
         caller: Caller,

@@ -7,7 +7,7 @@ use server_shared::value::Key;
 use super::model::FormField;
 use crate::{
     domain::{
-        custom_field::{FieldEntity, ReferredField},
+        custom_field::{FieldEntity, ReferredField, ReferredFields},
         field::FieldDefinition,
         form_definition::{FieldLibrary, FormDefinition, PinnedField},
     },
@@ -42,17 +42,17 @@ impl Referred {
 #[derive(Debug, Default)]
 pub(super) struct PresentFields {
     pinned: BTreeMap<PinnedField, ReferredField>,
-    /// Present definitions of patients' fields, by key.
-    prefilling: BTreeMap<Key, FieldDefinition>,
+    /// Patients' fields that answers are prefilled from, by key.
+    prefilling: BTreeMap<Key, ReferredField>,
 }
 
 impl PresentFields {
     /// Takes the custom fields that exist of those that a definition refers to.
-    pub(super) fn new(pinned: Vec<ReferredField>, prefilling: Vec<(Key, FieldDefinition)>) -> Self {
+    pub(super) fn new(ReferredFields { versions, of_patients }: ReferredFields) -> Self {
         let pin = |field: &ReferredField| PinnedField { id: field.id, version: field.version };
         Self {
-            pinned: pinned.into_iter().map(|field| (pin(&field), field)).collect(),
-            prefilling: prefilling.into_iter().collect(),
+            pinned: versions.into_iter().map(|field| (pin(&field), field)).collect(),
+            prefilling: of_patients.into_iter().map(|field| (field.key.clone(), field)).collect(),
         }
     }
 
@@ -79,7 +79,7 @@ impl FieldLibrary for PresentFields {
     }
 
     fn profile(&self, key: &Key) -> Option<&FieldDefinition> {
-        self.prefilling.get(key)
+        self.prefilling.get(key).map(|field| &field.definition)
     }
 }
 

@@ -2,15 +2,13 @@ use std::collections::BTreeMap;
 
 use poem_openapi::{Object, types::Example};
 use serde_json::{Map, Value};
-use server_shared::value::{Key, LanguageTag};
+use server_shared::value::LanguageTag;
 
 use super::{content::Content, stored::AsStored};
 use crate::{
     database::DatabaseError,
     domain::{
-        form_definition::{
-            FormDefinition, FormEvaluation, FormItemState, FormScoreResult, FormSectionState, ScoreState,
-        },
+        form_definition::{FormDefinition, FormEvaluation},
         rules::FieldFaults,
     },
 };
@@ -67,27 +65,16 @@ impl FormPreview {
 
 impl Example for FormPreview {
     fn example() -> Self {
-        let item = |key| FormItemState {
-            key: Key::from_static(key),
-            group: None,
-            entry: None,
-            visible: true,
-            required: false,
-            missing: false,
-        };
-        let score = FormScoreResult {
-            key: Key::from_static("pain"),
-            state: ScoreState::Missing,
-            value: None,
-            band: None,
-        };
-        let evaluation = FormEvaluation {
-            sections: vec![FormSectionState { key: Key::from_static("today"), visible: true }],
-            items: vec![item("pain_at_rest"), item("pain_in_motion"), item("pain")],
-            scores: vec![score],
-            hidden_answers: Vec::new(),
-            faults: Vec::new(),
-        };
-        Self { definition: AsStored::of(&FormDefinition::example()), evaluation }
+        let content = Content { definition: FormDefinition::example(), fields: Vec::new(), phi_cleared: Vec::new() };
+        Self::of(&content, &PreviewForm::example()).unwrap_or_else(|_| Self {
+            definition: AsStored::of(&content.definition),
+            evaluation: FormEvaluation {
+                sections: Vec::new(),
+                items: Vec::new(),
+                scores: Vec::new(),
+                hidden_answers: Vec::new(),
+                faults: Vec::new(),
+            },
+        })
     }
 }

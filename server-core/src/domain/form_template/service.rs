@@ -25,7 +25,7 @@ use super::{
 use crate::{
     database::{Database, DatabaseError, Lock, WriteTx},
     domain::{
-        custom_field,
+        custom_field::fields_referred,
         form_definition::{Compiled, FormDefinition, changes, content_hash},
         rules::{FieldFaults, InvalidValue, StaleVersion},
     },
@@ -38,12 +38,11 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Service {
     database: Database,
-    custom_fields: custom_field::Service,
 }
 
 impl Service {
-    pub(crate) fn new(database: Database, custom_fields: custom_field::Service) -> Self {
-        Self { database, custom_fields }
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database }
     }
 
     pub(super) async fn list(
@@ -71,7 +70,7 @@ impl Service {
     ) -> Result<FormTemplate, FormTemplateError> {
         let slug = input.slug.clone().unwrap_or_else(|| slugify(input.name.as_str(), "form"));
         let mut tx = self.write(caller, organization).await?;
-        let draft = self.draft(&mut tx, &input.definition).await?;
+        let draft = checked(&mut tx, organization, &input.definition).await?;
         let row = repository::form_template_create(&mut tx, organization, input, &slug, &draft).await?;
         tx.commit(FormTemplateEvent::Created(row.id)).await?;
         Ok(row.into())
@@ -87,7 +86,7 @@ impl Service {
         let mut tx = self.write(caller, organization).await?;
         let before: FormTemplateRow = tx.lock(id).await?.ok_or(FormTemplateError::NotFound)?;
         StaleVersion::check(input.version, before.version)?;
-        let draft = self.draft(&mut tx, &input.template.definition).await?;
+        let draft = checked(&mut tx, organization, &input.template.definition).await?;
         let row = repository::form_template_update(&mut tx, id, &input.template, &draft)
             .await?
             .ok_or(FormTemplateError::NotFound)?;
@@ -121,9 +120,9 @@ impl Service {
         let definition = AsStored::<FormDefinition>::new(row.definition).read()?;
         // The custom fields may have been archived, and the sources of first answers may have changed, since the draft
         // was saved.
-        let fields = self.present_fields(&mut tx, &Referred::by(&definition)).await?;
-        let compiled = Compiled::build(&definition, &fields)
-            .map_err(|faults| FormTemplateError::faulty(&of_draft(&faults)))?;
+        let fields = present_fields(&mut tx, organization, &definition).await?;
+        let compiled =
+            Compiled::build(&definition, &fields).map_err(|faults| FormTemplateError::faulty(&of_draft(&faults)))?;
         let phi_cleared = cleared(&compiled, &input.clear_phi)?;
 
         let content = Content { definition, fields: fields.pinned().collect(), phi_cleared };
@@ -191,14 +190,13 @@ impl Service {
                 Content::of_draft(row)?
             }
             Some(number) => {
-                match repository::form_template_version_get(&mut reader, id, number.into()).await? {
-                    Some(version) => Content::read(&version.content)?,
-                    None => {
-                        reader.get::<FormTemplateSummary>(id).await?.ok_or(FormTemplateError::NotFound)?;
-                        let message = "is no published version of this form template";
-                        return Err(InvalidValue::new("/version", "unknown_reference", message).into());
-                    }
-                }
+                let version = repository::form_template_version_get(&mut reader, id, number.into()).await?;
+                let Some(version) = version else {
+                    reader.get::<FormTemplateSummary>(id).await?.ok_or(FormTemplateError::NotFound)?;
+                    let message = "is no published version of this form template";
+                    return Err(InvalidValue::new("/version", "unknown_reference", message).into());
+                };
+                Content::read(&version.content)?
             }
         };
         Ok(FormPreview::of(&content, input)?)
@@ -209,42 +207,49 @@ impl Service {
     async fn write(&self, caller: &Caller, organization: OrganizationId) -> Result<WriteTx, DatabaseError> {
         self.database.write_locked(caller, vec![Lock::Fields(organization)]).await
     }
+}
 
-    /// Checks a draft and makes what is stored of it.
-    async fn draft(&self, tx: &mut WriteTx, definition: &FormDefinition) -> Result<NewDraft, DatabaseError> {
-        let fields = self.present_fields(tx, &Referred::by(definition)).await?;
-        let faults = match Compiled::build(definition, &fields) {
-            Ok(_) => Vec::new(),
-            Err(faults) => of_draft(&faults),
-        };
-        let faults: Vec<FormFault> = faults.iter().take(FAULTS_LISTED).map(FormFault::from).collect();
-        let (mut stored, mut field_ids, mut field_versions) = (Vec::new(), Vec::new(), Vec::new());
-        for field in fields.pinned() {
-            field_ids.push(field.custom_field_id.0);
-            field_versions.push(field.version);
-            stored.extend(field.to_json());
-        }
-        let definition = definition.to_json().unwrap_or_default();
-        Ok(NewDraft {
-            definition_hash: content_hash(&definition),
-            definition,
-            fields: Value::Array(stored),
-            faults: faults.to_json().unwrap_or_default(),
-            field_ids,
-            field_versions,
-        })
+/// Checks a draft and makes what is stored of it.
+async fn checked(
+    tx: &mut WriteTx,
+    organization: OrganizationId,
+    definition: &FormDefinition,
+) -> Result<NewDraft, DatabaseError> {
+    let fields = present_fields(tx, organization, definition).await?;
+    let faults = match Compiled::build(definition, &fields) {
+        Ok(_) => Vec::new(),
+        Err(faults) => of_draft(&faults),
+    };
+    let faults: Vec<FormFault> = faults.iter().take(FAULTS_LISTED).map(FormFault::from).collect();
+    let (mut stored, mut field_ids, mut field_versions) = (Vec::new(), Vec::new(), Vec::new());
+    for field in fields.pinned() {
+        field_ids.push(field.custom_field_id.0);
+        field_versions.push(field.version);
+        stored.extend(field.to_json());
     }
+    let definition = definition.to_json().unwrap_or_default();
+    Ok(NewDraft {
+        definition_hash: content_hash(&definition),
+        definition,
+        fields: Value::Array(stored),
+        faults: faults.to_json().unwrap_or_default(),
+        field_ids,
+        field_versions,
+    })
+}
 
-    /// Reads the custom fields that a definition refers to, if it refers to any.
-    async fn present_fields(&self, tx: &mut WriteTx, referred: &Referred) -> Result<PresentFields, DatabaseError> {
-        if referred.is_empty() {
-            return Ok(PresentFields::default());
-        }
-        let pinned: Vec<_> = referred.pinned.iter().map(|field| (field.id, field.version)).collect();
-        let prefilling: Vec<&Key> = referred.prefilling.iter().collect();
-        let (pinned, prefilling) = self.custom_fields.referred(tx, &pinned, &prefilling).await?;
-        Ok(PresentFields::new(pinned, prefilling))
+/// Reads the custom fields that a definition refers to, if it refers to any.
+async fn present_fields(
+    tx: &mut WriteTx,
+    organization: OrganizationId,
+    definition: &FormDefinition,
+) -> Result<PresentFields, DatabaseError> {
+    let referred = Referred::by(definition);
+    if referred.is_empty() {
+        return Ok(PresentFields::default());
     }
+    let versions = referred.pinned.iter().map(|field| (field.id, field.version));
+    Ok(PresentFields::new(fields_referred(tx, organization, versions, referred.prefilling.iter()).await?))
 }
 
 /// Returns the scores that are published without protection, in alphabetical order.
@@ -269,6 +274,8 @@ fn cleared(compiled: &Compiled, keys: &[Key]) -> Result<Vec<Key>, InvalidValue> 
 fn of_draft(faults: &FieldFaults) -> Vec<FieldFault> {
     let faults = faults.list().iter();
     faults
-        .map(|fault| FieldFault::new(format!("/definition{}", fault.pointer), fault.rule.clone(), fault.message.clone()))
+        .map(|fault| {
+            FieldFault::new(format!("/definition{}", fault.pointer), fault.rule.clone(), fault.message.clone())
+        })
         .collect()
 }
