@@ -36,8 +36,8 @@ fn keys<'a>(preview: &'a Value, state: &str) -> Vec<&'a str> {
     items.iter().filter(|item| item[state] == true).map(|item| item["key"].as_str().unwrap()).collect()
 }
 
-/// Returns PHQ-9 without its texts: nine items of 0 to 3 points, of which at most two may be missing and are then replaced by
-/// the mean of the others, and the published bands of the sum.
+/// Returns PHQ-9 without its texts: nine items of 0 to 3 points, of which at most two may be missing and are then
+/// replaced by the mean of the others, and the published bands of the sum.
 fn phq9() -> Value {
     let key = |number: usize| format!("item_{number}");
     let mut items: Vec<Value> = (1..=9).map(|number| scale(&key(number))).collect();

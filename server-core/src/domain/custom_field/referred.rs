@@ -54,8 +54,8 @@ pub(crate) async fn fields_referred(
     let rows = sqlx::query_as!(
         Row,
         r#"
-        select f.id as "id!: CustomFieldId", v.version as "version!", f.entity as "entity!: FieldEntity", f.key as "key!",
-               f.archived_at is not null as "archived!", v.definition as "definition!", r.by_version as "by_version!"
+        select f.id as "id!: CustomFieldId", v.version as "version!", f.entity as "entity!: FieldEntity",
+               f.key as "key!", f.archived_at is not null as "archived!", v.definition as "definition!", r.by_version as "by_version!"
         from (select p.id, p.version, true as by_version
               from unnest($2::bigint[], $3::integer[]) as p (id, version)
               union all

@@ -85,9 +85,10 @@ impl Api {
 
     /// Replace a form template
     ///
-    /// Replaces the template and its draft; published versions, and the forms that were created from them, stay as they
-    /// are. The draft may have faults, which `faults` lists. Answers 409 `stale_version` if somebody else has changed the
-    /// template in the meantime.
+    /// Replaces the template and its draft; published versions, and the forms that were created from them, stay as
+    /// they are. The draft may have faults, which `faults` lists. Answers 409 `stale_version` if somebody else has
+    /// changed the template in the meantime, and 409 `form_template_name_taken` or `slug_taken` like
+    /// `form_template_create`.
     #[oai(path = "/form-templates/:form_template_id", method = "put", operation_id = "form_template_update")]
     async fn form_template_update(
         &self,
@@ -123,8 +124,8 @@ impl Api {
     ///
     /// Answers 422 with every fault of the draft at once, each with a JSON pointer into the template, e.g.
     /// `/definition/sections/0/items/2/visible_if`; a cycle of conditions is named by its keys. Answers 409
-    /// `nothing_to_publish` if the last version has the same content, and 409 `stale_version` if somebody else has changed
-    /// the template in the meantime.
+    /// `nothing_to_publish` if the last version has the same content, 409 `stale_version` if somebody else has changed
+    /// the template in the meantime, and 409 `form_template_archived` if it is archived.
     #[oai(path = "/form-templates/:form_template_id/publish", method = "post", operation_id = "form_template_publish")]
     async fn form_template_publish(
         &self,

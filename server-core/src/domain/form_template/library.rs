@@ -1,4 +1,5 @@
-//! Custom fields as the engine of forms asks for them: as they are now, and as they were when a draft was saved or published.
+//! Custom fields as the engine of forms asks for them: as they are now, and as they were when a draft was saved or
+//! published.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,8 +84,8 @@ impl FieldLibrary for PresentFields {
     }
 }
 
-/// Custom fields as they are stored with a definition that had no fault then. It has none later either: what is published
-/// stays valid, whatever becomes of the custom fields.
+/// Custom fields as they are stored with a definition that had no fault then. It has none later either: what is
+/// published stays valid, whatever becomes of the custom fields.
 #[derive(Debug)]
 pub(super) struct StoredFields<'a> {
     pinned: BTreeMap<PinnedField, &'a FormField>,

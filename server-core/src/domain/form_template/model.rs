@@ -15,8 +15,8 @@ use crate::{
     ids::{CustomFieldId, FormTemplateId},
 };
 
-/// Template of forms: a draft, which can be changed, and published versions, which stay as they are. Lists leave out the
-/// draft.
+/// Template of forms: a draft, which can be changed, and published versions, which stay as they are. Lists leave out
+/// the draft.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct FormTemplate {
@@ -168,8 +168,8 @@ impl From<&FieldFault> for FormFault {
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct FormTemplateInput {
-    /// Name by which the clinic's staff find it, unique among the templates in use: case, accents, and the shapes of quotes
-    /// and hyphens make no difference.
+    /// Name by which the clinic's staff find it, unique among the templates in use: case, accents, and the shapes of
+    /// quotes and hyphens make no difference.
     pub(crate) name: Name<200>,
     /// Name in links, unique among the templates in use. If left out, a new template derives it from the name, and a
     /// replaced one keeps it.
@@ -178,8 +178,8 @@ pub(crate) struct FormTemplateInput {
     /// Description for the clinic's staff; forms don't show it.
     #[oai(default)]
     pub(crate) description: Prose<0, 2000>,
-    /// Draft: what the next version will ask. It may have faults, e.g. conditions on fields that are yet to be added; the
-    /// answer lists them, and publishing refuses them.
+    /// Draft: what the next version will ask. It may have faults, e.g. conditions on fields that are yet to be added;
+    /// the answer lists them, and publishing refuses them.
     pub(crate) definition: FormDefinition,
 }
 

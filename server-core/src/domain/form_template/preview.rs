@@ -23,11 +23,11 @@ pub(crate) struct PreviewForm {
     /// Number of the published version to preview; the draft if left out.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: Option<i32>,
-    /// Language in which the form is returned; its own if left out. A text without a translation stays in the form's own
-    /// language.
+    /// Language in which the form is returned; its own if left out. A text without a translation stays in the form's
+    /// own language.
     pub(crate) language: Option<LanguageTag>,
-    /// Values by the keys of the form's fields and groups; `null` is no value. The value of a group is a list of entries,
-    /// each with an `id` (a UUID) and values by the keys of the group's fields.
+    /// Values by the keys of the form's fields and groups; `null` is no value. The value of a group is a list of
+    /// entries, each with an `id` (a UUID) and values by the keys of the group's fields.
     #[oai(default)]
     pub(crate) values: BTreeMap<String, Value>,
 }

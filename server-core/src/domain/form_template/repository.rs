@@ -124,7 +124,8 @@ macro_rules! form_template_written {
 impl Listed for FormTemplateRow {
     const TABLE: &'static str = "form_templates";
     const COLUMNS: &'static str = "id, name, slug, description, version, definition, fields, faults, published_version, \
-                                   published_at, published_hash is distinct from definition_hash as has_unpublished_changes, \
+                                   published_at, \
+                                   published_hash is distinct from definition_hash as has_unpublished_changes, \
                                    archived_at, created_at, updated_at";
     const PRESENT: &'static str = "true";
 }
@@ -196,8 +197,8 @@ pub(super) async fn form_template_create(
     form_template_written!(
         r#"
         with written as (
-            insert into form_templates (organization_id, name, slug, description, definition, fields, faults, definition_hash,
-                                        name_folded, name_sort, name_keys_version)
+            insert into form_templates (organization_id, name, slug, description, definition, fields, faults,
+                                        definition_hash, name_folded, name_sort, name_keys_version)
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             returning *
         ), referred as (
@@ -240,7 +241,8 @@ pub(super) async fn form_template_update(
             set name = $2, slug = coalesce($3, slug), description = $4, definition = $5, fields = $6,
                 faults = $7, definition_hash = $8, name_sort = $10, name_keys_version = $11, version = version + 1,
                 -- Of two that have become equal, one goes without the key until it is renamed.
-                name_folded = case when name is distinct from $2 or name_keys_version is null then $9 else name_folded end,
+                name_folded = case when name is distinct from $2 or name_keys_version is null then $9
+                                   else name_folded end,
                 updated_at = now()
             where id = $1
             returning *
@@ -277,9 +279,9 @@ pub(super) async fn form_template_update(
     .map_err(on_constraint)
 }
 
-/// Reads a form template whose draft is about to be published, and locks it against changes; `None` if there is none that
-/// the caller may change. The transaction has to hold [`Lock::Fields`](crate::database::Lock): had the statement waited for
-/// another publication, it would not see the version.
+/// Reads a form template whose draft is about to be published, and locks it against changes; `None` if there is none
+/// that the caller may change. The transaction has to hold [`Lock::Fields`](crate::database::Lock): if the statement
+/// waited for another publication, it would not see the version.
 pub(super) async fn form_template_publication_lock(
     tx: &mut WriteTx,
     id: FormTemplateId,

@@ -69,7 +69,7 @@ impl Service {
         input: &FormTemplateInput,
     ) -> Result<FormTemplate, FormTemplateError> {
         let slug = input.slug.clone().unwrap_or_else(|| slugify(input.name.as_str(), "form"));
-        let mut tx = self.write(caller, organization).await?;
+        let mut tx = self.database.write_locked(caller, vec![Lock::FieldsRead(organization)]).await?;
         let draft = checked(&mut tx, organization, &input.definition).await?;
         let row = repository::form_template_create(&mut tx, organization, input, &slug, &draft).await?;
         tx.commit(FormTemplateEvent::Created(row.id)).await?;
@@ -83,7 +83,7 @@ impl Service {
         id: FormTemplateId,
         input: &UpdateFormTemplate,
     ) -> Result<FormTemplate, FormTemplateError> {
-        let mut tx = self.write(caller, organization).await?;
+        let mut tx = self.database.write_locked(caller, vec![Lock::FieldsRead(organization)]).await?;
         let before: FormTemplateRow = tx.lock(id).await?.ok_or(FormTemplateError::NotFound)?;
         StaleVersion::check(input.version, before.version)?;
         let draft = checked(&mut tx, organization, &input.template.definition).await?;
@@ -110,7 +110,8 @@ impl Service {
         id: FormTemplateId,
         input: &PublishFormTemplate,
     ) -> Result<FormTemplatePublication, FormTemplateError> {
-        let mut tx = self.write(caller, organization).await?;
+        // No draft is written or published meanwhile, and no custom field changes.
+        let mut tx = self.database.write_locked(caller, vec![Lock::Fields(organization)]).await?;
         let row = repository::form_template_publication_lock(&mut tx, id).await?.ok_or(FormTemplateError::NotFound)?;
         StaleVersion::check(input.version, row.version)?;
         if row.archived_at.is_some() {
@@ -200,12 +201,6 @@ impl Service {
             }
         };
         Ok(FormPreview::of(&content, input)?)
-    }
-
-    /// Opens a transaction in which the custom fields of the organization stay as they are, and in which no other draft of it
-    /// is written or published.
-    async fn write(&self, caller: &Caller, organization: OrganizationId) -> Result<WriteTx, DatabaseError> {
-        self.database.write_locked(caller, vec![Lock::Fields(organization)]).await
     }
 }
 

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::database::DatabaseError;
 
-/// JSON of a `T` as it is stored. Answers repeat it unchanged, whatever version of the service wrote it, so that everybody
-/// can compute the hash of a published version from its answer.
+/// JSON of a `T` as it is stored. Answers repeat it unchanged, whatever version of the service wrote it, so that
+/// everybody can compute the hash of a published version from its answer.
 #[derive(Debug, Clone)]
 pub(crate) struct AsStored<T> {
     json: Value,
