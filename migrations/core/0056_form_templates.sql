@@ -7,8 +7,8 @@ create table form_templates (
     description text not null default '',
     -- counts the changes of this row, so that two people don't undo each other's; publishing is none
     version bigint not null default 1 check (version > 0),
-    -- the draft as it was written, the custom fields that it refers to as they are defined in these versions, and why it can't
-    -- be published
+    -- the draft as it was written, the custom fields that it refers to as they are defined in these versions, and the
+    -- faults for which it can't be published
     definition jsonb not null,
     fields jsonb not null,
     faults jsonb not null,
@@ -55,7 +55,8 @@ create table form_template_draft_fields (
     primary key (organization_id, form_template_id, custom_field_id, custom_field_version),
     constraint form_template_draft_fields_template_fkey foreign key (organization_id, form_template_id)
         references form_templates (organization_id, id) on delete cascade,
-    constraint form_template_draft_fields_field_fkey foreign key (organization_id, custom_field_id, custom_field_version)
+    constraint form_template_draft_fields_field_fkey
+        foreign key (organization_id, custom_field_id, custom_field_version)
         references custom_field_versions (organization_id, custom_field_id, version)
 );
 create index form_template_draft_fields_field_idx

@@ -214,7 +214,7 @@ async fn a_version_is_changed_by_nobody() {
         Answer::to(admin.request(method, &path).json(&json!({}))).await.refusal(405, "method_not_allowed");
     }
 
-    // Nor does SQL, as the role of the service in an administrator's context or in none, as the owner or as a superuser.
+    // Nor does SQL, as the role of the service in an administrator's context or in none, as the owner, or a superuser.
     let (mut role, mut owner, mut superuser) =
         (app.database.app().await, app.owner().await, app.database.superuser().await);
     let changes = [

@@ -5,7 +5,7 @@ use server_shared::value::Key;
 
 use super::model::FieldEntity;
 use crate::{
-    database::{DatabaseError, Tx},
+    database::{DatabaseError, Tx as _, WriteTx},
     domain::field::FieldDefinition,
     ids::{CustomFieldId, OrganizationId},
 };
@@ -44,18 +44,19 @@ struct Row {
 
 /// Reads these versions of custom fields, and the patients' fields with these keys, in one statement.
 pub(crate) async fn fields_referred(
-    tx: &mut impl Tx,
+    tx: &mut WriteTx,
     organization: OrganizationId,
-    versions: impl Iterator<Item = (CustomFieldId, i32)>,
-    keys_of_patients: impl Iterator<Item = &Key>,
+    versions: &[(CustomFieldId, i32)],
+    keys_of_patients: &[&Key],
 ) -> Result<ReferredFields, DatabaseError> {
-    let (ids, versions): (Vec<i64>, Vec<i32>) = versions.map(|(id, version)| (id.0, version)).unzip();
-    let keys: Vec<String> = keys_of_patients.map(|key| key.as_str().to_owned()).collect();
+    let (ids, versions): (Vec<i64>, Vec<i32>) = versions.iter().map(|(id, version)| (id.0, *version)).unzip();
+    let keys: Vec<String> = keys_of_patients.iter().map(|key| key.as_str().to_owned()).collect();
     let rows = sqlx::query_as!(
         Row,
         r#"
         select f.id as "id!: CustomFieldId", v.version as "version!", f.entity as "entity!: FieldEntity",
-               f.key as "key!", f.archived_at is not null as "archived!", v.definition as "definition!", r.by_version as "by_version!"
+               f.key as "key!", f.archived_at is not null as "archived!", v.definition as "definition!",
+               r.by_version as "by_version!"
         from (select p.id, p.version, true as by_version
               from unnest($2::bigint[], $3::integer[]) as p (id, version)
               union all

@@ -123,8 +123,8 @@ macro_rules! form_template_written {
 
 impl Listed for FormTemplateRow {
     const TABLE: &'static str = "form_templates";
-    const COLUMNS: &'static str = "id, name, slug, description, version, definition, fields, faults, published_version, \
-                                   published_at, \
+    const COLUMNS: &'static str = "id, name, slug, description, version, definition, fields, faults, \
+                                   published_version, published_at, \
                                    published_hash is distinct from definition_hash as has_unpublished_changes, \
                                    archived_at, created_at, updated_at";
     const PRESENT: &'static str = "true";
@@ -330,7 +330,7 @@ pub(super) async fn form_template_publish(
         returning p.published_at as "published_at!"
         "#,
         id.0,
-        version,
+        *version,
         content,
         content_hash.as_slice()
     )

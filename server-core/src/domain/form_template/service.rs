@@ -243,8 +243,9 @@ async fn present_fields(
     if referred.is_empty() {
         return Ok(PresentFields::default());
     }
-    let versions = referred.pinned.iter().map(|field| (field.id, field.version));
-    Ok(PresentFields::new(fields_referred(tx, organization, versions, referred.prefilling.iter()).await?))
+    let versions: Vec<_> = referred.pinned.iter().map(|field| (field.id, field.version)).collect();
+    let keys: Vec<_> = referred.prefilling.iter().collect();
+    Ok(PresentFields::new(fields_referred(tx, organization, &versions, &keys).await?))
 }
 
 /// Returns the scores that are published without protection, in alphabetical order.
