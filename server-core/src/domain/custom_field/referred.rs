@@ -5,7 +5,7 @@ use server_shared::value::Key;
 
 use super::model::FieldEntity;
 use crate::{
-    database::{DatabaseError, Tx as _, WriteTx},
+    database::{DatabaseError, Tx, WriteTx},
     domain::field::FieldDefinition,
     ids::{CustomFieldId, OrganizationId},
 };
