@@ -96,13 +96,15 @@ pub(super) struct StoredFields<'a> {
 impl<'a> StoredFields<'a> {
     pub(super) fn of(definition: &'a FormDefinition, fields: &'a [FormField]) -> Self {
         let pin = |field: &FormField| PinnedField { id: field.custom_field_id, version: field.version };
-        let pinned: BTreeMap<_, _> = fields.iter().map(|field| (pin(field), field)).collect();
-        let mut prefilled = BTreeMap::new();
+        let pinned: BTreeMap<PinnedField, &FormField> = fields.iter().map(|field| (pin(field), field)).collect();
+        let mut prefilled: BTreeMap<&Key, &FieldDefinition> = BTreeMap::new();
         for field in definition.fields() {
             let source = field.prefill.as_ref().and_then(|prefill| prefill.profile.as_ref());
-            let of_library = field.custom_field.and_then(|pinned_field| pinned.get(&pinned_field));
-            let defined = field.definition.as_ref().or(of_library.map(|field| &field.definition));
-            prefilled.extend(source.zip(defined));
+            let stored = field.custom_field.and_then(|version| pinned.get(&version).copied());
+            let defined = field.definition.as_ref().or(stored.map(|field| &field.definition));
+            if let Some((source, defined)) = source.zip(defined) {
+                prefilled.insert(source, defined);
+            }
         }
         Self { pinned, prefilled }
     }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use poem_openapi::{Object, types::Example};
 use serde_json::{Map, Value};
@@ -17,7 +17,7 @@ use crate::{
 const VALUES: &str = "/values";
 
 /// Values for which a form is previewed. They are not stored.
-#[derive(Debug, Clone, Object)]
+#[derive(Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct PreviewForm {
     /// Number of the published version to preview; the draft if left out.
@@ -30,6 +30,13 @@ pub(crate) struct PreviewForm {
     /// entries, each with an `id` (a UUID) and values by the keys of the group's fields.
     #[oai(default)]
     pub(crate) values: BTreeMap<String, Value>,
+}
+
+/// Hides the values, which may be about somebody.
+impl fmt::Debug for PreviewForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreviewForm").field("version", &self.version).finish_non_exhaustive()
+    }
 }
 
 impl Example for PreviewForm {
