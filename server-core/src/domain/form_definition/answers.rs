@@ -75,9 +75,9 @@ impl Answers {
 }
 
 impl Compiled {
-    /// Checks answers by the types of their fields and brings them into their form. A value of `null` is no answer. Adds
-    /// all faults, with pointers below `at`; an answer with a fault is left out. A retired option is accepted where
-    /// `stored`, the present answers to the same definition, have it.
+    /// Checks answers by the types of their fields and brings them into their form. A value of `null` is no answer.
+    /// Adds all faults, with pointers below `at`; an answer with a fault is left out. A retired option is accepted
+    /// where `stored`, the present answers to the same definition, have it.
     pub(crate) fn read(
         &self,
         document: &Map<String, Value>,
@@ -118,8 +118,8 @@ impl Compiled {
         Answers { items }
     }
 
-    /// Writes answers in the form that is stored, answered and hashed, in the order of the items; without those to hidden
-    /// fields if an evaluation of them is given.
+    /// Writes answers in the form that is stored, answered and hashed, in the order of the items; without those to
+    /// hidden fields if an evaluation of them is given.
     pub(crate) fn write(&self, answers: &Answers, without_hidden: Option<&Evaluation>) -> Map<String, Value> {
         let mut document = Map::new();
         for (place, item) in self.items.iter().enumerate() {

@@ -68,8 +68,8 @@ pub(crate) enum FormPart {
     Score,
 }
 
-/// Returns everything that differs between two definitions without faults: sections first, then items, then the fields of
-/// each group that both have. A part is recognized by its key; one that became something else is removed and added.
+/// Returns everything that differs between two definitions without faults: sections first, then items, then the fields
+/// of each group that both have. A part is recognized by its key; one that became something else is removed and added.
 pub(crate) fn changes(old: &FormDefinition, new: &FormDefinition) -> Vec<FormChange> {
     let mut changes = Vec::new();
     compare(&sections(old), &sections(new), None, &mut changes);
@@ -101,7 +101,7 @@ fn sections(definition: &FormDefinition) -> Vec<Part<'_>> {
     let mut parts = Vec::with_capacity(definition.sections.len());
     for section in &definition.sections {
         let mut properties = object(&FormSection { items: Vec::new(), ..section.clone() });
-        properties.remove("items");
+        properties.shift_remove("items");
         parts.push(Part { kind: FormPart::Section, key: &section.key, within: None, properties });
     }
     parts
@@ -120,7 +120,7 @@ fn item_part<'d>(item: &'d FormItem, section: &'d Key) -> Option<Part<'d>> {
         FormItem { field: Some(field), .. } => (FormPart::Field, field_properties(field)),
         FormItem { group: Some(group), .. } => {
             let mut properties = object(group);
-            properties.remove("items");
+            properties.shift_remove("items");
             (FormPart::Group, properties)
         }
         FormItem { text: Some(text), .. } => (FormPart::Text, object(text)),
@@ -144,7 +144,7 @@ fn group_fields(fields: &[GroupField]) -> Vec<Part<'_>> {
 /// Returns the properties of a field, with those of its definition one by one.
 fn field_properties(field: &FieldItem) -> Map<String, Value> {
     let mut properties = object(field);
-    if let Some(Value::Object(definition)) = properties.remove("definition") {
+    if let Some(Value::Object(definition)) = properties.shift_remove("definition") {
         properties.extend(definition.into_iter().map(|(name, value)| (format!("definition.{name}"), value)));
     }
     properties

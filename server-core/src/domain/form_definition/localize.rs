@@ -90,8 +90,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes the translation for the reader; `None` if the text stays as it is. The language of a text that is not of the
-    /// form itself is not known, so that any translation for the reader is better.
+    /// Takes the translation for the reader; `None` if the text stays as it is. The language of a text that is not of
+    /// the form itself is not known, so that any translation for the reader is better.
     fn pick<T: Translated>(&self, translations: Vec<T>, of_form: bool) -> Option<T> {
         let (wanted, own) = (self.language.as_str(), primary(self.language));
         let rank = |language: &LanguageTag| match language.as_str() {

@@ -152,8 +152,7 @@ impl<'c, 'o, 'a> Conditions<'c, 'o, 'a> {
             };
             (Slot::Outer(place), kind)
         } else {
-            let message = "must be the key of a field, score or group; conditions see fields in a group only from within \
-                           that group";
+            let message = "must be the key of a field, score or group; only conditions in a group see its fields";
             self.faults.add(format!("{at}/field"), "unknown_reference", message);
             return None;
         };

@@ -1,5 +1,5 @@
-//! Definitions made ready for evaluation: every key is resolved, every operand has its type, and everything stands in an
-//! order in which each condition and score finds what it reads already settled.
+//! Definitions made ready for evaluation: every key is resolved, every operand has its type, and everything stands in
+//! an order in which each condition and score finds what it reads already settled.
 
 mod condition;
 mod expression;

@@ -1,7 +1,7 @@
 //! Order of things that depend on each other.
 
-/// Orders nodes so that each stands after those that it depends on, and returns the cycles that make it impossible, each
-/// from its first node on. Nodes of cycles are not in the order.
+/// Orders nodes so that each stands after those that it depends on, and returns the cycles that make it impossible,
+/// each from its first node on. Nodes of cycles are not in the order.
 pub(super) fn sorted(dependencies: &[Vec<usize>]) -> (Vec<usize>, Vec<Vec<usize>>) {
     let count = dependencies.len();
     let mut open: Vec<usize> = dependencies.iter().map(Vec::len).collect();

@@ -294,7 +294,8 @@ fn compile_bands(bands: &[ScoreBand], at: &str, faults: &mut FieldFaults) -> Vec
         if let [lower, upper] = *pair {
             let bounds = bands[lower].to.zip(bands[upper].from);
             if bounds.is_none_or(|(to, from)| from <= to) {
-                faults.add(format!("{at}/bands/{upper}/from"), "overlap", "must be greater than the end of other bands");
+                let message = "must be greater than the end of other bands";
+                faults.add(format!("{at}/bands/{upper}/from"), "overlap", message);
             }
         }
     }

@@ -1,6 +1,6 @@
 use poem_openapi::{Enum, Object};
 use server_shared::{
-    error::FieldFault,
+    error::{FAULTS_LISTED, FieldFault},
     value::{DecimalNumber, Key},
 };
 use uuid::Uuid;
@@ -9,7 +9,7 @@ use super::{Evaluation, ScoreOutcome, State};
 use crate::domain::{
     form_definition::{
         answers::Answers,
-        compile::{Compiled, Content},
+        compile::{Compiled, Content, SectionRule},
     },
     rules::FieldFaults,
 };
@@ -121,6 +121,10 @@ impl Compiled {
         faults: &FieldFaults,
     ) -> FormEvaluation {
         let sections = self.sections.iter().zip(&evaluation.sections);
+        let section = |(rule, visible): (&SectionRule, &bool)| FormSectionState {
+            key: rule.key.clone(),
+            visible: *visible,
+        };
         let mut items = Vec::with_capacity(self.items.len());
         for (place, item) in self.items.iter().enumerate() {
             items.push(state(&item.key, None, evaluation.items[place]));
@@ -132,11 +136,11 @@ impl Compiled {
         }
         let scores = self.items.iter().zip(&evaluation.scores);
         FormEvaluation {
-            sections: sections.map(|(rule, visible)| FormSectionState { key: rule.key.clone(), visible: *visible }).collect(),
+            sections: sections.map(section).collect(),
             items,
             scores: scores.filter_map(|(item, outcome)| Some(result(&item.key, outcome.as_ref()?))).collect(),
             hidden_answers: self.hidden_answers(answers, evaluation, at),
-            faults: faults.list().iter().take(server_shared::error::FAULTS_LISTED).map(AnswerFault::from).collect(),
+            faults: faults.list().iter().take(FAULTS_LISTED).map(AnswerFault::from).collect(),
         }
     }
 
