@@ -3,8 +3,8 @@ use server_shared::value::{DecimalNumber, Key, LanguageTag, Line, Prose};
 
 use super::{
     condition::{ConditionOp, FormCondition},
-    item::{FieldItem, GroupItem, GroupField, FormItem, TextItem},
-    score::{ScoreItem, ScoreBand, ScoreInput},
+    item::{FieldItem, FormItem, GroupField, GroupItem, TextItem},
+    score::{ScoreBand, ScoreInput, ScoreItem},
 };
 use crate::domain::field::{FieldDefinition, FieldType};
 

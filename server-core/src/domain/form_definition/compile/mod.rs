@@ -14,15 +14,15 @@ use std::collections::HashMap;
 
 use server_shared::value::Key;
 
-pub(super) use self::{
-    expression::{Comparable, Expression, ExpressionId, Slot, Test, comparable},
-    score::{InputRule, Points, ScoreRule},
-};
 use self::{
     condition::{Conditions, Reads, Scope},
     expression::Expressions,
     order::sorted,
     outline::{GroupOutline, Outline, Target},
+};
+pub(super) use self::{
+    expression::{Comparable, Expression, ExpressionId, Slot, Test, comparable},
+    score::{InputRule, Points, ScoreRule},
 };
 use super::{
     condition::FormCondition,

@@ -69,11 +69,7 @@ impl GroupOutline<'_> {
 
 impl<'a> Outline<'a> {
     /// Lists the items and adds the faults of everything but conditions and scores.
-    pub(super) fn of(
-        definition: &'a FormDefinition,
-        library: &'a impl FieldLibrary,
-        faults: &mut FieldFaults,
-    ) -> Self {
+    pub(super) fn of(definition: &'a FormDefinition, library: &'a impl FieldLibrary, faults: &mut FieldFaults) -> Self {
         let mut outline = Self { items: Vec::new(), names: HashMap::new() };
         let mut sections = BTreeSet::new();
         for (index, section) in definition.sections.iter().enumerate() {

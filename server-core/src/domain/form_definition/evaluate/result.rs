@@ -121,10 +121,8 @@ impl Compiled {
         faults: &FieldFaults,
     ) -> FormEvaluation {
         let sections = self.sections.iter().zip(&evaluation.sections);
-        let section = |(rule, visible): (&SectionRule, &bool)| FormSectionState {
-            key: rule.key.clone(),
-            visible: *visible,
-        };
+        let section =
+            |(rule, visible): (&SectionRule, &bool)| FormSectionState { key: rule.key.clone(), visible: *visible };
         let mut items = Vec::with_capacity(self.items.len());
         for (place, item) in self.items.iter().enumerate() {
             items.push(state(&item.key, None, evaluation.items[place]));

@@ -122,7 +122,11 @@ fn pointers_of_a_report_are_those_of_what_was_sent() {
     let report = reported(&medication(), json!({ "note": "x", "drugs": drugs }));
     let faults: Vec<(&str, &str)> = report.faults.iter().map(|fault| (&*fault.pointer, &*fault.rule)).collect();
     assert_eq!(faults, [("/drugs/0/id", "format")]);
-    assert_eq!(report.hidden_answers, ["/drugs/1/since"], "an entry with a fault is left out, the others keep their place");
+    assert_eq!(
+        report.hidden_answers,
+        ["/drugs/1/since"],
+        "an entry with a fault is left out, the others keep their place"
+    );
 }
 
 #[test]
@@ -139,11 +143,13 @@ fn a_retired_option_stays_where_it_is_and_is_taken_nowhere_else() {
     assert_eq!(pairs(&faults), expected(&[("/one", "retired"), ("/group/0/one", "retired")]));
     assert!(fresh.value(0).is_none());
     // As answered while the option could still be chosen.
+    let current = || {
+        let options = json!([{ "key": "old", "label": "Old" }]);
+        item("one", "single_choice", json!({ "field": { "definition": { "options": options } } }))
+    };
     let before = super::compiled(form(json!([
-        item("one", "single_choice", json!({ "field": { "definition": { "options": [{ "key": "old", "label": "Old" }] } } })),
-        { "key": "group", "group": { "label": "Group", "max_entries": 3, "items": [
-            item("one", "single_choice", json!({ "field": { "definition": { "options": [{ "key": "old", "label": "Old" }] } } })),
-        ] } },
+        current(),
+        { "key": "group", "group": { "label": "Group", "max_entries": 3, "items": [current()] } },
     ])));
     let stored = json!({ "one": "old", "group": [{ "id": id(1), "one": "old" }] });
     let stored = before.read(&object(stored), None, "", &mut ignored);

@@ -31,7 +31,10 @@ fn items_are_added_removed_and_moved() {
     assert_eq!(between(plain(&["a", "b", "c", "d"]), plain(&["d", "a", "b", "c"])), ["moved field d"]);
     assert!(between(plain(&["b", "c"]), plain(&["new", "b", "c"])).iter().all(|change| change == "added field new"));
     let mut two = plain(&["a"]);
-    two["sections"].as_array_mut().unwrap().push(json!({ "key": "more", "label": "More", "items": [item("b", "text", json!({}))] }));
+    two["sections"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "key": "more", "label": "More", "items": [item("b", "text", json!({}))] }));
     assert_eq!(between(plain(&["a", "b"]), two), ["added section more", "moved field b"]);
 }
 

@@ -83,7 +83,11 @@ fn conditions_combine() {
         ("not", vec![&no], true),
         ("not", vec![&yes], false),
     ] {
-        assert_eq!(holds(json!({ "op": op, "conditions": parts }), json!({ "truth": true })), expected, "{op} {parts:?}");
+        assert_eq!(
+            holds(json!({ "op": op, "conditions": parts }), json!({ "truth": true })),
+            expected,
+            "{op} {parts:?}"
+        );
     }
 }
 
@@ -163,12 +167,8 @@ fn a_condition_in_a_group_sees_its_own_entry_and_what_is_outside() {
         &compiled,
         json!({ "outer": true, "group": [{ "id": id(1), "first": true }, { "id": id(2), "first": false }] }),
     );
-    let entries: Vec<(&str, bool)> = report
-        .items
-        .iter()
-        .filter(|item| item.entry.is_some())
-        .map(|item| (item.key.as_str(), item.visible))
-        .collect();
+    let entries: Vec<(&str, bool)> =
+        report.items.iter().filter(|item| item.entry.is_some()).map(|item| (item.key.as_str(), item.visible)).collect();
     let of = |second: bool| [("second", second), ("first", true), ("third", true)];
     assert_eq!(entries, [of(true), of(false)].concat());
 }

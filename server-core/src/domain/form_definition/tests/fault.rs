@@ -12,12 +12,17 @@ fn text(key: &str, condition: Value) -> Value {
     json!({ "key": key, "visible_if": condition, "text": { "text": "Text" } })
 }
 
+fn group(items: &[Value]) -> Value {
+    json!({ "key": "group", "group": { "label": "Group", "max_entries": 2, "items": items } })
+}
+
 #[test]
 fn the_example_has_no_fault_and_one_form() {
     let example = FormDefinition::example();
     assert!(Compiled::build(&example, &Library::default()).is_ok());
     let body = example.to_json().unwrap();
-    let read = FormDefinition::parse_from_json(Some(body.clone())).unwrap_or_else(|fault| panic!("{}", fault.into_message()));
+    let read =
+        FormDefinition::parse_from_json(Some(body.clone())).unwrap_or_else(|fault| panic!("{}", fault.into_message()));
     assert_eq!(read.to_json(), Some(body));
 }
 
@@ -33,7 +38,9 @@ fn all_faults_are_listed_at_once() {
             item("a", "boolean", json!({ "field": { "required": true, "required_if": equals("a", json!(true)) } })),
             { "key": "nothing" },
             { "key": "pinned", "field": { "custom_field": { "id": 9, "version": 1 } } },
-            item("options", "single_choice", json!({ "field": { "definition": { "options": [] }, "write_back": true } })),
+            item("options", "single_choice", json!({
+                "field": { "definition": { "options": [] }, "write_back": true },
+            })),
             { "key": "group", "group": { "label": "Group", "min_entries": 3, "max_entries": 2, "items": [
                 item("id", "boolean", json!({})),
                 item("b", "boolean", json!({ "field": { "prefill": { "patient": "email" } } })),
@@ -74,7 +81,7 @@ fn of_condition(condition: Value) -> Vec<(String, String)> {
         item("note", "text", json!({})),
         item("day", "date", json!({})),
         item("phone", "phone", json!({})),
-        { "key": "group", "group": { "label": "Group", "max_entries": 2, "items": [item("inner", "boolean", json!({}))] } },
+        group(&[item("inner", "boolean", json!({}))]),
         text("subject", condition),
     ])));
     let below = |pointer: String| pointer.replace("/sections/0/items/8/visible_if", "");
@@ -160,7 +167,10 @@ fn a_cycle_is_refused_and_named() {
     );
     let mut own_item = form(json!([item("a", "boolean", json!({}))]));
     own_item["sections"][0]["visible_if"] = equals("a", json!(true));
-    assert_eq!(message(own_item), ["/sections/0/visible_if must not depend on itself: section main → a → section main"]);
+    assert_eq!(
+        message(own_item),
+        ["/sections/0/visible_if must not depend on itself: section main → a → section main"]
+    );
     let total = json!({ "label": "Total", "formula": "sum", "inputs": [{ "key": "a" }] });
     let by_score = json!({ "op": "less", "field": "total", "value": 3 });
     let through_score = form(json!([
@@ -168,15 +178,17 @@ fn a_cycle_is_refused_and_named() {
         { "key": "total", "score": total },
     ]));
     assert_eq!(message(through_score), ["/sections/0/items/0/visible_if must not depend on itself: a → total → a"]);
-    let in_group = form(json!([
-        { "key": "group", "group": { "label": "Group", "max_entries": 2, "items": [gated("a", "b"), gated("b", "a")] } },
-    ]));
-    assert_eq!(message(in_group), ["/sections/0/items/0/group/items/0/visible_if must not depend on itself: a → b → a"]);
+    let in_group = form(json!([group(&[gated("a", "b"), gated("b", "a")]),]));
+    assert_eq!(
+        message(in_group),
+        ["/sections/0/items/0/group/items/0/visible_if must not depend on itself: a → b → a"]
+    );
 }
 
 #[test]
 fn being_required_makes_no_cycle() {
-    let required_by = |key: &str, by: &str| item(key, "boolean", json!({ "field": { "required_if": equals(by, json!(true)) } }));
+    let required_by =
+        |key: &str, by: &str| item(key, "boolean", json!({ "field": { "required_if": equals(by, json!(true)) } }));
     compiled(form(json!([required_by("a", "b"), required_by("b", "a"), required_by("c", "c")])));
 }
 
@@ -189,7 +201,7 @@ fn of_score(more: Value) -> Vec<(String, String)> {
         item("one", "single_choice", json!({})),
         item("note", "text", json!({})),
         { "key": "total", "score": score },
-        { "key": "group", "group": { "label": "Group", "max_entries": 2, "items": [item("inner", "integer", json!({}))] } },
+        group(&[item("inner", "integer", json!({}))]),
     ])));
     let below = |pointer: String| pointer.replace("/sections/0/items/3/score", "");
     faults.into_iter().map(|(pointer, rule)| (below(pointer), rule)).collect()
@@ -197,7 +209,8 @@ fn of_score(more: Value) -> Vec<(String, String)> {
 
 #[test]
 fn scores_that_say_too_little_or_too_much_are_refused() {
-    let points = |options: &[&str]| options.iter().map(|key| json!({ "option": key, "points": "1" })).collect::<Vec<_>>();
+    let points =
+        |options: &[&str]| options.iter().map(|key| json!({ "option": key, "points": "1" })).collect::<Vec<_>>();
     for (more, faults) in [
         (json!({ "may_miss": 1 }), vec![("/may_miss", "maximum"), ("/if_missing", "required")]),
         (json!({ "if_missing": "omit" }), vec![("/if_missing", "not_applicable")]),
@@ -219,7 +232,10 @@ fn scores_that_say_too_little_or_too_much_are_refused() {
         (json!({ "inputs": [{ "key": "total" }] }), vec![("/inputs", "cycle")]),
         (json!({ "inputs": [{ "key": "number" }, { "key": "number" }] }), vec![("/inputs/1/key", "repeated")]),
         (json!({ "inputs": [{ "key": "one" }] }), vec![("/inputs/0/points", "incomplete")]),
-        (json!({ "inputs": [{ "key": "one", "points": points(&["a", "b"]) }] }), vec![("/inputs/0/points", "incomplete")]),
+        (
+            json!({ "inputs": [{ "key": "one", "points": points(&["a", "b"]) }] }),
+            vec![("/inputs/0/points", "incomplete")],
+        ),
         (
             json!({ "inputs": [{ "key": "one", "points": points(&["a", "b", "c", "d", "a"]) }] }),
             vec![("/inputs/0/points/3/option", "option"), ("/inputs/0/points/4/option", "repeated")],
@@ -229,17 +245,20 @@ fn scores_that_say_too_little_or_too_much_are_refused() {
             vec![("/inputs/0/points", "not_applicable"), ("/inputs/0/counted_options", "required")],
         ),
         (json!({ "formula": "count" }), vec![("/inputs/0/counted_from", "required")]),
-        (json!({ "bands": [
+        (
+            json!({ "bands": [
             { "key": "a", "label": "A", "from": "0", "to": "4" },
             { "key": "b", "label": "B", "from": "4", "to": "3" },
             { "key": "b", "label": "C", "from": "9" },
             { "key": "d", "label": "D", "from": "20" },
-        ] }), vec![
-            ("/bands/1/to", "range"),
-            ("/bands/2/key", "repeated"),
-            ("/bands/1/from", "overlap"),
-            ("/bands/3/from", "overlap"),
-        ]),
+        ] }),
+            vec![
+                ("/bands/1/to", "range"),
+                ("/bands/2/key", "repeated"),
+                ("/bands/1/from", "overlap"),
+                ("/bands/3/from", "overlap"),
+            ],
+        ),
     ] {
         assert_eq!(of_score(more.clone()), expected(&faults), "{more}");
     }

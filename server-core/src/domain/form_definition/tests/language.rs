@@ -45,9 +45,10 @@ fn every_text_is_translated_and_what_is_not_stays() {
             item("one", "single_choice", json!({ "field": { "definition": { "translations": [
                 { "language": "de", "label": "Feld", "options": { "a": "Ah" } },
             ] } } })),
-            { "key": "group", "group": { "label": "Group", "max_entries": 2, "translations": german("Gruppe"), "items": [
-                item("x", "boolean", json!({ "field": { "definition": { "translations": german("Innen") } } })),
-            ] } },
+            { "key": "group", "group": {
+                "label": "Group", "max_entries": 2, "translations": german("Gruppe"),
+                "items": [item("x", "boolean", json!({ "field": { "definition": { "translations": german("Innen") } } }))],
+            } },
             { "key": "total", "score": {
                 "label": "Total", "formula": "count", "translations": german("Summe"),
                 "inputs": [{ "key": "one", "counted_options": ["a"] }],

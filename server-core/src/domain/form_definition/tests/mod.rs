@@ -7,6 +7,7 @@ mod fault;
 mod language;
 mod naive;
 mod property;
+mod random;
 mod score;
 
 use std::collections::BTreeMap;

@@ -48,12 +48,14 @@ fn oswestry_is_scored_as_published() {
 
 /// A form with three numbers, and a score of them with `more` in it.
 fn numbers(more: Value) -> Value {
-    let mut score = json!({ "label": "Total", "formula": "sum", "inputs": [{ "key": "a" }, { "key": "b" }, { "key": "c" }] });
+    let mut score =
+        json!({ "label": "Total", "formula": "sum", "inputs": [{ "key": "a" }, { "key": "b" }, { "key": "c" }] });
     merge(&mut score, more);
+    let bounds = json!({ "minimum": "0", "maximum": "10" });
     let gate = json!({ "op": "not", "conditions": [{ "op": "equals", "field": "gate", "value": true }] });
     form(json!([
         item("gate", "boolean", json!({})),
-        item("a", "decimal", json!({ "field": { "definition": { "validation": { "minimum": "0", "maximum": "10" } } } })),
+        item("a", "decimal", json!({ "field": { "definition": { "validation": bounds } } })),
         item("b", "integer", json!({})),
         item("c", "decimal", json!({ "visible_if": gate })),
         { "key": "total", "score": score },
@@ -67,12 +69,20 @@ fn formulas_add_average_weigh_and_count() {
         (json!({ "decimals": 1 }), "7.5"),
         (json!({}), "8"),
         (json!({ "formula": "mean", "decimals": 2 }), "2.5"),
-        (json!({ "formula": "weighted", "inputs": [
+        (
+            json!({ "formula": "weighted", "inputs": [
             { "key": "a", "weight": "2" }, { "key": "b", "weight": "-0.5" }, { "key": "c" },
-        ] }), "6"),
-        (json!({ "formula": "count", "inputs": [
-            { "key": "a", "counted_from": "1.5" }, { "key": "b", "counted_from": "3" }, { "key": "c", "counted_from": "0" },
-        ] }), "2"),
+        ] }),
+            "6",
+        ),
+        (
+            json!({ "formula": "count", "inputs": [
+            { "key": "a", "counted_from": "1.5" },
+            { "key": "b", "counted_from": "3" },
+            { "key": "c", "counted_from": "0" },
+        ] }),
+            "2",
+        ),
         (json!({ "inputs": [{ "key": "a", "reverse": true }], "decimals": 1 }), "8.5"),
         (json!({ "multiplier": "2", "divisor": "3", "offset": "-1", "decimals": 3 }), "4"),
     ] {
@@ -137,7 +147,8 @@ fn options_have_points() {
             { "key": "total", "score": score },
         ]))
     };
-    let points = json!([{ "option": "a", "points": "1" }, { "option": "b", "points": "2.5" }, { "option": "c", "points": "4" }]);
+    let points =
+        json!([{ "option": "a", "points": "1" }, { "option": "b", "points": "2.5" }, { "option": "c", "points": "4" }]);
     let score = choice(json!({ "label": "Total", "formula": "sum", "decimals": 1, "inputs": [
         { "key": "one", "points": points, "reverse": true },
         { "key": "many", "points": points },
@@ -158,7 +169,9 @@ fn scores_use_scores_and_conditions_see_them() {
     let condition = json!({ "op": "greater_or_equal", "field": "total", "value": "5" });
     let definition = form(json!([
         { "key": "advice", "visible_if": condition, "text": { "text": "Call us" } },
-        { "key": "total", "score": { "label": "Total", "formula": "sum", "multiplier": "2", "inputs": [{ "key": "part" }] } },
+        { "key": "total", "score": {
+            "label": "Total", "formula": "sum", "multiplier": "2", "inputs": [{ "key": "part" }],
+        } },
         { "key": "part", "score": { "label": "Part", "formula": "mean", "inputs": [{ "key": "a" }, { "key": "b" }] } },
         item("a", "integer", json!({})),
         item("b", "integer", json!({})),
@@ -195,7 +208,8 @@ fn bands_hold_their_ends_and_gaps_have_none() {
         { "key": "low", "label": "Low", "to": "4" },
         { "key": "middle", "label": "Middle", "from": "6", "to": "9" },
     ] }));
-    let cases = [(-3, Some("low")), (4, Some("low")), (5, None), (6, Some("middle")), (9, Some("middle")), (10, Some("high"))];
+    let cases =
+        [(-3, Some("low")), (4, Some("low")), (5, None), (6, Some("middle")), (9, Some("middle")), (10, Some("high"))];
     for (answer, band) in cases {
         assert_eq!(total(&definition, json!({ "b": answer })).2.as_deref(), band, "{answer}");
     }
@@ -204,7 +218,8 @@ fn bands_hold_their_ends_and_gaps_have_none() {
 #[test]
 fn a_score_is_protected_if_an_input_is_unless_it_is_cleared() {
     let open = json!({ "field": { "definition": { "phi": false } } });
-    let score = |key: &str, inputs: Value| json!({ "key": key, "score": { "label": key, "formula": "sum", "inputs": inputs } });
+    let score =
+        |key: &str, inputs: Value| json!({ "key": key, "score": { "label": key, "formula": "sum", "inputs": inputs } });
     let compiled = compiled(form(json!([
         score("of_score", json!([{ "key": "of_both" }])),
         score("of_both", json!([{ "key": "open" }, { "key": "protected" }])),
