@@ -18,7 +18,7 @@ use self::{
     condition::{Conditions, Reads, Scope},
     expression::Expressions,
     order::sorted,
-    outline::{GroupOutline, Outline, Target},
+    outline::{GroupOutline, Outline, OutlinedItem, Target},
 };
 pub(super) use self::{
     expression::{Comparable, Expression, ExpressionId, Slot, Test, comparable},
@@ -118,11 +118,11 @@ impl Compiled {
             dependencies.push(nodes(&reads.outer, definition.sections.len()));
         }
         let mut items = Vec::with_capacity(outline.items.len());
-        for place in 0..outline.items.len() {
+        for outlined in &outline.items {
             let mut reads = Reads::default();
-            items.extend(builder.item(place, &mut reads));
+            items.extend(builder.item(outlined, &mut reads));
             let mut needed = nodes(&reads.outer, definition.sections.len());
-            needed.push(outline.items[place].section);
+            needed.push(outlined.section);
             dependencies.push(needed);
         }
         let (order, cycles) = sorted(&dependencies);
@@ -194,10 +194,9 @@ impl<'a> Builder<'_, 'a> {
         Conditions::new(scope, &mut self.expressions, reads, &mut self.faults).compile(condition?, at)
     }
 
-    /// Compiles the item at a place; `None` if it has a fault. Collects everything that decides its visibility and its
-    /// score; conditions of being required decide neither.
-    fn item(&mut self, place: usize, reads: &mut Reads) -> Option<ItemRule> {
-        let outlined = &self.outline.items[place];
+    /// Compiles an item; `None` if it has a fault. Collects everything that decides its visibility and its score;
+    /// conditions of being required decide neither.
+    fn item(&mut self, outlined: &OutlinedItem<'a>, reads: &mut Reads) -> Option<ItemRule> {
         let FormItem { key, visible_if, .. } = outlined.item;
         let at = outlined.at.as_str();
         let visible_if = self.condition(visible_if.as_ref(), &format!("{at}/visible_if"), None, reads);
@@ -297,7 +296,7 @@ const NAMED: usize = 20;
 fn cycle_message(names: &[&str]) -> String {
     let mut path = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(" → ");
     if names.len() > NAMED {
-        path.push_str(&format!(" → … ({} more)", names.len() - NAMED));
+        path = format!("{path} → … ({} more)", names.len() - NAMED);
     }
     let first = names.first().copied().unwrap_or_default();
     format!("must not depend on itself: {path} → {first}")

@@ -5,10 +5,9 @@ mod result;
 mod score;
 
 pub(crate) use self::result::FormEvaluation;
-pub(super) use self::score::ScoreOutcome;
 use self::{
     condition::{Entry, Sight},
-    score::compute,
+    score::{ScoreOutcome, compute},
 };
 use super::{
     answers::{AnswerEntry, Answers},
@@ -79,12 +78,12 @@ impl Compiled {
                         let missing = entries.len() < rule.min_entries;
                         evaluation.items[place] = State { visible, required: rule.min_entries > 0, missing };
                     }
-                    let states = entries.iter().map(|entry| {
-                        // All of a hidden group is hidden.
-                        let hidden = || vec![State::default(); rule.fields.len()];
-                        if visible { self.evaluate_entry(rule, entry, answers, &evaluation) } else { hidden() }
-                    });
-                    evaluation.entries[place] = states.collect();
+                    evaluation.entries[place] = if visible {
+                        let states = |entry| self.evaluate_entry(rule, entry, answers, &evaluation);
+                        entries.iter().map(states).collect()
+                    } else {
+                        vec![vec![State::default(); rule.fields.len()]; entries.len()]
+                    };
                 }
                 Content::Field(_) | Content::Score(_) | Content::Text => {}
             }

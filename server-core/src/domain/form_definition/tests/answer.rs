@@ -133,7 +133,10 @@ fn pointers_of_a_report_are_those_of_what_was_sent() {
 fn a_retired_option_stays_where_it_is_and_is_taken_nowhere_else() {
     let options = json!([{ "key": "old", "label": "Old", "retired": true }, { "key": "new", "label": "New" }]);
     let choice = |key: &str| item(key, "single_choice", json!({ "field": { "definition": { "options": options } } }));
-    let of = |chosen: &str| json!({ "one": chosen, "group": [{ "id": id(1), "one": chosen }, { "id": id(2), "one": "new" }] });
+    let of = |chosen: &str| {
+        let entries = json!([{ "id": id(1), "one": chosen }, { "id": id(2), "one": "new" }]);
+        json!({ "one": chosen, "group": entries })
+    };
     let compiled = compiled(form(json!([
         choice("one"),
         { "key": "group", "group": { "label": "Group", "max_entries": 3, "items": [choice("one")] } },

@@ -9,7 +9,7 @@ fn between(old: Value, new: Value) -> Vec<String> {
         let mut text = format!("{:?} {:?} {}", change.kind, change.part, change.key.as_str()).to_lowercase();
         text.extend(change.group.iter().map(|group| format!(" in {}", group.as_str())));
         if !change.properties.is_empty() {
-            text.push_str(&format!(": {}", change.properties.join(", ")));
+            text = format!("{text}: {}", change.properties.join(", "));
         }
         text
     };

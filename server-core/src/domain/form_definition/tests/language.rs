@@ -38,6 +38,7 @@ fn the_nearest_language_is_shown() {
 #[test]
 fn every_text_is_translated_and_what_is_not_stays() {
     let german = |label: &str| json!([{ "language": "de", "label": label }]);
+    let inner = json!({ "field": { "definition": { "translations": german("Innen") } } });
     let body = json!({ "language": "en", "sections": [{
         "key": "main", "label": "Main", "help": "Help",
         "translations": [{ "language": "de", "label": "Haupt" }],
@@ -47,7 +48,7 @@ fn every_text_is_translated_and_what_is_not_stays() {
             ] } } })),
             { "key": "group", "group": {
                 "label": "Group", "max_entries": 2, "translations": german("Gruppe"),
-                "items": [item("x", "boolean", json!({ "field": { "definition": { "translations": german("Innen") } } }))],
+                "items": [item("x", "boolean", inner)],
             } },
             { "key": "total", "score": {
                 "label": "Total", "formula": "count", "translations": german("Summe"),

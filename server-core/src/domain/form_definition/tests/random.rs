@@ -27,20 +27,20 @@ impl Choices<'_> {
 const BASE: &str = "base";
 const KINDS: [&str; 7] = ["boolean", "integer", "decimal", "single_choice", "multiple_choice", "text", "date"];
 
-/// Key and kind of everything that conditions can name: a type, `group` or `score`.
-type Names = Vec<(String, &'static str)>;
+/// Key and kind of something that conditions can name: a type, `group` or `score`.
+type Named = (String, &'static str);
 
 /// Returns a definition; it may have cycles, and no other faults.
 pub(super) fn definition(choices: &mut Choices<'_>) -> Value {
     let count = 1 + choices.below(3);
     // The kinds first, so that conditions can look forward.
-    let kinds: Vec<Vec<(String, &'static str)>> = (0..count)
+    let kinds: Vec<Vec<Named>> = (0..count)
         .map(|section| {
             let items = 1 + choices.below(4);
             (0..items).map(|place| (format!("i{section}_{place}"), kind(choices))).collect()
         })
         .collect();
-    let mut names: Names = kinds.concat();
+    let mut names: Vec<Named> = kinds.concat();
     names.push((BASE.to_owned(), "integer"));
     let sections: Vec<Value> = kinds
         .iter()
@@ -48,7 +48,7 @@ pub(super) fn definition(choices: &mut Choices<'_>) -> Value {
         .map(|(index, kinds)| {
             let mut items: Vec<Value> = kinds.iter().map(|(key, kind)| any_item(key, kind, &names, choices)).collect();
             if index == 0 {
-                items.push(field(BASE, "integer", &Names::new(), choices));
+                items.push(field(BASE, "integer", &[], choices));
             }
             let mut section = json!({ "key": format!("s{index}"), "label": "Section", "items": items });
             maybe_condition(&mut section, "visible_if", &names, 6, choices);
@@ -66,13 +66,13 @@ fn kind(choices: &mut Choices<'_>) -> &'static str {
     }
 }
 
-fn any_item(key: &str, kind: &str, names: &Names, choices: &mut Choices<'_>) -> Value {
+fn any_item(key: &str, kind: &str, names: &[Named], choices: &mut Choices<'_>) -> Value {
     let mut any = match kind {
         "group" => {
-            let inner: Names =
+            let inner: Vec<Named> =
                 (0..1 + choices.below(3)).map(|place| (format!("g{place}"), KINDS[choices.below(7)])).collect();
             // Names of the entry hide those outside.
-            let seen: Names = [inner.clone(), names.clone()].concat();
+            let seen: Vec<Named> = [inner.as_slice(), names].concat();
             let fields: Vec<Value> = inner.iter().map(|(key, kind)| field(key, kind, &seen, choices)).collect();
             json!({ "key": key, "group": {
                 "label": "Group", "min_entries": choices.below(3), "max_entries": 3, "items": fields,
@@ -85,7 +85,7 @@ fn any_item(key: &str, kind: &str, names: &Names, choices: &mut Choices<'_>) -> 
     any
 }
 
-fn field(key: &str, kind: &str, names: &Names, choices: &mut Choices<'_>) -> Value {
+fn field(key: &str, kind: &str, names: &[Named], choices: &mut Choices<'_>) -> Value {
     let bounds = match kind {
         "integer" | "decimal" => json!({ "validation": { "minimum": "-5", "maximum": "10" } }),
         "multiple_choice" => json!({ "validation": { "min_selected": 0 } }),
@@ -101,13 +101,13 @@ fn field(key: &str, kind: &str, names: &Names, choices: &mut Choices<'_>) -> Val
     field
 }
 
-fn maybe_condition(into: &mut Value, name: &str, names: &Names, of: usize, choices: &mut Choices<'_>) {
+fn maybe_condition(into: &mut Value, name: &str, names: &[Named], of: usize, choices: &mut Choices<'_>) {
     if !names.is_empty() && choices.rarely(of) {
         into[name] = condition(names, 3, choices);
     }
 }
 
-fn condition(names: &Names, depth: usize, choices: &mut Choices<'_>) -> Value {
+fn condition(names: &[Named], depth: usize, choices: &mut Choices<'_>) -> Value {
     if depth > 0 && choices.rarely(3) {
         let op = choices.one(&["and", "or", "not"]);
         let count = if op == "not" { 1 } else { 1 + choices.below(3) };
@@ -154,7 +154,7 @@ fn operand(kind: &str, choices: &mut Choices<'_>) -> Value {
     }
 }
 
-fn score(key: &str, names: &Names, choices: &mut Choices<'_>) -> Value {
+fn score(key: &str, names: &[Named], choices: &mut Choices<'_>) -> Value {
     let formula = choices.one(&["sum", "mean", "weighted", "count"]);
     let is_count = formula == "count";
     let mut inputs = Vec::new();
