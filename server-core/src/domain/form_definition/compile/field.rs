@@ -38,6 +38,7 @@ pub(super) fn resolve<'a>(
     if field.required && field.required_if.is_some() {
         faults.add(format!("{at}/required_if"), "not_applicable", "does not apply to a field that is always required");
     }
+    check_storable(field, definition, at, faults);
     check_write_back(field, library, at, in_group, faults);
     if let Some(prefill) = &field.prefill {
         let at = format!("{at}/prefill");
@@ -48,6 +49,20 @@ pub(super) fn resolve<'a>(
         }
     }
     definition
+}
+
+/// Refuses to require an answer that can't be given yet.
+fn check_storable(field: &FieldItem, definition: Option<&FieldDefinition>, at: &str, faults: &mut FieldFaults) {
+    let is_file = |kind| matches!(kind, FieldType::File | FieldType::Signature);
+    if !definition.is_some_and(|definition| is_file(definition.field_type)) {
+        return;
+    }
+    for (name, is_given) in [("required", field.required), ("required_if", field.required_if.is_some())] {
+        if is_given {
+            let message = "does not apply yet: files and drawn signatures can't be stored, so nobody could answer";
+            faults.add(format!("{at}/{name}"), "not_supported", message);
+        }
+    }
 }
 
 fn check_write_back(
@@ -76,20 +91,30 @@ fn check_prefill(
     at: &str,
     faults: &mut FieldFaults,
 ) {
+    // An answer is no less protected than the value that it was taken from.
+    let is_open = definition.is_some_and(|definition| !definition.phi);
+    let message = "must be a field with protected values (`phi`), because those of the source are";
     match (prefill.patient, &prefill.profile) {
         (Some(attribute), None) => {
+            if is_open {
+                faults.add(format!("{at}/patient"), "phi", message);
+            }
             if definition.is_some_and(|definition| !fits(attribute, definition.field_type)) {
                 faults.add(format!("{at}/patient"), "type", "must be an attribute with values of the field's type");
             }
         }
         (None, Some(key)) => match library.profile(key) {
             None => {
-                let message = "must be the key of a custom field of patients";
-                faults.add(format!("{at}/profile"), "unknown_reference", message);
+                faults.add(
+                    format!("{at}/profile"),
+                    "unknown_reference",
+                    "must be the key of a custom field of patients",
+                );
             }
             Some(source) if definition.is_some_and(|definition| definition.field_type != source.field_type) => {
                 faults.add(format!("{at}/profile"), "type", "must be a custom field of the same type as this field");
             }
+            Some(source) if is_open && source.phi => faults.add(format!("{at}/profile"), "phi", message),
             Some(_) => {}
         },
         _ => faults.add(at, "one_of", "must have exactly one of patient and profile"),

@@ -8,14 +8,17 @@ use super::{
     field,
     translation::{check_texts, check_translations},
 };
-use crate::domain::{
-    field::FieldDefinition,
-    form_definition::{
-        item::{FormItem, GroupItem},
-        library::FieldLibrary,
-        model::{ENTRY_ID, FormDefinition, MOST_ITEMS, MOST_SCORES},
+use crate::{
+    domain::{
+        field::FieldDefinition,
+        form_definition::{
+            item::{FormItem, GroupItem},
+            library::FieldLibrary,
+            model::{ENTRY_ID, FormDefinition, MOST_ITEMS, MOST_SCORES},
+        },
+        rules::FieldFaults,
     },
-    rules::FieldFaults,
+    ids::CustomFieldId,
 };
 
 /// All items of a definition.
@@ -24,6 +27,8 @@ pub(super) struct Outline<'a> {
     pub(super) items: Vec<OutlinedItem<'a>>,
     /// Their places; of a repeated key the first.
     names: HashMap<&'a str, usize>,
+    /// Custom fields that answers are written back to.
+    written_back: BTreeSet<CustomFieldId>,
 }
 
 pub(super) struct OutlinedItem<'a> {
@@ -70,7 +75,7 @@ impl GroupOutline<'_> {
 impl<'a> Outline<'a> {
     /// Lists the items and adds the faults of everything but conditions and scores.
     pub(super) fn of(definition: &'a FormDefinition, library: &'a impl FieldLibrary, faults: &mut FieldFaults) -> Self {
-        let mut outline = Self { items: Vec::new(), names: HashMap::new() };
+        let mut outline = Self { items: Vec::new(), names: HashMap::new(), written_back: BTreeSet::new() };
         let mut sections = BTreeSet::new();
         for (index, section) in definition.sections.iter().enumerate() {
             let at = format!("/sections/{index}");
@@ -103,6 +108,11 @@ impl<'a> Outline<'a> {
         let language = &definition.language;
         let target = match (&item.field, &item.group, &item.text, &item.score) {
             (Some(field), None, None, None) => {
+                let pinned = field.custom_field.filter(|_| field.write_back);
+                if pinned.is_some_and(|pinned| !self.written_back.insert(pinned.id)) {
+                    let message = "is given by another field of the same custom field, which can have one value only";
+                    faults.add(format!("{at}/field/write_back"), "repeated", message);
+                }
                 Target::Field(field::resolve(field, library, &format!("{at}/field"), false, faults))
             }
             (None, Some(group), None, None) => {

@@ -285,6 +285,13 @@ fn prefill_fits_the_field_and_write_back_needs_a_custom_field_of_patients() {
         item("other", "text", json!({ "field": profile("blood_group") })),
         item("unknown", "text", json!({ "field": profile("nothing") })),
         item("neither", "text", json!({ "field": { "prefill": {} } })),
+        item("open", "date", json!({ "field": {
+            "definition": { "phi": false }, "prefill": { "patient": "date_of_birth" },
+        } })),
+        item("open_profile", "date", json!({ "field": {
+            "definition": { "phi": false }, "prefill": { "profile": "blood_group" },
+        } })),
+        { "key": "again", "field": { "custom_field": { "id": 1, "version": 1 }, "write_back": true } },
     ]));
     let faults = Compiled::build(&definition(body), &library).unwrap_err();
     assert_eq!(
@@ -295,6 +302,21 @@ fn prefill_fits_the_field_and_write_back_needs_a_custom_field_of_patients() {
             ("/sections/0/items/3/field/prefill/profile", "type"),
             ("/sections/0/items/4/field/prefill/profile", "unknown_reference"),
             ("/sections/0/items/5/field/prefill", "one_of"),
+            ("/sections/0/items/6/field/prefill/patient", "phi"),
+            ("/sections/0/items/7/field/prefill/profile", "phi"),
+            ("/sections/0/items/8/field/write_back", "repeated"),
+        ])
+    );
+}
+
+#[test]
+fn a_file_is_not_required_before_it_can_be_stored() {
+    let required = |key: &str, kind: &str| item(key, kind, json!({ "field": { "required": true } }));
+    assert_eq!(
+        faults_of(form(json!([required("a", "file"), required("b", "signature"), item("c", "file", json!({}))]))),
+        expected(&[
+            ("/sections/0/items/0/field/required", "not_supported"),
+            ("/sections/0/items/1/field/required", "not_supported"),
         ])
     );
 }
