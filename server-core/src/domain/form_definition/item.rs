@@ -37,15 +37,15 @@ pub(crate) struct FieldItem {
     /// Definition of a field that only this form has; absent if a custom field defines it. A form that is shown to be
     /// filled in has the definition of the custom field here.
     pub(crate) definition: Option<FieldDefinition>,
-    /// `true` if the form can't be submitted without an answer while the field is visible. Files and signatures can't be
-    /// required yet.
+    /// `true` if the form can't be submitted without an answer while the field is visible. Files and signatures can't
+    /// be required yet.
     #[oai(default)]
     pub(crate) required: bool,
     /// Condition under which an answer is required; absent if `required` says it all. It can't be combined with
     /// `required: true`.
     pub(crate) required_if: Option<FormCondition>,
-    /// Source of a first answer when a form is created; absent if the field begins empty. Fields in groups have none, and
-    /// a field that is filled from protected values has protected values itself.
+    /// Source of a first answer when a form is created; absent if the field begins empty. Fields in groups have none,
+    /// and a field that is filled from protected values has protected values itself.
     pub(crate) prefill: Option<Prefill>,
     /// `true` if the answer becomes the value of the patient's custom field when the form is signed. Only for custom
     /// fields of patients, outside of groups, and for one field of each.

@@ -123,7 +123,7 @@ proptest! {
             expected.required.entry(path.clone()).or_insert(false);
             expected.missing.entry(path.clone()).or_insert(false);
         }
-        prop_assert_eq!(&found, &expected, "{body} {}", json!(document));
+        prop_assert_eq!(&found, &expected, "{} {}", body, json!(document));
 
         // Dropping the hidden answers changes nothing that is shown.
         let submitted = compiled.write(&read, Some(&evaluation));
@@ -149,8 +149,9 @@ proptest! {
         }
         let Ok(read) = FormDefinition::parse_from_json(Some(body.clone())) else { return Ok(()) };
         let written = read.to_json().unwrap_or_default();
-        prop_assert!(changes(&read, &read).is_empty(), "{written}");
+        let differences = changes(&read, &read);
         let Ok(compiled) = Compiled::build(&read, &Library::default()) else { return Ok(()) };
+        prop_assert!(differences.is_empty(), "{differences:?} {written}");
         let document = answers(&written, &mut Choices(numbers.iter().rev().copied().collect::<Vec<_>>().iter()));
         let mut faults = FieldFaults::default();
         let answers = compiled.read(&document, None, "", &mut faults);
