@@ -46,7 +46,7 @@ pub(crate) struct FieldItem {
     pub(crate) required_if: Option<FormCondition>,
     /// Source of a first answer when a form is created; absent if the field begins empty. Fields in groups have none,
     /// and a field that is filled from protected values has protected values itself.
-    pub(crate) prefill: Option<Prefill>,
+    pub(crate) prefill: Option<FormPrefill>,
     /// `true` if the answer becomes the value of the patient's custom field when the form is signed. Only for custom
     /// fields of patients, outside of groups, and for one field of each.
     #[oai(default)]
@@ -66,7 +66,7 @@ pub(crate) struct PinnedField {
 /// Source of a first answer: exactly one of `patient` and `profile`.
 #[derive(Debug, Clone, Object)]
 #[oai(skip_serializing_if_is_none)]
-pub(crate) struct Prefill {
+pub(crate) struct FormPrefill {
     /// Attribute of the patient's record; absent if the source is the profile.
     pub(crate) patient: Option<PatientAttribute>,
     /// Key of a custom field of patients, whose value in the patient's profile is the source; absent if the source is

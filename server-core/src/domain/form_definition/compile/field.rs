@@ -3,7 +3,7 @@
 use crate::domain::{
     field::{FieldDefinition, FieldType},
     form_definition::{
-        item::{FieldItem, PatientAttribute, Prefill},
+        item::{FieldItem, FormPrefill, PatientAttribute},
         library::FieldLibrary,
     },
     rules::FieldFaults,
@@ -85,7 +85,7 @@ fn check_write_back(
 }
 
 fn check_prefill(
-    prefill: &Prefill,
+    prefill: &FormPrefill,
     definition: Option<&FieldDefinition>,
     library: &impl FieldLibrary,
     at: &str,
