@@ -25,7 +25,7 @@ use crate::{
     config::{Config, TelemetryConfig},
     database::{self, Across, AppProbe, Connections, Database, PoolProbe},
     domain::{
-        api_key, appointment, appointment_template, availability, calendar, clerk_event, custom_field, gdpr,
+        api_key, appointment, appointment_template, availability, calendar, clerk_event, custom_field, form_template, gdpr,
         impersonation, invitation, me, member, organization, organization_settings, patient, profile, schedule,
         specialist, specialty, user, video, waitlist,
     },
@@ -78,7 +78,7 @@ type Organizations = (organization::Api, organization_settings::Api);
 type Members = (member::Api, invitation::Api, gdpr::AccountApi);
 
 /// Custom fields, and the profiles that have their values.
-type Fields = (custom_field::Api, profile::Api);
+type Fields = (custom_field::Api, profile::Api, form_template::Api);
 
 /// Schedules of specialists, kinds of appointments, open slots, and the waitlist.
 type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, waitlist::Api);
@@ -385,6 +385,7 @@ impl Domains {
             (
                 custom_field::Api { custom_fields: custom_field::Service::new(database.clone()) },
                 profile::Api { profiles: profile::Service::new(database.clone(), encryption, keys.clone()) },
+                form_template::Api { templates: form_template::Service::new(database.clone()) },
             ),
             scheduling(&database, &keys),
             appointment::Service::new(database.clone(), keys).api(),

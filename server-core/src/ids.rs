@@ -125,6 +125,10 @@ record_id!(
     AppointmentTemplateId of "appointment_template"
 );
 record_id!(
+    /// Id of a template of forms that a clinic asks patients to fill in.
+    FormTemplateId of "form_template"
+);
+record_id!(
     /// Id of an appointment.
     AppointmentId of "appointment"
 );

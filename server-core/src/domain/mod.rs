@@ -10,6 +10,8 @@ pub(crate) mod calendar;
 pub(crate) mod clerk_event;
 pub(crate) mod custom_field;
 pub(crate) mod field;
+pub(crate) mod form_definition;
+pub(crate) mod form_template;
 pub(crate) mod gdpr;
 pub(crate) mod impersonation;
 pub(crate) mod invitation;
@@ -50,6 +52,9 @@ pub(crate) enum Tag {
     /// Templates of appointments: duration, buffers and cut-offs of each kind of appointment that can be booked.
     #[oai(rename = "Appointment templates")]
     AppointmentTemplates,
+    /// Templates of forms: drafts, published versions that never change, and previews.
+    #[oai(rename = "Form templates")]
+    FormTemplates,
     /// Patient records. Each record that is returned leaves an audit entry.
     Patients,
     /// Fields that a clinic adds to the profiles of patients, specialists and appointments, and to its own.

@@ -175,6 +175,10 @@ permissions! {
     AppointmentTemplateRead @ AppointmentsRead: [Admin, Specialist, Staff, Patient];
     /// Create, change, archive appointment templates.
     AppointmentTemplateWrite: [Admin];
+    /// See form templates and their versions, and preview forms.
+    FormTemplateRead @ FormsRead: [Admin, Specialist, Staff];
+    /// Create, change, publish, archive form templates.
+    FormTemplateWrite: [Admin];
     /// List and search patients.
     PatientList @ PatientsRead: [Admin, Specialist, Staff];
     /// See one patient; a patient only itself.

@@ -266,6 +266,7 @@ async fn cores_tables_withstand() {
         granted(admin.specialist_create().body(body).send().await, 201);
         app.schedule_set(&admin, specialist, CoreApp::new_schedule()).await;
         app.appointment_template_create(&admin, CoreApp::new_appointment_template("Talk")).await;
+        crate::form_template::published_with_field(&admin).await;
         let patient = app.patient_create(&admin, "Ann", "Lee").await.id;
         let booked = app.appointment_create(&admin, specialist, patient, in_days(2, 9)).await.id;
         let body = RescheduleAppointment { specialist_id: None, started_at: in_days(3, 9), version: None };

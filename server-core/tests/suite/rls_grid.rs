@@ -62,6 +62,7 @@ async fn seed(app: &CoreApp) -> (i64, i64) {
     let body = SpecialtyInput { name: "Knees".to_owned(), description: None };
     let specialty = granted(admin.specialty_create().body(body).send().await, 201).id;
     app.appointment_template_create(&admin, CoreApp::new_appointment_template("Talk")).await;
+    crate::form_template::published_with_field(&admin).await;
     for (specialist, patient, day) in [(home.specialist_id, own, 2), (colleague, other, 2)] {
         app.schedule_set(&admin, specialist, CoreApp::new_schedule()).await;
         let booked = app.appointment_create(&admin, specialist, patient, in_days(day, 9)).await.id;

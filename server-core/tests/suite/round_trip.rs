@@ -4,6 +4,8 @@
 use restartix_sdk::core::types::SpecialtyInput;
 use test_support::{Conversation, CoreApp, Kind, Trip, granted, in_days};
 
+use crate::{form_template, form_template_preview, form_template_publish};
+
 /// Number of repetitions of each request: the first ones prepare statements, the last ones are counted.
 const WARM_UP: usize = 5;
 const COUNTED: usize = 5;
@@ -153,6 +155,48 @@ async fn lists_and_deletions_keep_within_their_round_trips() {
     })
     .await;
     assert!((1..=4).contains(&said.awaited()), "going back goes with the archiving");
+}
+
+#[tokio::test]
+async fn form_templates_keep_within_their_round_trips() {
+    let app = CoreApp::builder().proxied().start().await;
+    let admin = app.admin();
+    let (mut own, mut referring) = (Vec::new(), Vec::new());
+    let field = form_template::custom_field(&admin, "allergies").await;
+    for number in 0..WARM_UP + COUNTED {
+        own.push(form_template::created(&admin).await);
+        let pinned = form_template::definition(&[form_template::pinned("allergies", field, 1)]);
+        referring.push(form_template::create(&admin, &format!("Allergies {number}"), &pinned).await);
+    }
+    let id = referring[0].id;
+    let said = costliest(&app, "form_template_get", async || {
+        let template = granted(admin.form_template_get().form_template_id(id).send().await, 200);
+        assert_eq!(template.fields.len(), 1);
+    })
+    .await;
+    assert_eq!(said.awaited(), 1, "a draft comes with its custom fields and its faults");
+    let said = costliest(&app, "form_template_list", async || {
+        let page = granted(admin.form_template_list().page_size(2).send().await, 200);
+        assert!(page.data.len() == 2 && page.meta.total > 2);
+    })
+    .await;
+    assert_eq!(said.awaited(), 1, "page and total of a list are one statement");
+    let said = costliest(&app, "form_template_preview", async || {
+        let preview = form_template_preview::preview(&admin, id, &serde_json::json!({ "values": {} })).await;
+        assert!(preview["evaluation"]["items"].is_array());
+    })
+    .await;
+    assert_eq!(said.awaited(), 1, "a preview reads what it needs with the draft");
+    let said = costliest(&app, "form_template_publish", async || {
+        form_template_publish::publish(&admin, &own.pop().expect("one a round")).await;
+    })
+    .await;
+    assert!((1..=4).contains(&said.awaited()), "publishing locks, writes and commits");
+    let said = costliest(&app, "form_template_publish, of one with custom fields", async || {
+        form_template_publish::publish(&admin, &referring.pop().expect("one a round")).await;
+    })
+    .await;
+    assert!((1..=5).contains(&said.awaited()), "all custom fields are looked up in one statement");
 }
 
 #[tokio::test]

@@ -212,7 +212,7 @@ def series() -> dict:
     return core("POST", "/v1/appointment-series", series_body())["series"]
 
 
-# These change the state of an appointment or of an entry of the waitlist, so each call needs its own.
+# These change the state of an appointment, of an entry of the waitlist or of a form template, so each call needs its own.
 ADVANCE = (
     "appointment_cancel",
     "appointment_confirm",
@@ -222,6 +222,7 @@ ADVANCE = (
     "appointment_reschedule",
     "appointment_series_cancel",
     "waitlist_entry_accept",
+    "form_template_publish",
 )
 
 # States that operations need of the resource in their path.
@@ -236,6 +237,21 @@ APPOINTMENTS = {
 def appointment_template() -> dict:
     body = {"name": f"Fuzzed {uuid.uuid4()}", "duration_minutes": 45, "modality": "in_person"}
     return core("POST", "/v1/appointment-templates", body)
+
+
+def form_template() -> dict:
+    """Create a form template whose draft can be published."""
+    field = {"field_type": "scale", "label": "Pain", "phi": True}
+    section = {"key": "today", "label": "Today", "items": [{"key": "pain", "field": {"definition": field}}]}
+    body = {"name": f"Fuzzed {uuid.uuid4()}", "definition": {"language": "en", "sections": [section]}}
+    return core("POST", "/v1/form-templates", body)
+
+
+def published_form_template() -> dict:
+    """Create a form template with one version."""
+    row = form_template()
+    core("POST", f"/v1/form-templates/{row['id']}/publish", {"version": row["version"]})
+    return row
 
 
 def feed() -> dict:
@@ -354,6 +370,7 @@ MAKERS = {
     "patient_id": patient,
     "appointment_id": appointment,
     "appointment_template_id": appointment_template,
+    "form_template_id": form_template,
     "appointment_series_id": series,
     "waitlist_entry_id": waiting,
 }
@@ -375,6 +392,10 @@ def path_fill(case, fresh: bool) -> dict | None:
             case.path_parameters[name] = shared(video_appointment)["id"]
         elif operation_id(case) == "exclusion_delete":
             case.path_parameters[name] = exclusion()["id"]
+        elif name == "form_template_id" and operation_id(case).startswith("form_template_version_"):
+            case.path_parameters[name] = shared(published_form_template)["id"]
+        elif name == "version":
+            case.path_parameters[name] = 1
         elif name in MAKERS:
             make = APPOINTMENTS.get(operation_id(case), MAKERS[name])
             row = make() if fresh else shared(make)
@@ -432,6 +453,15 @@ def body_fill(case, row: dict | None) -> None:
         body.pop("specialty_id", None)
         if "slug" in body:
             body["slug"] = f"fuzz-{uuid.uuid4().hex[:12]}"
+    if name in ("form_template_create", "form_template_update"):
+        body["name"] = f"Fuzzed {uuid.uuid4()}"
+        if "slug" in body:
+            body["slug"] = f"fuzz-{uuid.uuid4().hex[:12]}"
+    if name == "form_template_publish":
+        body.pop("clear_phi", None)
+    if name == "form_template_preview":
+        # The draft: no version of it is published.
+        body.pop("version", None)
     if name == "specialist_schedule_update":
         # Windows and exceptions at random overlap.
         body["hours"], body["exceptions"] = body["hours"][:1], body.get("exceptions", [])[:1]

@@ -180,6 +180,10 @@ impl World {
                 None => self.of_booking(operation).await,
                 fixture => fixture,
             },
+            "form" => match self.of_form_template(operation).await {
+                None => self.of_plain(operation).await,
+                fixture => fixture,
+            },
             "gdpr" => self.of_person(operation).await,
             _ => self.of_plain(operation).await,
         };
@@ -362,6 +366,8 @@ pub(super) fn not_found(operation: &str) -> Cow<'static, str> {
         ("patient", "patient_profile") => "patient_not_found".into(),
         ("appointment", "appointment_template" | "appointment_series") => format!("{noun}_not_found").into(),
         ("appointment" | "video", _) => "appointment_not_found".into(),
+        // A version is looked up by its template.
+        ("form", _) if operation == "form_template_version_list" => "form_template_not_found".into(),
         ("gdpr", "gdpr_user") => "user_not_found".into(),
         ("gdpr", "gdpr_patient") => "patient_not_found".into(),
         ("gdpr", _) => "erasure_not_found".into(),

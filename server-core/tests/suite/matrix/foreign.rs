@@ -20,7 +20,7 @@ use super::{
 use crate::waitlist::{settled, wait, wish};
 
 /// Parameters that refer to no record.
-const PLAIN: [&str; 13] = [
+const PLAIN: [&str; 14] = [
     "page",
     "page_size",
     "sort",
@@ -34,6 +34,7 @@ const PLAIN: [&str; 13] = [
     "scope",
     "on_conflict",
     "entity",
+    "version",
 ];
 
 /// Returns true if the parameter refers to no record; the number of an identity document is a value, like a name.

@@ -6,6 +6,7 @@ mod custom_field;
 mod disclosed;
 mod fixture;
 mod foreign;
+mod form;
 mod left;
 mod people;
 mod plain;

@@ -1,0 +1,13 @@
+mod api;
+mod content;
+mod error;
+mod event;
+mod library;
+mod model;
+mod preview;
+mod repository;
+mod service;
+mod stored;
+
+pub(crate) use api::Api;
+pub(crate) use service::Service;
