@@ -1,0 +1,17 @@
+use server_shared::errors;
+
+use crate::{
+    database::DatabaseError,
+    domain::{invitation::InvitationError, patient::PatientError, rules::InvalidValue},
+};
+
+errors! {
+    /// Errors of an onboarding.
+    pub(crate) enum OnboardingError {}
+    and those of {
+        Patient(#[from] PatientError),
+        Invitation(#[from] InvitationError),
+        Invalid(#[from] InvalidValue),
+        Database(#[from] DatabaseError),
+    }
+}
