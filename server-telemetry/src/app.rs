@@ -37,8 +37,8 @@ use crate::{
     pose::{PoseApi, PoseService},
     privacy::{
         ConsentCache, ConsentRepository, ConsentService, ErasureApi, ErasureRepository, ErasureRunner, ErasureService,
-        EventHoldings, ExclusionApi, ExclusionRepository, ExclusionService, Exporter, PrivacyApi, RowHoldings, SubjectApi,
-        SubjectRepository, SubjectService,
+        EventHoldings, ExclusionApi, ExclusionRepository, ExclusionService, Exporter, PrivacyApi, RowHoldings,
+        SubjectApi, SubjectRepository, SubjectService,
     },
     security::{Detector, SecurityApi, SecurityService, SweepJob},
     storage::{
@@ -187,10 +187,8 @@ async fn compose(
         repository: ExclusionRepository::new(database.clone()),
         cache: Arc::clone(&cache),
     });
-    let subjects = Arc::new(SubjectService {
-        repository: SubjectRepository::new(database.clone()),
-        cache: Arc::clone(&cache),
-    });
+    let subjects =
+        Arc::new(SubjectService { repository: SubjectRepository::new(database.clone()), cache: Arc::clone(&cache) });
     let detector = Arc::new(Detector::new(config.security.clone(), config.hash_key.clone()));
     SweepJob { database: database.clone(), window: config.security.longest_window(), kept: config.audit.kept }
         .start(jobs);

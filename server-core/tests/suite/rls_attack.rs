@@ -302,6 +302,10 @@ async fn cores_tables_withstand() {
                           ended_at
                    from appointments where organization_id = $1";
         sqlx::query(sql).bind(organization).execute(&mut owner).await.unwrap();
+        let sql = "insert into consent_outbox (organization_id, patient_id, id, purpose, granted, text_version)
+                   select organization_id, id, gen_random_uuid(), 'media', true, '2026-11' from patients
+                   where organization_id = $1";
+        sqlx::query(sql).bind(organization).execute(&mut owner).await.unwrap();
     }
     let asker = |organization: &test_support::Organization| Asker {
         organization: organization.id,

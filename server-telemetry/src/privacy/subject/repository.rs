@@ -158,11 +158,7 @@ async fn is_user_erasing(
 }
 
 /// Returns the latest decision of a patient on each purpose.
-async fn latest(
-    tx: &mut Transaction<'_, Postgres>,
-    organization: i64,
-    patient: i64,
-) -> Result<Decisions, sqlx::Error> {
+async fn latest(tx: &mut Transaction<'_, Postgres>, organization: i64, patient: i64) -> Result<Decisions, sqlx::Error> {
     let rows = sqlx::query!(
         "select distinct on (purpose) id, purpose, granted, text_version, source, decided_at
          from privacy.patient_consents

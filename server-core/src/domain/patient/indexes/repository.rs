@@ -84,7 +84,8 @@ pub(super) async fn indexes_page(
         IndexedPatient,
         r#"
         select p.id as "id: PatientId", p.organization_id as "organization_id: OrganizationId", p.uid, p.first_name,
-               p.last_name, p.email_encrypted, p.phone_encrypted, p.date_of_birth_encrypted, p.email_index, p.data_key_id, k.wrapped, p.version, o.country
+               p.last_name, p.email_encrypted, p.phone_encrypted, p.date_of_birth_encrypted, p.email_index,
+               p.data_key_id, k.wrapped, p.version, o.country
         from patients p
         join organizations o on o.id = p.organization_id
         join data_keys k on k.organization_id = p.organization_id and k.id = p.data_key_id
