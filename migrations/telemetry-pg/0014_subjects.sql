@@ -25,6 +25,7 @@ create policy patient_consents_owner on privacy.patient_consents to restartix_te
         or organization_id = (select nullif(current_setting('app.current_org_id', true), '')::bigint))
     with check ((select nullif(current_setting('app.current_org_id', true), '')::bigint) is null
         or organization_id = (select nullif(current_setting('app.current_org_id', true), '')::bigint));
+create policy patient_consents_app on privacy.patient_consents to restartix_telemetry_app using (false) with check (false);
 
 -- Who has accepted to be a patient's user. Stays when the two are separated: what the person did in between stays, too.
 create table privacy.patient_joins (
@@ -46,3 +47,4 @@ create policy patient_joins_owner on privacy.patient_joins to restartix_telemetr
         or organization_id = (select nullif(current_setting('app.current_org_id', true), '')::bigint))
     with check ((select nullif(current_setting('app.current_org_id', true), '')::bigint) is null
         or organization_id = (select nullif(current_setting('app.current_org_id', true), '')::bigint));
+create policy patient_joins_app on privacy.patient_joins to restartix_telemetry_app using (false) with check (false);

@@ -101,7 +101,9 @@ async fn seed(app: &mut TelemetryApp) {
                  source, decided_at)
              values ({HOME}, {OWN}, gen_random_uuid(), 'media', true, '2026-11', 'onboarding', now())"
         ),
-        format!("insert into privacy.patient_joins (organization_id, patient_id, user_id) values ({HOME}, {OWN}, {OWN})"),
+        format!(
+            "insert into privacy.patient_joins (organization_id, patient_id, user_id) values ({HOME}, {OWN}, {OWN})"
+        ),
     ] {
         execute(&mut superuser, &sql).await;
     }

@@ -164,7 +164,10 @@ async fn decisions_of_a_user_need_no_patient() {
 #[tokio::test]
 async fn what_is_held_on_a_patient_is_exported_and_erased_for_good() {
     let app = TelemetryApp::start().await;
-    let body = update(1, vec![SubjectDecision { text_version: "needle-2026".to_owned(), ..decided(Purpose::Media, true, Utc::now()) }]);
+    let body = update(
+        1,
+        vec![SubjectDecision { text_version: "needle-2026".to_owned(), ..decided(Purpose::Media, true, Utc::now()) }],
+    );
     put(&app, body.clone()).await;
     put(&app, update(2, body.decisions.clone())).await;
     join(&app, USER).await;
@@ -192,7 +195,10 @@ async fn what_is_held_on_a_patient_is_exported_and_erased_for_good() {
     assert_eq!(deleted(&done.receipt), expected);
     assert_eq!(rows(&app, "select count(*) from privacy.patient_consents").await, 0);
     assert_eq!(rows(&app, "select count(*) from privacy.patient_joins").await, 0);
-    assert!(granted(app.person(&patient(1, USER)).consent_get().send().await, 200).media.granted, "the user's own stays");
+    assert!(
+        granted(app.person(&patient(1, USER)).consent_get().send().await, 200).media.granted,
+        "the user's own stays"
+    );
     // A message that was on its way revives nothing.
     let service = app.service();
     let late = service.privacy_subject_consent_put().subject_id(PATIENT).subject_kind(SubjectKind::Patient).body(body);
