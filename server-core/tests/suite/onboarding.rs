@@ -209,7 +209,7 @@ async fn who_may_be_the_same_person_is_said_and_never_refused() {
     let nobody = || CoreApp::new_patient("Nobody", "Else");
     let born = "1980-02-29".parse().ok();
     let named = |first: &str, last: &str| CreatePatient { date_of_birth: born, ..CoreApp::new_patient(first, last) };
-    let patient = |record| async { granted(admin.patient_create().body(record).send().await, 201).id };
+    let patient = async |record: CreatePatient| granted(admin.patient_create().body(record).send().await, 201).id;
     let by_name = patient(named("Gràce  Anne", "SAMPLE")).await;
     let by_phone = patient(CreatePatient { phone: Some("0049 (30) 123-4567".to_owned()), ..nobody() }).await;
     let by_id = patient(CreatePatient { national_id: Some("l01-x00 t47".to_owned()), ..nobody() }).await;
