@@ -28,10 +28,10 @@ select tenant_table('consent_outbox', 'insert (organization_id, patient_id, id, 
                     reads => 'false', writes => '(select context_role()) in (''admin'', ''staff'', ''api_key'')');
 
 -- Invites the person of an address to sign in as a patient whom the transaction at hand has created: only administrators link
--- the records that there are. Answers what was written, which the front desk and programs may not read.
+-- the records that there are. Returns what was written, which the front desk and programs may not read.
 create function new_patient_invite(new_patient bigint, invitation_uid uuid, address_index bytea, address_encrypted bytea,
                                    key_wrapped bytea, address_version integer)
-returns table (invitation_id bigint, until timestamptz, at timestamptz)
+returns table (invitation_id bigint, expires timestamptz, created timestamptz)
 language sql volatile security definer set search_path = pg_catalog, public as $$
     insert into invitations (organization_id, uid, kind, role, patient_id, email_index, email_encrypted, data_key_wrapped,
                              invited_by, indexes_version)
@@ -47,6 +47,6 @@ $$;
 revoke execute on function new_patient_invite(bigint, uuid, bytea, bytea, bytea, integer) from public;
 grant execute on function new_patient_invite(bigint, uuid, bytea, bytea, bytea, integer) to restartix_app;
 
--- Whoever onboards.
+-- Jobs that an onboarding leaves.
 update job_kinds set roles = '{admin,staff,api_key}' where kind = 'invitation_send';
 insert into job_kinds (kind, roles) values ('consent_push', '{admin,staff,api_key}');

@@ -238,7 +238,7 @@ async fn who_may_be_the_same_person_is_said_and_never_refused() {
     let read: Vec<i64> = sqlx::query_scalar(sql).fetch_all(&mut app.owner().await).await.unwrap();
     assert_eq!(read, [by_name, by_phone, by_id]);
 
-    // Who has the most in common comes first.
+    // The patient with the most in common comes first.
     let twin = onboard(&staff, only(CreatePatient { email: None, ..named("Grace Anne", "Sample") })).await;
     assert_eq!(twin.possible_duplicates.len(), 2, "{twin:?}");
     let all = CreatePatient { email: None, first_name: "Grace Anne".to_owned(), ..complete() };

@@ -128,7 +128,7 @@ pub(super) async fn new_patient_invite(
     let written = sqlx::query_as!(
         Written,
         r#"
-        select invitation_id as "id!: InvitationId", until as "expires_at!", at as "created_at!", true as "is_new!"
+        select invitation_id as "id!: InvitationId", expires as "expires_at!", created as "created_at!", true as "is_new!"
         from new_patient_invite($1, $2, $3, $4, $5, $6)
         "#,
         patient.0,

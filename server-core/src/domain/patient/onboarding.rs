@@ -3,7 +3,7 @@
 use server_shared::error::FieldFault;
 
 use super::{
-    duplicate::{self, Alike, PossibleDuplicate},
+    duplicate::{self, PossibleDuplicate},
     error::PatientError,
     locale::Locale,
     model::{CreatePatient, Patient},
@@ -46,7 +46,7 @@ impl Service {
         entered: Entered,
     ) -> Result<(Patient, Vec<PossibleDuplicate>), PatientError> {
         let Entered { record, phone } = entered;
-        let (patient, alike): (Patient, Alike) = self.insert(tx, caller, organization, record, phone).await?;
+        let (patient, alike) = self.insert(tx, caller, organization, record, phone).await?;
         let duplicates = if caller.may(Permission::PatientRead).is_ok() {
             duplicate::duplicates(tx, organization, patient.id, &alike).await?
         } else {
