@@ -25,9 +25,9 @@ use crate::{
     config::{Config, TelemetryConfig},
     database::{self, Across, AppProbe, Connections, Database, PoolProbe},
     domain::{
-        api_key, appointment, appointment_template, availability, calendar, clerk_event, consent, gdpr, impersonation,
-        invitation, me, member, onboarding, organization, organization_settings, patient, schedule, specialist,
-        specialty, user, video, waitlist,
+        api_key, appointment, appointment_template, availability, calendar, clerk_event, consent, custom_field, gdpr,
+        impersonation, invitation, me, member, onboarding, organization, organization_settings, patient, profile,
+        schedule, specialist, specialty, user, video, waitlist,
     },
     encryption::{Encryption, OrganizationKeys, texts_seal},
     event::Reactions,
@@ -62,6 +62,7 @@ pub(crate) type Api = (
     specialty::Api,
     specialist::Api,
     Patients,
+    Fields,
     Scheduling,
     appointment::Api,
     calendar::Api,
@@ -77,6 +78,8 @@ type Organizations = (organization::Api, organization_settings::Api);
 type Members = (member::Api, invitation::Api, gdpr::AccountApi);
 /// Records of patients, and their onboarding.
 type Patients = (patient::Api, onboarding::Api);
+/// Custom fields, and the profiles that have their values.
+type Fields = (custom_field::Api, profile::Api);
 /// Schedules of specialists, kinds of appointments, open slots, and the waitlist.
 type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, waitlist::Api);
 
@@ -124,6 +127,7 @@ pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
     patient::HOLDINGS,
     schedule::HOLDINGS,
     specialist::HOLDINGS,
+    profile::HOLDINGS,
     impersonation::HOLDINGS,
     api_key::HOLDINGS,
     jobs::HOLDINGS,
@@ -368,15 +372,17 @@ impl Domains {
 
     /// Builds the operations.
     fn api(self, health: HealthApi, secrets: KnownSecrets, feeds: Feeds) -> Api {
-        let Self { database, keys, people, video, clerk, rights, .. } = self;
+        let Self { database, keys, encryption, people, video, clerk, rights } = self;
         let People { accounts, members, patients, specialists, invitations } = people;
         let organizations = organization::Service::new(database.clone(), keys.clone());
         let impersonations =
             impersonation::Service::new(database.clone(), patients.clone(), keys.clone(), secrets.impersonations);
+        let profiles = profile::Service::new(database.clone(), encryption, keys.clone());
         let onboarding = onboarding::Service {
             database: database.clone(),
             patients: patients.clone(),
             invitations: invitations.clone(),
+            profiles: profiles.clone(),
         };
         (
             health,
@@ -392,6 +398,10 @@ impl Domains {
             specialty::Api { specialties: specialty::Service::new(database.clone()) },
             specialist::Api { specialists },
             (patient::Api { patients }, onboarding::Api { onboarding }),
+            (
+                custom_field::Api { custom_fields: custom_field::Service::new(database.clone()) },
+                profile::Api { profiles },
+            ),
             scheduling(&database, &keys),
             appointment::Service::new(database.clone(), keys).api(),
             calendar::Api { calendar: calendar::Service::new(database, secrets.feeds), feeds },

@@ -152,3 +152,7 @@ record_id!(
     /// Id of a period in which an administrator acts as a patient.
     ImpersonationId of "impersonation"
 );
+record_id!(
+    /// Id of a field that a clinic adds to profiles.
+    CustomFieldId of "custom_field"
+);

@@ -1,5 +1,7 @@
 //! The audit entry that `commit` and `disclose` require.
 
+use std::borrow::Cow;
+
 use chrono::Utc;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -34,7 +36,7 @@ pub(crate) struct Audit {
     action: &'static str,
     entity_type: &'static str,
     entity_ids: Vec<String>,
-    changed_fields: Vec<&'static str>,
+    changed_fields: Vec<Cow<'static, str>>,
     /// Organization of the entry, if it is not the organization of the request.
     organization: Option<OrganizationId>,
     /// Further entries of the same transaction.
@@ -73,8 +75,15 @@ impl Audit {
     }
 
     /// Adds the names of the changed fields.
-    pub(crate) fn changing(self, changed_fields: Vec<&'static str>) -> Self {
-        Self { changed_fields, ..self }
+    pub(crate) fn changing(mut self, changed_fields: Vec<&'static str>) -> Self {
+        self.changed_fields.extend(changed_fields.into_iter().map(Cow::Borrowed));
+        self
+    }
+
+    /// Adds the names of changed fields that a clinic has defined.
+    pub(crate) fn naming(mut self, changed_keys: Vec<String>) -> Self {
+        self.changed_fields.extend(changed_keys.into_iter().map(Cow::Owned));
+        self
     }
 
     /// Sets the organization of the entry, if it is another one than the request's: one message may concern several.

@@ -47,6 +47,10 @@ pub(crate) enum Lock {
     Specialist(OrganizationId, SpecialistId),
     /// The calendar of a patient.
     Patient(OrganizationId, PatientId),
+    /// The definitions of an organization's custom fields, against their change.
+    FieldsRead(OrganizationId),
+    /// The definitions of an organization's custom fields, against their change and their use in profiles.
+    Fields(OrganizationId),
 }
 
 /// Begin of a transaction.
@@ -147,10 +151,12 @@ fn taking(locks: &[Lock]) -> String {
             Lock::Members(organization) => ("members", organization.0, 0),
             Lock::Specialist(organization, specialist) => ("specialist", organization.0, specialist.0),
             Lock::Patient(organization, patient) => ("patient", organization.0, patient.0),
+            Lock::FieldsRead(organization) | Lock::Fields(organization) => ("fields", organization.0, 0),
         };
+        let shared = if matches!(lock, Lock::FieldsRead(_)) { "_shared" } else { "" };
         // A part of the select that enters the context, which evaluates from left to right: a statement for each lock
         // would cost more than the lock. Writing to a String can't fail.
-        let _ = write!(sql, ", pg_advisory_xact_lock(hashtextextended('{kind}:{organization}:{id}', 0))");
+        let _ = write!(sql, ", pg_advisory_xact_lock{shared}(hashtextextended('{kind}:{organization}:{id}', 0))");
     }
     sql
 }

@@ -9,6 +9,8 @@ pub(crate) mod availability;
 pub(crate) mod calendar;
 pub(crate) mod clerk_event;
 pub(crate) mod consent;
+pub(crate) mod custom_field;
+pub(crate) mod field;
 pub(crate) mod gdpr;
 pub(crate) mod impersonation;
 pub(crate) mod invitation;
@@ -20,6 +22,7 @@ pub(crate) mod organization;
 pub(crate) mod organization_settings;
 pub(crate) mod patient;
 pub(crate) mod period;
+pub(crate) mod profile;
 pub(crate) mod rules;
 pub(crate) mod schedule;
 pub(crate) mod specialist;
@@ -51,6 +54,11 @@ pub(crate) enum Tag {
     AppointmentTemplates,
     /// Patient records. Each record that is returned leaves an audit entry.
     Patients,
+    /// Fields that a clinic adds to the profiles of patients, specialists and appointments, and to its own.
+    #[oai(rename = "Custom fields")]
+    CustomFields,
+    /// Values of custom fields. Each profile that is returned leaves an audit entry.
+    Profiles,
     /// Appointments and holds. A specialist and a patient have at most one at a time.
     Appointments,
     /// Series of appointments that repeat by a rule.

@@ -7,8 +7,46 @@ use chrono_tz::Tz;
 use serde_json::Value;
 use server_shared::{
     error::{Fault, FaultKind, FieldFault},
+    http::schema::escape,
     value::CountryCode,
 };
+
+/// Faults of a body that a schema can't express, collected to be reported at once.
+#[derive(Debug, Default)]
+pub(crate) struct FieldFaults(Vec<FieldFault>);
+
+impl FieldFaults {
+    /// Adds the fault of the value at `pointer`.
+    pub(crate) fn add(
+        &mut self,
+        pointer: impl Into<String>,
+        rule: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) {
+        self.push(FieldFault::new(pointer, rule, message));
+    }
+
+    /// Adds a fault.
+    pub(crate) fn push(&mut self, fault: FieldFault) {
+        self.0.push(fault);
+    }
+
+    /// Returns the faults in the order in which they were found.
+    #[cfg(test)]
+    pub(crate) fn list(&self) -> &[FieldFault] {
+        &self.0
+    }
+
+    /// Returns `Ok` if there is no fault.
+    pub(crate) fn check(self) -> Result<(), InvalidValue> {
+        InvalidValue::check(self.0)
+    }
+}
+
+/// Returns the JSON pointer (RFC 6901) of the value `key` of the object at `at`.
+pub(crate) fn below(at: &str, key: &str) -> String {
+    format!("{at}/{}", escape(key))
+}
 
 /// Invalid values of a body, with one entry per field.
 #[derive(Debug, thiserror::Error)]
@@ -42,26 +80,34 @@ impl Fault for InvalidValue {
     }
 
     fn details(&self) -> Option<Value> {
-        Some(serde_json::json!({ "fields": self.0 }))
+        Some(server_shared::error::fields(&self.0))
     }
 }
 
 /// Refusal of a change that was made from an outdated version of its record.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("This was changed in the meantime; read it again and repeat the change.")]
 pub(crate) struct StaleVersion {
     current: i64,
+    /// Keys of the values that differ, where only some of a record's values are written.
+    keys: Vec<String>,
 }
 
 impl StaleVersion {
     /// Creates the error of a record whose present version is `current`.
     pub(crate) fn now(current: i64) -> Self {
-        Self { current }
+        Self { current, keys: Vec::new() }
     }
 
     /// Refuses a change that was made from another version than `current`, which the transaction has locked.
     pub(crate) fn check(made_from: i64, current: i64) -> Result<(), Self> {
         if made_from == current { Ok(()) } else { Err(Self::now(current)) }
+    }
+
+    /// Refuses a change of some values of a record whose present version is `current`, if `keys` of them have been
+    /// changed to other values in the meantime.
+    pub(crate) fn check_keys(current: i64, keys: Vec<String>) -> Result<(), Self> {
+        if keys.is_empty() { Ok(()) } else { Err(Self { current, keys }) }
     }
 }
 
@@ -75,7 +121,11 @@ impl Fault for StaleVersion {
     }
 
     fn details(&self) -> Option<Value> {
-        Some(serde_json::json!({ "version": self.current }))
+        let mut details = serde_json::json!({ "version": self.current });
+        if !self.keys.is_empty() {
+            details["keys"] = self.keys.as_slice().into();
+        }
+        Some(details)
     }
 }
 

@@ -35,6 +35,11 @@ pub(crate) trait Event: Any + Send + Sync {
     fn changed(&self) -> Vec<&'static str> {
         Vec::new()
     }
+
+    /// Returns the names of changed fields that a clinic has defined, e.g. `values.blood_group`: names are no values.
+    fn changed_keys(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Defines the events of an entity. Each variant holds the id, and one with `[changed]` also the names of the fields
@@ -143,7 +148,7 @@ impl fmt::Debug for Fact {
 
 impl<E: Event> From<E> for Events {
     fn from(event: E) -> Self {
-        let audit = Audit::action(event.verb(), &event.of()).changing(event.changed());
+        let audit = Audit::action(event.verb(), &event.of()).changing(event.changed()).naming(event.changed_keys());
         Self { audit, facts: vec![Fact { event: Box::new(event), organization: None }] }
     }
 }

@@ -188,6 +188,14 @@ permissions! {
     PatientIdentify @ PatientsWrite: [Admin, Staff];
     /// See and write clinical notes.
     ClinicalNotes: [Admin, Specialist];
+    /// See the definitions of custom fields.
+    CustomFieldRead @ PatientsRead: [Admin, Specialist, Staff];
+    /// Create, change, archive custom fields.
+    CustomFieldWrite: [Admin];
+    /// Set values in the profile of a patient; a patient in its own.
+    PatientProfileWrite @ PatientsWrite: [Admin, Specialist, Staff, Patient];
+    /// Set values in the profile of an appointment; specialists and patients of their own.
+    AppointmentProfileWrite @ AppointmentsWrite: [Admin, Specialist, Staff, Patient];
     /// See appointments; specialists and patients their own.
     AppointmentRead @ AppointmentsRead: [Admin, Specialist, Staff, Patient];
     /// Create and change appointments and set their status; specialists their own.

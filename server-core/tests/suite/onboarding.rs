@@ -1,6 +1,6 @@
 //! `POST /v1/patients/onboard`: patient, invitation and consents at once, or nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use reqwest::Method;
 use restartix_sdk::core::types::{
@@ -27,7 +27,7 @@ fn whole() -> OnboardPatient {
 
 /// Returns the body that onboards a patient and nothing else.
 pub(crate) fn only(patient: CreatePatient) -> OnboardPatient {
-    OnboardPatient { patient, login: None, consents: Vec::new() }
+    OnboardPatient { patient, login: None, values: HashMap::new(), consents: Vec::new() }
 }
 
 pub(crate) fn to_email(email: &str) -> LinkRecord {
@@ -186,6 +186,79 @@ async fn every_wrong_value_is_named_at_once() {
     let body = json!({ "patient": { "first_name": "Ann", "last_name": "Lee" }, "consents": many });
     Answer::to(app.admin().request(Method::POST, PATH).json(&body)).await.refusal(422, "validation_failed");
     assert_eq!(left(&app).await, [0; 6]);
+}
+
+/// Creates custom fields of patients: a text that is protected health information, a number, and one for administrators.
+async fn fields(app: &CoreApp) {
+    for (key, kind, phi, roles) in [
+        ("planted_note", "text", true, json!(["staff"])),
+        ("pain", "integer", false, json!(["staff"])),
+        ("rating", "integer", false, json!([])),
+    ] {
+        let definition = json!({ "field_type": kind, "label": key, "phi": phi });
+        let body = json!({
+            "entity": "patient", "key": key, "definition": definition, "readable_by": roles, "writable_by": roles,
+        });
+        Answer::to(app.admin().request(Method::POST, "/v1/custom-fields").json(&body)).await.json(201);
+    }
+}
+
+fn values(values: Value) -> HashMap<String, Value> {
+    serde_json::from_value(values).unwrap()
+}
+
+#[tokio::test]
+async fn first_values_are_those_of_the_profile() {
+    let app = CoreApp::start().await;
+    fields(&app).await;
+    let given = json!({ "planted_note": "planted-first-value", "pain": 3 });
+    let onboarded = onboard(&app.staff(), OnboardPatient { values: values(given), ..whole() }).await;
+    let path = format!("/v1/patients/{}/profile", onboarded.patient.id);
+    let profile = Answer::to(app.staff().request(Method::GET, &path)).await.json(200);
+    assert_eq!(profile["version"], 1, "{profile}");
+    let value = |key: &str| profile["values"][key]["value"].clone();
+    assert_eq!((value("planted_note"), value("pain")), (json!("planted-first-value"), json!(3)));
+    let sql =
+        "select changed_fields from audit_log where operation_id = 'patient_onboard' and action = 'profile_updated'";
+    let mut named: Vec<String> = sqlx::query_scalar(sql).fetch_one(&mut app.owner().await).await.unwrap();
+    named.sort_unstable();
+    assert_eq!(named, ["values.pain", "values.planted_note"]);
+    assert!(!String::from_utf8_lossy(&app.database.dump()).contains("planted-first-value"));
+}
+
+#[tokio::test]
+async fn wrong_first_values_are_named_with_everything_else() {
+    let app = CoreApp::start().await;
+    fields(&app).await;
+    let consent = json!({ "purpose": "media", "granted": true, "text_version": "2026-11" });
+    let body = json!({
+        "patient": { "first_name": "Ann", "last_name": "Lee", "date_of_birth": "2999-01-01" },
+        "login": {},
+        "values": { "planted_note": 7, "pain": "much", "rating": 1, "no/field": true },
+        "consents": [consent, consent],
+    });
+    let refusal = Answer::to(app.staff().request(Method::POST, PATH).json(&body)).await;
+    let refusal = refusal.refusal(422, "validation_failed");
+    let pointers: Vec<&str> = refusal.fields().into_iter().map(|(pointer, _)| pointer).collect();
+    let expected = [
+        "/consents/1/purpose",
+        "/login/email",
+        "/patient/date_of_birth",
+        "/values/no~1field",
+        "/values/pain",
+        "/values/planted_note",
+        "/values/rating",
+    ];
+    assert_eq!(pointers, expected);
+    assert!(!refusal.details.to_string().contains("much"), "no value is repeated: {}", refusal.details);
+    assert_eq!(left(&app).await, [0; 6]);
+    assert_eq!(app.count("select count(*) from profile_values").await, 0);
+    // A taken address is a conflict, which comes after wrong values.
+    onboard(&app.staff(), whole()).await;
+    let before = left(&app).await;
+    let body = OnboardPatient { values: values(json!({ "pain": 1 })), ..whole() };
+    refused(app.staff().patient_onboard().body(body).send().await, 409, "patient_email_taken");
+    assert_eq!(left(&app).await, before);
 }
 
 #[tokio::test]

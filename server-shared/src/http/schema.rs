@@ -14,8 +14,8 @@ use std::{collections::HashMap, sync::OnceLock};
 use jsonschema::{Draft, PatternOptions, Validator};
 use serde_json::{Map, Value, json};
 
-pub use self::fault::Faults;
-pub(super) use self::fault::{CHARACTERS, escape};
+pub(super) use self::fault::CHARACTERS;
+pub use self::fault::{Faults, escape};
 use self::{
     dialect::{each_schema, json_schema, name_items},
     fault::{NO_FORM, describe},

@@ -12,13 +12,19 @@
 //! | [`EmailAddress`] | NFC, host in its ASCII form |
 //! | [`PhoneNumber`] | as typed; compared as E.164 |
 //! | [`Moment`] | UTC in microseconds, from 1900 to 9999; a leap second is the next second |
+//! | [`Key`] | a letter, then letters, digits and underscores, in lower case |
+//! | [`DecimalNumber`] | exact, as text, without zeros at the end of the fraction |
+//! | [`LanguageTag`] | BCP 47 in its usual letter case |
 //!
 //! Search and uniqueness compare [`folded`] text; lists sort by [`sort_key`]. Stored keys carry [`KEYS_VERSION`].
 
 mod email;
 mod fold;
 mod format;
+mod key;
+mod language;
 mod moment;
+mod number;
 mod phone;
 mod sort;
 #[cfg(test)]
@@ -29,7 +35,10 @@ pub use self::{
     email::EmailAddress,
     fold::{folded, folded_words},
     format::{FORMATS, Format},
+    key::Key,
+    language::LanguageTag,
     moment::Moment,
+    number::DecimalNumber,
     phone::{CountryCode, PhoneFault, PhoneNumber},
     sort::{KEYS_VERSION, NameKeys, sort_key},
     text::{Line, Name, Prose},

@@ -257,3 +257,61 @@ fn moments_of_the_clock_are_in_bounds() {
     assert_eq!(Moment::of(DateTime::<Utc>::MAX_UTC), None);
     assert!(Moment::of(Utc::now()).is_some());
 }
+
+fn decimal(text: &str) -> Option<String> {
+    DecimalNumber::parse(text).map(|number| number.to_string())
+}
+
+#[test]
+fn decimals_are_exact_and_have_one_form() {
+    for (text, form) in [
+        ("1.50", "1.5"),
+        ("-0.0", "0"),
+        ("100", "100"),
+        ("-12.0300", "-12.03"),
+        ("999999999999999999.9999999999", "999999999999999999.9999999999"),
+        ("0.0000000001", "0.0000000001"),
+    ] {
+        assert_eq!(decimal(text).as_deref(), Some(form), "{text}");
+    }
+    for none in ["", "-", "+1", "01", "1.", ".5", "1e3", "1,5", " 1", "1234567890123456789", "0.12345678901", "١"] {
+        assert_eq!(decimal(none), None, "{none:?}");
+    }
+    assert!(DecimalNumber::parse("9.9") < DecimalNumber::parse("10"), "numbers are compared, not texts");
+}
+
+#[test]
+fn json_numbers_are_read_by_their_text_or_not_at_all() {
+    let read = |text: &str| match serde_json::from_str(text).unwrap() {
+        Value::Number(number) => DecimalNumber::of_json(&number).map(|number| number.to_string()),
+        _ => None,
+    };
+    for (text, form) in
+        [("0.1", "0.1"), ("-7", "-7"), ("1e-7", "0.0000001"), ("123456789.012345", "123456789.012345"), ("0.30", "0.3")]
+    {
+        assert_eq!(read(text).as_deref(), Some(form), "{text}");
+    }
+    for none in ["0.1234567890123456", "1e-11", "1e18", "1e300", "9999999999999999999"] {
+        assert_eq!(read(none), None, "{none}: a float has lost digits, or there are too many");
+    }
+}
+
+#[test]
+fn keys_are_what_programs_can_name() {
+    for key in ["a", "blood_group", "phq_9", &"k".repeat(63)] {
+        assert!(Key::parse(key).is_some(), "{key}");
+    }
+    for none in ["", "A", "9a", "_a", "a-b", "a b", "ä", "a\n", &"k".repeat(64)] {
+        assert!(Key::parse(none).is_none(), "{none:?}");
+    }
+}
+
+#[test]
+fn language_tags_have_their_usual_letter_case() {
+    for (text, tag) in [("RO", "ro"), ("de-ch", "de-CH"), ("ZH-hant-tw", "zh-Hant-TW"), ("es-419", "es-419")] {
+        assert_eq!(LanguageTag::parse(text).map(LanguageTag::into_inner).as_deref(), Some(tag), "{text}");
+    }
+    for none in ["", "d", "deutsch", "de_DE", "de-", "de-DE-1996", "de-D1", "x-klingon"] {
+        assert!(LanguageTag::parse(none).is_none(), "{none:?}");
+    }
+}

@@ -456,6 +456,8 @@ def body_fill(case, row: dict | None) -> None:
                 body["patient"][field] = f"{next(_number)}@fuzz.test" if field == "email" else f"F{next(_number)}"
         if body.get("login") is not None:
             body["login"] = {"email": f"{next(_number)}@fuzz.test"}
+        # No custom field has a key at random.
+        body.pop("values", None)
         # Each purpose at most once.
         body["consents"] = body.get("consents", [])[:1]
     if name in ("organization_create", "organization_update"):

@@ -23,8 +23,8 @@ pub(crate) struct Api {
 impl Api {
     /// Onboard a patient
     ///
-    /// Creates a patient, invites a person to sign in as the patient, and records decisions on consent: all of it or, after
-    /// any error, nothing. The person is linked to the record by accepting; as for `patient_link`, the answer is the same
+    /// Creates a patient with the first values of the profile, invites a person to sign in as the patient, and records
+    /// decisions on consent: all of it or, after any error, nothing. The person is linked to the record by accepting; as for `patient_link`, the answer is the same
     /// whether or not an account has the address, and a person without one receives an e-mail from the identity provider.
     /// Decisions on consent are kept by the Telemetry API, where they arrive shortly after; they count for the person's
     /// events from the acceptance on, unless the person decides otherwise. The answer lists patients who may be the same

@@ -2,7 +2,7 @@ use server_shared::errors;
 
 use crate::{
     database::DatabaseError,
-    domain::{invitation::InvitationError, patient::PatientError, rules::InvalidValue},
+    domain::{invitation::InvitationError, patient::PatientError, profile::ProfileError, rules::InvalidValue},
 };
 
 errors! {
@@ -11,6 +11,7 @@ errors! {
     and those of {
         Patient(#[from] PatientError),
         Invitation(#[from] InvitationError),
+        Profile(#[from] ProfileError),
         Invalid(#[from] InvalidValue),
         Database(#[from] DatabaseError),
     }

@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use poem_openapi::{Object, types::Example};
+use serde_json::Value;
 use server_shared::value::EmailAddress;
 
 use crate::domain::{
@@ -16,6 +19,9 @@ pub(crate) struct OnboardPatient {
     /// Person who is to sign in as the patient, e.g. the patient or a parent; nobody is invited if left out. The address is
     /// not taken from the record. A member can be named by `user_id` only by callers who may use `patient_link`.
     pub(crate) login: Option<LinkRecord>,
+    /// First values of the patient's profile by the keys of their custom fields, at most 200; as in `patient_profile_update`.
+    #[oai(default, validator(max_properties = 200))]
+    pub(crate) values: BTreeMap<String, Value>,
     /// Decisions of the patient on consent, at most one for each purpose.
     #[oai(default, validator(max_items = 3))]
     pub(crate) consents: Vec<ConsentDecision>,
@@ -29,6 +35,7 @@ impl Example for OnboardPatient {
                 email: Some(EmailAddress::from_static("grace.sample@example.com")),
                 user_id: None,
             }),
+            values: BTreeMap::from([("dominant_hand".to_owned(), Value::from("left"))]),
             consents: vec![ConsentDecision::example()],
         }
     }

@@ -150,6 +150,6 @@ fn type_names(kind: &TypeKind) -> String {
 }
 
 /// Escapes a key as a part of a JSON pointer (RFC 6901).
-pub(in crate::http) fn escape(name: &str) -> String {
+pub fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

@@ -1,0 +1,10 @@
+mod api;
+mod error;
+mod event;
+mod model;
+mod repository;
+mod service;
+
+pub(crate) use api::Api;
+pub(crate) use model::{FieldEntity, FieldRole};
+pub(crate) use service::Service;

@@ -1,0 +1,18 @@
+//! Profiles: values of custom fields of patients, specialists, appointments and the clinic itself.
+
+mod access;
+mod api;
+mod error;
+mod event;
+mod holdings;
+mod merge;
+mod model;
+mod owner;
+mod repository;
+mod service;
+mod stored;
+
+pub(crate) use api::Api;
+pub(crate) use error::ProfileError;
+pub(crate) use holdings::HOLDINGS;
+pub(crate) use service::Service;

@@ -1,0 +1,187 @@
+//! Fields of a profile with their values, opened from stored rows.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use serde_json::Value;
+use server_shared::{mark::Phi, value::Key};
+use uuid::Uuid;
+
+use super::{
+    access::Access,
+    model::{Profile, ProfileField, ProfileValue},
+    repository::{FieldRow, ValueRow},
+};
+use crate::{
+    database::DatabaseError,
+    domain::{
+        custom_field::{FieldEntity, FieldRole},
+        field::{FieldDefinition, FieldType, FieldValue},
+    },
+    encryption::{Encryption, Holder, OpenKey},
+    ids::{CustomFieldId, OrganizationId, UserId},
+};
+
+/// Table that sealed values are bound to.
+pub(super) const TABLE: &str = "profile_values";
+/// Column that sealed values are bound to.
+pub(super) const COLUMN: &str = "value";
+
+/// Field of a profile that the caller sees.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: CustomFieldId,
+    pub(super) key: Key,
+    pub(super) version: i32,
+    pub(super) definition: FieldDefinition,
+    pub(super) writable: bool,
+    pub(super) archived: bool,
+    /// Present if a value was ever written.
+    pub(super) given: Option<Given>,
+}
+
+/// Value as it was last written, or removed.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) uid: Uuid,
+    pub(super) field_version: i32,
+    /// `None` if the value was removed.
+    pub(super) value: Option<FieldValue>,
+    pub(super) changed_in: i64,
+    pub(super) changed_at: DateTime<Utc>,
+    pub(super) changed_by: Option<UserId>,
+}
+
+impl Entry {
+    /// Returns the present value.
+    pub(super) fn value(&self) -> Option<&FieldValue> {
+        self.given.as_ref().and_then(|given| given.value.as_ref())
+    }
+}
+
+/// Opens the rows of a profile for a caller with this access, and leaves out the fields that it does not see.
+pub(super) struct Opener<'a> {
+    pub(super) access: Access,
+    pub(super) entity: FieldEntity,
+    pub(super) organization: OrganizationId,
+    pub(super) encryption: &'a Encryption,
+    /// Key of the organization; `None` if no value of the entity is sealed under it.
+    pub(super) key: Option<&'a OpenKey>,
+}
+
+impl Opener<'_> {
+    /// Opens all rows.
+    pub(super) fn entries(&self, rows: Vec<FieldRow>) -> Result<Vec<Entry>, DatabaseError> {
+        let mut keys = HashMap::new();
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in rows {
+            entries.extend(self.entry(row, &mut keys)?);
+        }
+        Ok(entries)
+    }
+
+    fn entry(&self, row: FieldRow, keys: &mut HashMap<Uuid, OpenKey>) -> Result<Option<Entry>, DatabaseError> {
+        let damaged = |what: &str| DatabaseError::Damaged(format!("custom field {}: {what}", row.id));
+        let roles = |texts: &[String]| texts.iter().map(|text| FieldRole::of_text(text)).collect::<Option<Vec<_>>>();
+        let readers = roles(&row.readable_by).ok_or_else(|| damaged("an unknown role"))?;
+        if !self.access.is_listed(self.entity, row.phi, &readers) {
+            return Ok(None);
+        }
+        let writers = roles(&row.writable_by).ok_or_else(|| damaged("an unknown role"))?;
+        let archived = row.archived_at.is_some();
+        let writable = !archived && self.access.is_listed(self.entity, row.phi, &writers);
+        let key = Key::parse(&row.key).ok_or_else(|| damaged("its key is none"))?;
+        let definition = FieldDefinition::try_from(row.definition).map_err(|fault| damaged(&fault.to_string()))?;
+        let given = row.value.map(|value| self.given(value, keys)).transpose()?;
+        Ok(Some(Entry { id: row.id, key, version: row.version, definition, writable, archived, given }))
+    }
+
+    fn given(&self, row: ValueRow, keys: &mut HashMap<Uuid, OpenKey>) -> Result<Given, DatabaseError> {
+        let damaged = |what: &str| DatabaseError::Damaged(format!("profile value {}: {what}", row.uid));
+        let value = match &row.value_encrypted {
+            None => row.clear()?,
+            Some(sealed) => {
+                let opened = match row.data_key_id.zip(row.wrapped.as_deref()) {
+                    Some((id, wrapped)) => {
+                        if !keys.contains_key(&id) {
+                            let holder = Holder::Record { organization: self.organization, id };
+                            keys.insert(id, self.encryption.open(holder, wrapped)?);
+                        }
+                        keys.get(&id)
+                    }
+                    None => self.key,
+                };
+                let key = opened.ok_or_else(|| damaged("its key is missing"))?;
+                let text = key.row(TABLE, row.uid).open(COLUMN, Some(sealed))?.map(Phi::into_inner).unwrap_or_default();
+                let value: Value = serde_json::from_str(&text).map_err(|_| damaged("it is no JSON"))?;
+                Some(FieldValue::read(row.field_type, &value).ok_or_else(|| damaged("it is of another type"))?)
+            }
+        };
+        Ok(Given {
+            uid: row.uid,
+            field_version: row.field_version,
+            value,
+            changed_in: row.changed_in,
+            changed_at: row.changed_at,
+            changed_by: row.changed_by_user_id,
+        })
+    }
+}
+
+impl ValueRow {
+    /// Reads a value that is stored in the clear; `None` if it was removed.
+    fn clear(&self) -> Result<Option<FieldValue>, DatabaseError> {
+        let value = match self.field_type {
+            FieldType::Text | FieldType::LongText | FieldType::Email | FieldType::Phone => {
+                self.text_value.clone().map(FieldValue::Text)
+            }
+            FieldType::SingleChoice => self.text_value.clone().map(FieldValue::Choice),
+            FieldType::MultipleChoice => self.choices_value.clone().map(FieldValue::Choices),
+            FieldType::Boolean => self.boolean_value.map(FieldValue::Boolean),
+            FieldType::Date => self.date_value.map(FieldValue::Date),
+            FieldType::Time => self.time_value.map(FieldValue::Time),
+            FieldType::Datetime => self.datetime_value.map(FieldValue::Datetime),
+            FieldType::Integer | FieldType::Scale => {
+                let number = self.number_value.as_deref().map(str::parse::<i64>).transpose();
+                number.map_err(|_| self.damaged())?.map(FieldValue::Integer)
+            }
+            FieldType::Decimal => {
+                let number = self.number_value.as_deref().map(str::parse::<Decimal>).transpose();
+                number.map_err(|_| self.damaged())?.map(FieldValue::Decimal)
+            }
+            FieldType::File | FieldType::Signature => None,
+        };
+        Ok(value)
+    }
+
+    fn damaged(&self) -> DatabaseError {
+        DatabaseError::Damaged(format!("profile value {}: it is of another type", self.uid))
+    }
+}
+
+/// Renders a profile for the answer.
+pub(super) fn profile(version: i64, entries: Vec<Entry>) -> Profile {
+    let mut values = BTreeMap::new();
+    let mut fields = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let value = entry.given.and_then(|given| {
+            Some(ProfileValue {
+                value: Phi::from(given.value?.to_json()),
+                field_version: given.field_version,
+                changed_in: given.changed_in,
+                changed_at: given.changed_at,
+                changed_by_user_id: given.changed_by,
+            })
+        });
+        if entry.archived && value.is_none() {
+            continue;
+        }
+        if let Some(value) = value {
+            values.insert(entry.key.as_str().to_owned(), value);
+        }
+        let Entry { id, key, version, definition, writable, archived, .. } = entry;
+        fields.push(ProfileField { id, key, version, definition, writable, archived });
+    }
+    Profile { version, values, fields }
+}
