@@ -1,16 +1,16 @@
--- Onboarding: a patient is entered once, together with an invitation to sign in and the consents that the clinic asked for.
--- Processes of the version before ignore all of this (decision 54).
+-- Onboarding: a patient is entered once, together with an invitation to sign in and the consents that the clinic asked
+-- for. Processes of the version before ignore all of this (decision 54).
 set local lock_timeout = '5s';
 
--- Keyed hash of folded name and date of birth, by which the same person entered again is noticed. Rows get it with the next
--- version of their indexes (decision 42).
+-- Keyed hash of folded name and date of birth, by which the same person entered again is noticed. Rows get it with the
+-- next version of their indexes (decision 42).
 alter table patients add column name_birth_index bytea;
 grant insert (name_birth_index), update (name_birth_index) on patients to restartix_app;
 create index patients_name_birth_idx on patients (organization_id, name_birth_index)
     where deleted_at is null and name_birth_index is not null;
 
--- Consents on their way to Telemetry, which is where they are kept: a row is deleted once Telemetry has it. Ids, purposes and
--- the version of a text; nobody reads it but the service itself.
+-- Consents on their way to Telemetry, which is where they are kept: a row is deleted once Telemetry has it. Ids,
+-- purposes and the version of a text; nobody reads it but the service itself.
 create table consent_outbox (
     organization_id bigint not null references organizations (id),
     patient_id bigint not null,
@@ -22,21 +22,23 @@ create table consent_outbox (
     -- nobody's to write: when the transaction began
     decided_at timestamptz not null default now(),
     primary key (organization_id, patient_id, id),
-    constraint consent_outbox_patient_fkey foreign key (organization_id, patient_id) references patients (organization_id, id)
+    constraint consent_outbox_patient_fkey foreign key (organization_id, patient_id)
+        references patients (organization_id, id)
 );
 select tenant_table('consent_outbox', 'insert (organization_id, patient_id, id, purpose, granted, text_version)',
                     reads => 'false', writes => '(select context_role()) in (''admin'', ''staff'', ''api_key'')');
 
--- Invites the person of an address to sign in as a patient whom the transaction at hand has created: only administrators link
--- the records that there are. Returns what was written, which the front desk and programs may not read.
-create function new_patient_invite(new_patient bigint, invitation_uid uuid, address_index bytea, address_encrypted bytea,
-                                   key_wrapped bytea, address_version integer)
+-- Invites the person of an address to sign in as a patient whom the transaction at hand has created: only
+-- administrators link the records that there are. Returns what was written, which the front desk and programs may not
+-- read.
+create function new_patient_invite(new_patient bigint, invitation_uid uuid, address_index bytea,
+                                   address_encrypted bytea, key_wrapped bytea, address_version integer)
 returns table (invitation_id bigint, expires timestamptz, created timestamptz)
 language sql volatile security definer set search_path = pg_catalog, public as $$
-    insert into invitations (organization_id, uid, kind, role, patient_id, email_index, email_encrypted, data_key_wrapped,
-                             invited_by, indexes_version)
-    select p.organization_id, invitation_uid, 'patient_link', 'patient', p.id, address_index, address_encrypted, key_wrapped,
-           context_user(), address_version
+    insert into invitations (organization_id, uid, kind, role, patient_id, email_index, email_encrypted,
+                             data_key_wrapped, invited_by, indexes_version)
+    select p.organization_id, invitation_uid, 'patient_link', 'patient', p.id, address_index, address_encrypted,
+           key_wrapped, context_user(), address_version
     from patients p
     where p.organization_id = context_organization() and p.id = new_patient and p.user_id is null
       -- nobody's to write: when its transaction began

@@ -1,8 +1,9 @@
 -- Consents of patients who have no login yet, and the users that patients sign in as. Core writes both, by the owner's
 -- role; people reach neither.
 
--- Decisions of patients, made before anybody signs in as the patient. A table of its own and no column of `consents`: ids of
--- patients and of users are numbered apart, and a process of the version before reads consents by the number alone.
+-- Decisions of patients, made before anybody signs in as the patient. A table of its own and no column of `consents`:
+-- ids of patients and of users are numbered apart, and a process of the version before reads consents by the number
+-- alone.
 create table privacy.patient_consents (
     organization_id bigint not null check (organization_id > 0),
     -- The patient's id in Core.
@@ -25,9 +26,11 @@ create policy patient_consents_owner on privacy.patient_consents to restartix_te
         or organization_id = (select nullif(current_setting('app.current_org_id', true), '')::bigint))
     with check ((select nullif(current_setting('app.current_org_id', true), '')::bigint) is null
         or organization_id = (select nullif(current_setting('app.current_org_id', true), '')::bigint));
-create policy patient_consents_app on privacy.patient_consents to restartix_telemetry_app using (false) with check (false);
+create policy patient_consents_app on privacy.patient_consents to restartix_telemetry_app
+    using (false) with check (false);
 
--- Users who have accepted to sign in as a patient. A row stays when the two are separated: what the person did stays, too.
+-- Users who have accepted to sign in as a patient. A row stays when the two are separated: what the person did stays,
+-- too.
 create table privacy.patient_joins (
     organization_id bigint not null check (organization_id > 0),
     patient_id bigint not null check (patient_id > 0),
@@ -47,4 +50,5 @@ create policy patient_joins_owner on privacy.patient_joins to restartix_telemetr
         or organization_id = (select nullif(current_setting('app.current_org_id', true), '')::bigint))
     with check ((select nullif(current_setting('app.current_org_id', true), '')::bigint) is null
         or organization_id = (select nullif(current_setting('app.current_org_id', true), '')::bigint));
-create policy patient_joins_app on privacy.patient_joins to restartix_telemetry_app using (false) with check (false);
+create policy patient_joins_app on privacy.patient_joins to restartix_telemetry_app
+    using (false) with check (false);

@@ -1,5 +1,5 @@
-//! Consents that Core collects: each arrives at Telemetry once, becomes the consent of the patient's user, and is erased and
-//! exported with the patient.
+//! Consents that Core collects: each arrives at Telemetry once, becomes the consent of the patient's user, and is
+//! erased and exported with the patient.
 
 use std::time::Duration;
 

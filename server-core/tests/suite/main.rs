@@ -43,6 +43,7 @@ mod member;
 mod moments;
 mod names;
 mod onboarding;
+mod onboarding_rights;
 mod organization;
 mod organization_key;
 mod organization_settings;

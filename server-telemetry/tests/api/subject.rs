@@ -1,4 +1,5 @@
-//! `/v1/privacy/subjects/{id}/consent` and `…/join`: consents of patients without a login, and who they become the consents of.
+//! `/v1/privacy/subjects/{id}/consent` and `…/join`: consents of patients without a login, and who they become the
+//! consents of.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;

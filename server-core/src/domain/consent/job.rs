@@ -1,5 +1,5 @@
-//! Jobs that send consents to Telemetry, and join a patient with its user there. While Telemetry does not answer they wait;
-//! each may be repeated, for Telemetry stores a decision once and joins two once.
+//! Jobs that send consents to Telemetry, and join a patient with its user there. While Telemetry does not answer they
+//! wait; each may be repeated, for Telemetry stores a decision once and joins two once.
 
 use std::time::Duration;
 

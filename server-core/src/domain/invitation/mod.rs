@@ -2,8 +2,8 @@
 //! accepts.
 //!
 //! No answer to a clinic depends on the existence of an account; see `docs/decisions/0025-invitations.md`. Besides the
-//! usual modules: [`answer`], the answers of invited people, [`newcomer`], the invitation to sign in as a patient who is
-//! just being created, and [`job`], by which the identity provider sends e-mails to people without an account.
+//! usual modules: [`answer`], the answers of invited people, [`newcomer`], the invitation to sign in as a patient who
+//! is just being created, and [`job`], by which the identity provider sends e-mails to people without an account.
 
 mod answer;
 mod api;

@@ -33,8 +33,8 @@ impl Service {
         whom.map(Invitee).map_err(fault)
     }
 
-    /// Refuses a person who could not accept, as far as the caller may know the reason: callers who do not see the members
-    /// learn nothing of them.
+    /// Refuses a person who could not accept, as far as the caller may know the reason: callers who do not see the
+    /// members learn nothing of them.
     pub(crate) async fn invitee_check(
         &self,
         tx: &mut WriteTx,
@@ -59,7 +59,8 @@ impl Service {
         }
     }
 
-    /// Invites the person to sign in as a patient whom this transaction has created; returns the invitation and its events.
+    /// Invites the person to sign in as a patient whom this transaction has created; returns the invitation and its
+    /// events.
     pub(crate) async fn invite_newcomer(
         &self,
         tx: &mut WriteTx,

@@ -118,8 +118,8 @@ pub(super) async fn user_invite(
     Ok(written)
 }
 
-/// Invites an address to sign in as a patient whom this transaction has created. The front desk and programs may do so, but
-/// neither read invitations nor make others, so a function does it for them.
+/// Invites an address to sign in as a patient whom this transaction has created. The front desk and programs may do so,
+/// but neither read invitations nor make others, so a function does it for them.
 pub(super) async fn new_patient_invite(
     tx: &mut WriteTx,
     patient: PatientId,
@@ -128,7 +128,8 @@ pub(super) async fn new_patient_invite(
     let written = sqlx::query_as!(
         Written,
         r#"
-        select invitation_id as "id!: InvitationId", expires as "expires_at!", created as "created_at!", true as "is_new!"
+        select invitation_id as "id!: InvitationId", expires as "expires_at!", created as "created_at!",
+               true as "is_new!"
         from new_patient_invite($1, $2, $3, $4, $5, $6)
         "#,
         patient.0,

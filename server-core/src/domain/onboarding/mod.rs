@@ -1,5 +1,5 @@
-//! Onboarding: a patient is entered with the first values of the profile, invited to sign in, and asked for consent, in one
-//! transaction of several domains.
+//! Onboarding: a patient is entered with the first values of the profile, invited to sign in, and asked for consent, in
+//! one transaction of several domains.
 
 mod api;
 mod error;

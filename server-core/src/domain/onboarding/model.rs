@@ -16,10 +16,12 @@ use crate::domain::{
 pub(crate) struct OnboardPatient {
     /// Values of the record.
     pub(crate) patient: CreatePatient,
-    /// Person who is to sign in as the patient, e.g. the patient or a parent; nobody is invited if left out. The address is
-    /// not taken from the record. A member can be named by `user_id` only by callers who may use `patient_link`.
+    /// Person who is to sign in as the patient, e.g. the patient or a parent; nobody is invited if left out. The
+    /// address is not taken from the record. A member can be named by `user_id` only by callers who may use
+    /// `patient_link`.
     pub(crate) login: Option<LinkRecord>,
-    /// First values of the patient's profile by the keys of their custom fields, at most 200; as in `patient_profile_update`.
+    /// First values of the patient's profile by the keys of their custom fields, at most 200; as in
+    /// `patient_profile_update`.
     #[oai(default, validator(max_properties = 200))]
     pub(crate) values: BTreeMap<String, Value>,
     /// Decisions of the patient on consent, at most one for each purpose.
@@ -49,8 +51,8 @@ pub(crate) struct OnboardedPatient {
     pub(crate) patient: Patient,
     /// Pending invitation to sign in as the patient; absent if nobody was invited.
     pub(crate) invitation: Option<Invitation>,
-    /// At most ten other patients of the organization who may be the same person, those with the most in common first. A
-    /// hint to look at them, and no error. Empty for callers who may not read patients.
+    /// At most ten other patients of the organization who may be the same person, those with the most in common first.
+    /// A hint to look at them, and no error. Empty for callers who may not read patients.
     pub(crate) possible_duplicates: Vec<PossibleDuplicate>,
 }
 

@@ -27,8 +27,8 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Enters a patient in one transaction: after a failure nothing of it is left, and nobody has been invited. Wrong values
-    /// are reported at once, before any conflict.
+    /// Enters a patient in one transaction: after a failure nothing of it is left, and nobody has been invited. Wrong
+    /// values are reported at once, before any conflict.
     pub(super) async fn onboard(
         &self,
         caller: &Caller,

@@ -36,8 +36,8 @@ impl Service {
         Ok((Entered { record, phone }, faults))
     }
 
-    /// Adds a patient without a user. Returns it with other patients who may be the same person, as far as the caller may
-    /// read patients.
+    /// Adds a patient without a user. Returns it with other patients who may be the same person, as far as the caller
+    /// may read patients.
     pub(crate) async fn add(
         &self,
         tx: &mut WriteTx,

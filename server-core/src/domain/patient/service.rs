@@ -81,8 +81,8 @@ impl Service {
         Ok(tx.commit_sealed(Sealed::new(patient), |patient| PatientEvent::Created(patient.id)).await?)
     }
 
-    /// Inserts a patient within a write; `phone` is the key of its telephone number. Returns it with the indexes by which
-    /// another record of the same person is found.
+    /// Inserts a patient within a write; `phone` is the key of its telephone number. Returns it with the indexes by
+    /// which another record of the same person is found.
     pub(super) async fn insert(
         &self,
         tx: &mut WriteTx,

@@ -45,8 +45,8 @@ pub(crate) struct DataSubject {
 }
 
 impl DataSubject {
-    /// Returns `true` if the holding can have rows of this person: only users are found by user id, and only patients by
-    /// patient id.
+    /// Returns `true` if the holding can have rows of this person: only users are found by user id, and only patients
+    /// by patient id.
     pub(super) fn may_be_in(&self, holding: &Holding) -> bool {
         match holding.found {
             Found::User(_) | Found::AuditEntry(_) | Found::Pseudonym(_) => self.kind == SubjectKind::User,

@@ -8,7 +8,8 @@ errors! {
     /// Errors of consents that Core collects.
     pub(crate) enum SubjectError {
         /// The patient's data has been erased, and its id is never used again.
-        Erased => Conflict "subject_erased" "The data of this patient has been erased; nothing more is stored about it.",
+        Erased => Conflict "subject_erased"
+            "The data of this patient has been erased; nothing more is stored about it.",
     }
     and those of {
         /// The person's data is being erased.

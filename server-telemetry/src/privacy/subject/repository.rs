@@ -1,5 +1,5 @@
-//! Consents of patients, and the users whom patients are joined with, in PostgreSQL. They belong to Core and may be of any
-//! organization, so their transactions have no context and each statement names the organization.
+//! Consents of patients, and the users whom patients are joined with, in PostgreSQL. They belong to Core and may be of
+//! any organization, so their transactions have no context and each statement names the organization.
 
 use sqlx::{Postgres, Transaction};
 
@@ -114,10 +114,11 @@ impl SubjectRepository {
     }
 }
 
-/// Locks a patient, so that a decision and a join that arrive together see each other. Returns the refusal if the patient is
-/// being erased or has been.
+/// Locks a patient, so that a decision and a join that arrive together see each other. Returns the refusal if the
+/// patient is being erased or has been.
 ///
-/// A message and an erasure that begin at the same moment may not see each other; the erasure repeats all its steps later.
+/// A message and an erasure that begin at the same moment may not see each other; the erasure repeats all its steps
+/// later.
 async fn patient_enter(
     tx: &mut Transaction<'_, Postgres>,
     organization: i64,
@@ -181,8 +182,8 @@ async fn latest(tx: &mut Transaction<'_, Postgres>, organization: i64, patient: 
     Ok(all)
 }
 
-/// Adds decisions to those of users, as far as they are later: what a user has decided since stays, however often and late
-/// this is repeated. Leaves out users who are being erased.
+/// Adds decisions to those of users, as far as they are later: what a user has decided since stays, however often and
+/// late this is repeated. Leaves out users who are being erased.
 async fn adopt(
     tx: &mut Transaction<'_, Postgres>,
     organization: i64,
@@ -202,7 +203,8 @@ async fn adopt(
         "insert into privacy.consents
              (organization_id, subject_id, purpose, version, granted, text_version, source, recorded_at)
          select $1, u.id, latest.purpose,
-             (select coalesce(max(version), 0) + 1 from privacy.consents where organization_id = $1 and subject_id = u.id),
+             (select coalesce(max(version), 0) + 1 from privacy.consents
+              where organization_id = $1 and subject_id = u.id),
              latest.granted, latest.text_version, latest.source, latest.decided_at
          from unnest($2::bigint[]) as u(id)
          cross join (

@@ -22,8 +22,8 @@ impl Alike {
 
 /// Finds at most ten other patients who have one of the values, those with the most of them first.
 ///
-/// Reads a few entries of an index for each value, however many patients have it: a clinic may have entered its own number
-/// for everybody who has none.
+/// Reads a few entries of an index for each value, however many patients have it: a clinic may have entered its own
+/// number for everybody who has none.
 pub(crate) async fn duplicates(
     tx: &mut WriteTx,
     organization: OrganizationId,

@@ -16,8 +16,8 @@ use repository::NewIndexes;
 
 /// Version of the forms that the blind indexes of patients are made of. A row with another version is indexed anew.
 ///
-/// Since version 2 there is an index of name and date of birth. It is made of the folded name, so this is to be raised together
-/// with `KEYS_VERSION`.
+/// Since version 2 there is an index of name and date of birth. It is made of the folded name, so this is to be raised
+/// together with `KEYS_VERSION`.
 pub(super) const INDEXES_VERSION: i32 = 2;
 
 /// The table of patients.
@@ -28,8 +28,8 @@ pub(super) fn index_email(encryption: &Encryption, organization: OrganizationId,
     encryption.index(organization, "email", &EmailAddress::key_of(address))
 }
 
-/// Returns the blind index of a name and a date of birth, the words of the name folded and in any order: people are entered
-/// with first and last name exchanged.
+/// Returns the blind index of a name and a date of birth, the words of the name folded and in any order: people are
+/// entered with first and last name exchanged.
 pub(super) fn index_name_birth(
     encryption: &Encryption,
     organization: OrganizationId,
@@ -45,7 +45,8 @@ pub(crate) async fn indexes_left(across: &Across) -> Result<i64, DatabaseError> 
     repository::indexes_left(across).await
 }
 
-/// Brings the indexes of every organization into the present form; calls `progress` with the number of rows written so far.
+/// Brings the indexes of every organization into the present form; calls `progress` with the number of rows written so
+/// far.
 pub(crate) async fn indexes_refresh(
     across: &Across,
     encryption: &Encryption,

@@ -132,8 +132,8 @@ pub(super) async fn indexes_replace(across: &Across, rows: &[NewIndexes]) -> Res
     unless_taken(done)
 }
 
-/// States the version of rows whose indexes stay, and returns the ids of the rows written. Rows that others have locked are
-/// left.
+/// States the version of rows whose indexes stay, and returns the ids of the rows written. Rows that others have locked
+/// are left.
 pub(super) async fn indexes_settle(across: &Across, rows: &[NewIndexes]) -> Result<Vec<i64>, DatabaseError> {
     let settled = sqlx::query_scalar(
         "with held as (select id from patients where id = any($1) for no key update skip locked)
