@@ -1,13 +1,13 @@
 //! `POST /v1/patients/onboard`: patient, invitation and consents at once, or nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use reqwest::Method;
 use restartix_sdk::core::types::{
     ConsentDecision, ConsentPurpose, CreatePatient, DuplicateReason, InvitationKind, InvitationStatus, LinkRecord,
     MemberRole, OnboardPatient, OnboardedPatient,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sqlx::AssertSqlSafe;
 use test_support::{Actor, Answer, CoreApp, granted, refused};
 use uuid::Uuid;
@@ -26,7 +26,7 @@ pub(crate) fn whole() -> OnboardPatient {
 
 /// Returns the body that onboards a patient and nothing else.
 pub(crate) fn only(patient: CreatePatient) -> OnboardPatient {
-    OnboardPatient { patient, login: None, values: HashMap::new(), consents: Vec::new() }
+    OnboardPatient { patient, login: None, values: Map::new(), consents: Vec::new() }
 }
 
 pub(crate) fn to_email(email: &str) -> LinkRecord {
@@ -203,7 +203,7 @@ async fn fields(app: &CoreApp) {
     }
 }
 
-fn values(values: Value) -> HashMap<String, Value> {
+fn values(values: Value) -> Map<String, Value> {
     serde_json::from_value(values).unwrap()
 }
 

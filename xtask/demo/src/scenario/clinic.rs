@@ -118,7 +118,7 @@ impl Morning<'_> {
                 clinical_notes: None,
             },
             login: Some(types::LinkRecord { email: Some(email.clone()), user_id: None }),
-            values: std::collections::HashMap::new(),
+            values: serde_json::Map::new(),
             consents: vec![
                 consent(types::ConsentPurpose::Media, true),
                 consent(types::ConsentPurpose::Analytics, false),
