@@ -49,6 +49,7 @@ $$;
 revoke execute on function new_patient_invite(bigint, uuid, bytea, bytea, bytea, integer) from public;
 grant execute on function new_patient_invite(bigint, uuid, bytea, bytea, bytea, integer) to restartix_app;
 
--- Jobs that an onboarding leaves.
+-- Jobs that an onboarding leaves, and one that every new link between a patient and a user leaves: by the owner's role
+-- where a person accepts, or by an administrator.
 update job_kinds set roles = '{admin,staff,api_key}' where kind = 'invitation_send';
-insert into job_kinds (kind, roles) values ('consent_push', '{admin,staff,api_key}');
+insert into job_kinds (kind, roles) values ('consent_push', '{admin,staff,api_key}'), ('consent_join', '{admin}');
