@@ -25,9 +25,9 @@ use crate::{
     config::{Config, TelemetryConfig},
     database::{self, Across, AppProbe, Connections, Database, PoolProbe},
     domain::{
-        api_key, appointment, appointment_template, availability, calendar, clerk_event, custom_field, form_template, gdpr,
-        impersonation, invitation, me, member, organization, organization_settings, patient, profile, schedule,
-        specialist, specialty, user, video, waitlist,
+        api_key, appointment, appointment_template, availability, calendar, clerk_event, consent, custom_field,
+        form_template, gdpr, impersonation, invitation, me, member, onboarding, organization, organization_settings,
+        patient, profile, schedule, specialist, specialty, user, video, waitlist,
     },
     encryption::{Encryption, OrganizationKeys, texts_seal},
     event::Reactions,
@@ -61,7 +61,7 @@ pub(crate) type Api = (
     api_key::Api,
     specialty::Api,
     specialist::Api,
-    patient::Api,
+    Patients,
     Fields,
     Scheduling,
     appointment::Api,
@@ -76,10 +76,10 @@ type Accounts = (user::KeyApi, me::Api);
 type Organizations = (organization::Api, organization_settings::Api);
 /// Members of organizations, invitations, and the deletion of accounts.
 type Members = (member::Api, invitation::Api, gdpr::AccountApi);
-
+/// Records of patients, and their onboarding.
+type Patients = (patient::Api, onboarding::Api);
 /// Custom fields, and the profiles that have their values.
 type Fields = (custom_field::Api, profile::Api, form_template::Api);
-
 /// Schedules of specialists, kinds of appointments, open slots, and the waitlist.
 type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, waitlist::Api);
 
@@ -123,6 +123,7 @@ pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
     video::HOLDINGS,
     waitlist::HOLDINGS,
     appointment::HOLDINGS,
+    consent::HOLDINGS,
     patient::HOLDINGS,
     schedule::HOLDINGS,
     specialist::HOLDINGS,
@@ -238,6 +239,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
 fn reactions() -> Reactions {
     Reactions::default()
         .on("rooms follow their appointments", video::room_follow)
+        .on("consents are sent to Telemetry", consent::recorded_push)
+        .on("consents follow a patient to its user", consent::patient_join)
         .on("freed time is offered to waiting patients", waitlist::offer_freed)
         .on("open slots are offered to patients who join the waitlist", waitlist::offer_open)
 }
@@ -349,6 +352,12 @@ impl Domains {
             .handle(user::AccessRevoker { across: across.clone(), telemetry: telemetry.clone() })
             .handle(video::RoomFollower(self.video.clone()))
             .handle(organization_settings::SettingsPusher { across: across.clone(), telemetry: telemetry.clone() })
+            .handle(consent::ConsentPusher { across: across.clone(), telemetry: telemetry.clone() })
+            .handle(consent::ConsentJoiner {
+                database: self.database.clone(),
+                patients: people.patients.clone(),
+                telemetry: telemetry.clone(),
+            })
             .handle(invitation::Inviter { invitations: people.invitations.clone(), clerk: provider.clone() })
             .handle(gdpr::Eraser {
                 database: self.database.clone(),
@@ -368,6 +377,13 @@ impl Domains {
         let organizations = organization::Service::new(database.clone(), keys.clone());
         let impersonations =
             impersonation::Service::new(database.clone(), patients.clone(), keys.clone(), secrets.impersonations);
+        let profiles = profile::Service::new(database.clone(), encryption, keys.clone());
+        let onboarding = onboarding::Service {
+            database: database.clone(),
+            patients: patients.clone(),
+            invitations: invitations.clone(),
+            profiles: profiles.clone(),
+        };
         (
             health,
             (user::KeyApi { users: accounts.clone() }, me::Api { users: accounts, invitations: invitations.clone() }),
@@ -381,10 +397,10 @@ impl Domains {
             api_key::Api { api_keys: api_key::Service::new(database.clone(), secrets.api_keys) },
             specialty::Api { specialties: specialty::Service::new(database.clone()) },
             specialist::Api { specialists },
-            patient::Api { patients },
+            (patient::Api { patients }, onboarding::Api { onboarding }),
             (
                 custom_field::Api { custom_fields: custom_field::Service::new(database.clone()) },
-                profile::Api { profiles: profile::Service::new(database.clone(), encryption, keys.clone()) },
+                profile::Api { profiles },
                 form_template::Api { templates: form_template::Service::new(database.clone()) },
             ),
             scheduling(&database, &keys),

@@ -38,6 +38,7 @@ use crate::{
     privacy::{
         ConsentCache, ConsentRepository, ConsentService, ErasureApi, ErasureRepository, ErasureRunner, ErasureService,
         EventHoldings, ExclusionApi, ExclusionRepository, ExclusionService, Exporter, PrivacyApi, RowHoldings,
+        SubjectApi, SubjectRepository, SubjectService,
     },
     security::{Detector, SecurityApi, SecurityService, SweepJob},
     storage::{
@@ -61,6 +62,7 @@ type Api = (
     PoseApi,
     PrivacyApi,
     ExclusionApi,
+    SubjectApi,
     ErasureApi,
 );
 
@@ -185,6 +187,8 @@ async fn compose(
         repository: ExclusionRepository::new(database.clone()),
         cache: Arc::clone(&cache),
     });
+    let subjects =
+        Arc::new(SubjectService { repository: SubjectRepository::new(database.clone()), cache: Arc::clone(&cache) });
     let detector = Arc::new(Detector::new(config.security.clone(), config.hash_key.clone()));
     SweepJob { database: database.clone(), window: config.security.longest_window(), kept: config.audit.kept }
         .start(jobs);
@@ -240,6 +244,7 @@ async fn compose(
         PoseApi { pose },
         PrivacyApi { consents },
         ExclusionApi { exclusions },
+        SubjectApi { subjects },
         ErasureApi { erasures },
     );
     let failures = Failures::new(limiter.clone(), config.edge.rate_limit_scale);

@@ -13,6 +13,7 @@ import {
   patientDelete,
   patientGet,
   patientList,
+  patientOnboard,
   patientUpdate,
   specialistCreate,
   specialtyCreate,
@@ -72,6 +73,24 @@ test('a patient is created, found, changed and deleted', { skip }, async () => {
 
   await patientDelete({ client, path });
   await assert.rejects(patientGet({ client, path }), { status: 404, code: 'patient_not_found' });
+});
+
+test('a patient is onboarded with an invitation, consents and hints', { skip }, async () => {
+  const client = signedIn('admin');
+  const patient = { ...newPatient(), date_of_birth: '1980-02-29' };
+  const namesake = await patientCreate({ client, body: patient });
+  const onboarded = await patientOnboard({
+    client,
+    body: {
+      patient,
+      login: { email: `${randomUUID()}@example.com` },
+      consents: [{ purpose: 'media', granted: true, text_version: '2026-11' }],
+    },
+  });
+  assert.equal(onboarded.invitation?.patient_id, onboarded.patient.id);
+  assert.deepEqual(onboarded.possible_duplicates, [
+    { patient_id: namesake.id, reasons: ['name_and_birth_date'] },
+  ]);
 });
 
 test('a value that breaks the specification is refused with its field', { skip }, async () => {

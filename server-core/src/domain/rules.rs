@@ -59,6 +59,11 @@ impl InvalidValue {
         Self(vec![FieldFault::new(pointer, rule, message)])
     }
 
+    /// Returns the faults, to be reported together with others.
+    pub(crate) fn into_faults(self) -> Vec<FieldFault> {
+        self.0
+    }
+
     /// Returns `Ok` if there is no fault.
     pub(crate) fn check(faults: Vec<FieldFault>) -> Result<(), Self> {
         if faults.is_empty() { Ok(()) } else { Err(Self(faults)) }

@@ -119,6 +119,12 @@ impl Events {
         self
     }
 
+    /// Adds the audit entry of records that the write discloses besides those that it changes.
+    pub(crate) fn disclosing(mut self, read: Audit) -> Self {
+        self.audit = self.audit.and([read]);
+        self
+    }
+
     /// Moves the events and their jobs to an organization other than the request's: one message may concern several.
     /// The application role may not insert jobs there, so such a write runs as the owner.
     pub(crate) fn in_organization(mut self, organization: OrganizationId) -> Self {

@@ -40,7 +40,7 @@ async fn an_erasure_that_is_a_dry_run_and_is_none_erases_nobody() {
         let refusal = Answer::to(request).await.refusal(400, "repeated_parameter");
         assert_eq!(refusal.fields(), [("dry_run", "repeated")]);
     }
-    assert_eq!(app.count("select count(*) from jobs where created_by is not null").await, 0);
+    assert_eq!(app.count("select count(*) from jobs where kind = 'gdpr_erasure'").await, 0);
 }
 
 #[tokio::test]

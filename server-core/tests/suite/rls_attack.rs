@@ -304,6 +304,10 @@ async fn cores_tables_withstand() {
                           ended_at
                    from appointments where organization_id = $1";
         sqlx::query(sql).bind(organization).execute(&mut owner).await.unwrap();
+        let sql = "insert into consent_outbox (organization_id, patient_id, id, purpose, granted, text_version)
+                   select organization_id, id, gen_random_uuid(), 'media', true, '2026-11' from patients
+                   where organization_id = $1";
+        sqlx::query(sql).bind(organization).execute(&mut owner).await.unwrap();
     }
     let asker = |organization: &test_support::Organization| Asker {
         organization: organization.id,
@@ -353,13 +357,17 @@ fn consent() -> ConsentUpdate {
 }
 
 /// Inserts for tables that no single operation fills, with a row for organization `$ORG`.
-const DERIVED: [&str; 6] = [
+const DERIVED: [&str; 8] = [
     "insert into audit.audit_pending (organization_id, audit_id) values ($ORG, uuidv7())",
     "insert into audit.audit_chain (organization_id, position, audit_id, previous, hash, encoding, sealed_at)
      values ($ORG, 1000, uuidv7(), sha256('a'), sha256('b'), 1, now())",
     "insert into audit.audit_heads (organization_id, day, position, audit_id, hash, signed_at, kid, statement)
      values ($ORG, '2026-01-01', 1000, uuidv7(), sha256('b'), now(), 'key', 'statement')",
     "insert into audit.audit_starts (organization_id, position, hash) values ($ORG, 1000, sha256('b'))",
+    "insert into privacy.patient_consents (organization_id, patient_id, id, purpose, granted, text_version, source,
+         decided_at)
+     values ($ORG, 7, uuidv7(), 'media', true, '2026-11', 'onboarding', now())",
+    "insert into privacy.patient_joins (organization_id, patient_id, user_id) values ($ORG, 7, 7)",
     "insert into security.sightings (organization_id, kind, subject, seen_at, audit_id, weight)
      values ($ORG, 'denied_access', 'user:7', now(), uuidv7(), 1)",
     "insert into security.security_events (id, organization_id, kind, severity, subject, first_seen_at, last_seen_at,

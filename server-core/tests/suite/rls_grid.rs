@@ -152,6 +152,10 @@ async fn seed_in_each_name(app: &CoreApp, own: i64, (colleague, specialty): (i64
              from (values ({specialist}, null), ({colleague}, null), (null, {own}), (null::bigint, null::bigint))
                   audience (specialist, patient)"
         ),
+        format!(
+            "insert into consent_outbox (organization_id, patient_id, id, purpose, granted, text_version)
+             values ({id}, {own}, gen_random_uuid(), 'media', true, '2026-11')"
+        ),
         "insert into clerk_events (id) values ('msg_1')".to_owned(),
         "insert into revoked_sessions values ('sess_1', now(), now() + interval '1 day')".to_owned(),
         // An invitation by an administrator, and one by nobody.

@@ -1,4 +1,4 @@
-//! Consent, exclusions from tracking, and export and erasure of a person's data.
+//! Consent, also of patients without a login, exclusions from tracking, and export and erasure of a person's data.
 
 mod api;
 mod cache;
@@ -9,6 +9,7 @@ mod model;
 pub(crate) mod registry;
 mod repository;
 mod service;
+mod subject;
 
 pub(crate) use api::PrivacyApi;
 pub(crate) use cache::ConsentCache;
@@ -19,3 +20,4 @@ pub(crate) use exclusion::{ExclusionApi, ExclusionRepository, ExclusionService};
 pub(crate) use model::Purpose;
 pub(crate) use repository::ConsentRepository;
 pub(crate) use service::ConsentService;
+pub(crate) use subject::{SubjectApi, SubjectRepository, SubjectService};

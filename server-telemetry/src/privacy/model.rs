@@ -1,18 +1,20 @@
 //! Consent: purpose, text version, time and source of each decision.
 
 use chrono::{DateTime, Utc};
-use poem_openapi::{Object, types::Example};
+use poem_openapi::{Enum, Object, types::Example};
 
 use crate::text::{Identifier, Word};
 
 /// Purpose for which data about a person is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// - `analytics`: events of pages
+/// - `media`: sessions of calls and exercises
+/// - `pose`: body landmarks
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
 pub(crate) enum Purpose {
-    /// Events of pages.
     Analytics,
-    /// Sessions of calls and exercises.
     Media,
-    /// Body landmarks.
     Pose,
 }
 

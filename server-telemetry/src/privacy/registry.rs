@@ -26,6 +26,8 @@ impl Store {
 pub(crate) enum Found {
     /// The column holds the id of the user in Core.
     User(&'static str),
+    /// The column holds the id of the patient record in Core.
+    Patient(&'static str),
     /// The column holds the id of an audit entry about an action of the user. The actor of an impersonation is the
     /// impersonator.
     AuditEntry(&'static str),
@@ -43,6 +45,7 @@ impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(column) => write!(f, "user:{column}"),
+            Self::Patient(column) => write!(f, "patient:{column}"),
             Self::AuditEntry(column) => write!(f, "audit_entry:{column}"),
             Self::Entity => f.write_str("entity:entity_id"),
             Self::Erasure => f.write_str("erasure:subject_id"),
@@ -244,6 +247,30 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         table: "privacy.consents",
         found: Found::User("subject_id"),
         columns: &["subject_id", "text_version", "source"],
+        erase: Fate::Delete,
+        anonymize: Fate::Delete,
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "privacy.patient_consents",
+        found: Found::Patient("patient_id"),
+        columns: &["patient_id", "text_version", "source"],
+        erase: Fate::Delete,
+        anonymize: Fate::Delete,
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "privacy.patient_joins",
+        found: Found::Patient("patient_id"),
+        columns: &["patient_id"],
+        erase: Fate::Delete,
+        anonymize: Fate::Delete,
+    },
+    Holding {
+        store: Store::PostgreSql,
+        table: "privacy.patient_joins",
+        found: Found::User("user_id"),
+        columns: &["user_id"],
         erase: Fate::Delete,
         anonymize: Fate::Delete,
     },

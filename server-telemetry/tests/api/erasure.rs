@@ -100,7 +100,8 @@ async fn what_is_erased_was_there_and_is_gone() {
     let planted = Planted::new(&app).await;
     let registry = personal(&app);
     let before = found(&app, &planted).await;
-    for line in &registry {
+    // `subject.rs` is about the data of patients.
+    for line in registry.iter().filter(|line| !line.found_by.starts_with("patient:")) {
         let (store, table, column) = &line.column;
         let needle = planted.needle(&line.column, &line.found_by);
         let there = before[needle].iter().any(|place| {

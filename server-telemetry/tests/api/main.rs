@@ -24,4 +24,5 @@ mod repeated;
 mod rls_grid;
 mod security;
 mod storage;
+mod subject;
 mod support;

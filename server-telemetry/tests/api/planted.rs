@@ -1,6 +1,6 @@
 //! Person with a value in every personal column, and another person beside it.
 
-use restartix_sdk::telemetry::types::{ConsentUpdate, NewAuditEvent, PurposeDecisions};
+use restartix_sdk::telemetry::types::{ConsentUpdate, NewAuditEvent, PurposeDecisions, SubjectJoin};
 use sqlx::AssertSqlSafe;
 use test_support::{TelemetryApp, granted};
 use uuid::{Uuid, uuid};
@@ -15,6 +15,8 @@ pub(crate) const ORGANIZATION: i64 = 1;
 /// Ids that occur nowhere else.
 pub(crate) const SUBJECT: i64 = 7_300_219_845;
 pub(crate) const OTHER: i64 = 8_411_320_956;
+/// Patient record that the subject signs in as.
+const PATIENT: i64 = 9_522_431_067;
 
 /// Planted values: column (with the way in which it is found, where that matters) and value.
 pub(crate) struct Planted {
@@ -94,6 +96,8 @@ impl Planted {
         };
         let person = app.person(&patient(ORGANIZATION, SUBJECT));
         granted(person.consent_put().body(text("needle")).send().await, 200);
+        let join = SubjectJoin { organization_id: ORGANIZATION, user_id: SUBJECT };
+        granted(app.service().privacy_subject_join().subject_id(PATIENT).body(join).send().await, 204);
         let other = consenting(app, ORGANIZATION, OTHER).await;
         granted(person.analytics_track().body(batch(vec![event("of_the_subject")])).send().await, 202);
         granted(other.analytics_track().body(batch(vec![event("of_the_other")])).send().await, 202);
@@ -134,6 +138,7 @@ impl Planted {
             in_postgres("audit.audit_logs", "impersonator_user_id", &id),
             in_postgres("audit.audit_logs", "entity_id", &id),
             in_postgres("audit.audit_logs", "entity_ids", &id),
+            in_postgres("privacy.patient_joins", "user_id", &id),
             in_postgres("privacy.erasures", "subject_id", &id),
             in_postgres("ops.access_revocations", "user_id", &id),
             in_postgres("security.sightings", "subject", "needle-sighting-subject"),

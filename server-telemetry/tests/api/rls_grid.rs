@@ -96,6 +96,14 @@ async fn seed(app: &mut TelemetryApp) {
         format!(
             "insert into ops.organization_settings (organization_id, revision, timezone) values ({HOME}, 1, 'UTC')"
         ),
+        format!(
+            "insert into privacy.patient_consents (organization_id, patient_id, id, purpose, granted, text_version,
+                 source, decided_at)
+             values ({HOME}, {OWN}, gen_random_uuid(), 'media', true, '2026-11', 'onboarding', now())"
+        ),
+        format!(
+            "insert into privacy.patient_joins (organization_id, patient_id, user_id) values ({HOME}, {OWN}, {OWN})"
+        ),
     ] {
         execute(&mut superuser, &sql).await;
     }

@@ -11,10 +11,12 @@ use uuid::Uuid;
 use crate::support::consenting;
 
 /// Tables without access for the application role, each with the reason.
-const EXEMPT: [(&str, &str); 3] = [
+const EXEMPT: [(&str, &str); 5] = [
     ("public._sqlx_migrations", "which migrations ran; no grant to anybody"),
     ("ops.access_revocations", "asked at the door, before there is a context; no grant to anybody"),
     ("ops.organization_settings", "written by Core; no grant to anybody"),
+    ("privacy.patient_consents", "written by Core; no grant to anybody"),
+    ("privacy.patient_joins", "written by Core; no grant to anybody"),
 ];
 
 /// Tables of tenants; `$ID` stands for a new id.

@@ -43,8 +43,10 @@ TOKENS = {
         "audit_ingest": STACK["telemetry_internal_token"],
         "organization_settings_put": STACK["telemetry_internal_token"],
         "privacy_job_get": STACK["telemetry_internal_token"],
+        "privacy_subject_consent_put": STACK["telemetry_internal_token"],
         "privacy_subject_erase": STACK["telemetry_internal_token"],
         "privacy_subject_export": STACK["telemetry_internal_token"],
+        "privacy_subject_join": STACK["telemetry_internal_token"],
     },
 }[SERVICE]
 
@@ -478,6 +480,16 @@ def body_fill(case, row: dict | None) -> None:
         for field in ("email", "national_id"):
             if field in body:
                 body[field] = f"{next(_number)}@fuzz.test" if field == "email" else f"F{next(_number)}"
+    if name == "patient_onboard":
+        for field in ("email", "national_id"):
+            if field in body.get("patient", {}):
+                body["patient"][field] = f"{next(_number)}@fuzz.test" if field == "email" else f"F{next(_number)}"
+        if body.get("login") is not None:
+            body["login"] = {"email": f"{next(_number)}@fuzz.test"}
+        # No custom field has a key at random.
+        body.pop("values", None)
+        # Each purpose at most once.
+        body["consents"] = body.get("consents", [])[:1]
     if name in ("organization_create", "organization_update"):
         body["timezone"] = "Europe/Berlin"
         # Not every two letters are a country with telephone numbers.

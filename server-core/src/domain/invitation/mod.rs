@@ -2,8 +2,8 @@
 //! person accepts.
 //!
 //! No answer to a clinic depends on the existence of an account; see `docs/decisions/0025-invitations.md`. Besides the
-//! usual modules: [`answer`], the answers of invited people, and [`job`], by which the identity provider sends e-mails
-//! to people without an account.
+//! usual modules: [`answer`], the answers of invited people, [`newcomer`], the invitation to sign in as a patient who
+//! is just being created, and [`job`], by which the identity provider sends e-mails to people without an account.
 
 mod answer;
 mod api;
@@ -12,11 +12,14 @@ mod event;
 mod holdings;
 mod job;
 mod model;
+mod newcomer;
 mod repository;
 mod service;
 
 pub(crate) use api::Api;
+pub(crate) use error::InvitationError;
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use job::Inviter;
-pub(crate) use model::MyInvitation;
+pub(crate) use model::{Invitation, LinkRecord, MyInvitation};
+pub(crate) use newcomer::Invitee;
 pub(crate) use service::{Service, sweep};

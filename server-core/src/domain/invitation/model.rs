@@ -67,6 +67,20 @@ pub(crate) struct Invitation {
     pub(crate) created_at: DateTime<Utc>,
 }
 
+impl Invitation {
+    /// Returns an example of an invitation to sign in as a patient.
+    pub(crate) fn of_patient(patient: PatientId) -> Self {
+        let LinkRecord { email, .. } = LinkRecord::example();
+        Self {
+            kind: InvitationKind::PatientLink,
+            role: MemberRole::Patient,
+            email: email.map(|email| email.as_str().to_owned().into()),
+            patient_id: Some(patient),
+            ..Self::example()
+        }
+    }
+}
+
 impl Example for Invitation {
     fn example() -> Self {
         let created_at = DateTime::UNIX_EPOCH + TimeDelta::days(20_500);

@@ -91,7 +91,7 @@ pub(super) async fn user_invite(
     organization: OrganizationId,
     offer: Offer,
     user: UserId,
-    by: UserId,
+    by: Option<UserId>,
 ) -> Result<Written, DatabaseError> {
     let written = sqlx::query_as!(
         Written,
@@ -111,7 +111,33 @@ pub(super) async fn user_invite(
         offer.patient().map(|id| id.0),
         offer.specialist().map(|id| id.0),
         user.0,
-        by.0
+        by.map(|id| id.0)
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(written)
+}
+
+/// Invites an address to sign in as a patient whom this transaction has created. The front desk and programs may do so,
+/// but neither read invitations nor make others, so a function does it for them.
+pub(super) async fn new_patient_invite(
+    tx: &mut WriteTx,
+    patient: PatientId,
+    address: &SealedAddress,
+) -> Result<Written, DatabaseError> {
+    let written = sqlx::query_as!(
+        Written,
+        r#"
+        select invitation_id as "id!: InvitationId", expires as "expires_at!", created as "created_at!",
+               true as "is_new!"
+        from new_patient_invite($1, $2, $3, $4, $5, $6)
+        "#,
+        patient.0,
+        address.uid,
+        address.index,
+        address.sealed,
+        address.wrapped,
+        INDEXES_VERSION
     )
     .fetch_one(tx.connection()?)
     .await?;

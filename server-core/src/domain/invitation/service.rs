@@ -11,8 +11,8 @@ use super::{
     error::InvitationError,
     event::InvitationEvent,
     job::InvitationSend,
-    model::{ConnectUser, Invitation, InvitationStatus, LinkRecord, MyInvitation, Offer},
-    repository::{self, InvitationRow, SealedAddress},
+    model::{ConnectUser, Invitation, InvitationKind, InvitationStatus, LinkRecord, MyInvitation, Offer},
+    repository::{self, InvitationRow, SealedAddress, Written},
 };
 use crate::{
     audit::Audit,
@@ -37,7 +37,7 @@ const EMAIL: &str = "email";
 const KEPT_DAYS: i32 = 30;
 
 /// Invited person: the owner of an e-mail address, or a user.
-enum Whom<'a> {
+pub(super) enum Whom<'a> {
     Address(&'a EmailAddress, SealedAddress),
     User(UserId),
 }
@@ -88,7 +88,7 @@ impl Service {
         self.check(&mut tx, whom, offer).await?;
         let (written, email, user_id) = match whom {
             Whom::User(user) => {
-                let written = repository::user_invite(&mut tx, organization, offer, *user, caller.id()).await?;
+                let written = repository::user_invite(&mut tx, organization, offer, *user, Some(caller.id())).await?;
                 (written, None, Some(*user))
             }
             Whom::Address(email, address) => {
@@ -98,27 +98,7 @@ impl Service {
                 (written, Some(Phi::from(email.as_str().to_owned())), None)
             }
         };
-        let invitation = Invitation {
-            id: written.id,
-            kind: offer.kind(),
-            role: offer.role(),
-            email,
-            user_id,
-            patient_id: offer.patient(),
-            specialist_id: offer.specialist(),
-            status: InvitationStatus::Pending,
-            expires_at: written.expires_at,
-            ended_at: None,
-            created_at: written.created_at,
-        };
-        let made = if written.is_new { InvitationEvent::Created } else { InvitationEvent::Renewed };
-        let requested = match offer {
-            Offer::Membership(_) => None,
-            Offer::Patient(patient) => Some(Events::from(PatientEvent::LinkRequested(patient))),
-            Offer::Specialist(specialist) => Some(SpecialistEvent::LinkRequested(specialist).into()),
-        };
-        let named = invitation.user_id.map(UserEvent::Invited);
-        let events = Events::from(made(invitation.id)).and(requested).and(named);
+        let (invitation, events) = invited(offer, &written, email, user_id);
         Ok(tx.commit_sealed(Sealed::new(invitation), |_| events).await?)
     }
 
@@ -151,28 +131,33 @@ impl Service {
                 Err(InvalidValue::new("/user_id", "unknown_reference", "is not a member of this organization").into())
             }
             (_, Whom::Address(..), None) => Ok(()),
-            (_, _, Some((user, role))) => self.check_member(tx, user, role, offer).await,
+            (_, _, Some((user, role))) => self.check_member(tx, user, role, offer.kind()).await,
         }
     }
 
-    async fn check_member(
+    /// Checks that a member can be linked to a record of this kind.
+    pub(super) async fn check_member(
         &self,
         tx: &mut WriteTx,
         user: UserId,
         role: MemberRole,
-        offer: Offer,
+        kind: InvitationKind,
     ) -> Result<(), InvitationError> {
-        if role != offer.role() {
-            return Err(InvitationError::RoleConflict);
-        }
-        match offer {
-            Offer::Patient(_) if self.patients.links.is_record_of(tx, user).await? => {
-                Err(PatientError::UserTaken.into())
+        match (kind, role) {
+            (InvitationKind::Membership, _) => Err(MemberError::AlreadyMember.into()),
+            (InvitationKind::PatientLink, MemberRole::Patient) => {
+                if self.patients.links.is_record_of(tx, user).await? {
+                    return Err(PatientError::UserTaken.into());
+                }
+                Ok(())
             }
-            Offer::Specialist(_) if self.specialists.links.is_record_of(tx, user).await? => {
-                Err(SpecialistError::UserTaken.into())
+            (InvitationKind::SpecialistLink, MemberRole::Specialist) => {
+                if self.specialists.links.is_record_of(tx, user).await? {
+                    return Err(SpecialistError::UserTaken.into());
+                }
+                Ok(())
             }
-            _ => Ok(()),
+            _ => Err(InvitationError::RoleConflict),
         }
     }
 
@@ -225,7 +210,7 @@ impl Service {
         row.map(|row| self.address(&row)).transpose().map(Option::flatten)
     }
 
-    fn whom<'a>(
+    pub(super) fn whom<'a>(
         &self,
         organization: OrganizationId,
         email: Option<&'a EmailAddress>,
@@ -268,6 +253,36 @@ impl Service {
             created_at: row.created_at,
         })
     }
+}
+
+/// Returns an invitation that was just written, and its events.
+pub(super) fn invited(
+    offer: Offer,
+    written: &Written,
+    email: Option<Phi<String>>,
+    user_id: Option<UserId>,
+) -> (Invitation, Events) {
+    let invitation = Invitation {
+        id: written.id,
+        kind: offer.kind(),
+        role: offer.role(),
+        email,
+        user_id,
+        patient_id: offer.patient(),
+        specialist_id: offer.specialist(),
+        status: InvitationStatus::Pending,
+        expires_at: written.expires_at,
+        ended_at: None,
+        created_at: written.created_at,
+    };
+    let made = if written.is_new { InvitationEvent::Created } else { InvitationEvent::Renewed };
+    let requested = match offer {
+        Offer::Membership(_) => None,
+        Offer::Patient(patient) => Some(Events::from(PatientEvent::LinkRequested(patient))),
+        Offer::Specialist(specialist) => Some(SpecialistEvent::LinkRequested(specialist).into()),
+    };
+    let events = Events::from(made(written.id)).and(requested).and(user_id.map(UserEvent::Invited));
+    (invitation, events)
 }
 
 /// Deletes invitations that ended some time ago; returns their number.

@@ -17,6 +17,8 @@ events! {
         Linked => "linked",
         /// The link between record and user ended.
         Unlinked => "unlinked",
+        /// Decisions of the patient on consent were recorded, to be kept by Telemetry.
+        ConsentRecorded => "consent_recorded",
         /// An erasure was requested.
         ErasureRequested => "erasure_requested",
         /// An erasure was planned without changing anything.

@@ -6,7 +6,8 @@ const PATIENT_SHELL: Fate = Fate::Anonymize(
      email_encrypted = null, phone_encrypted = null,
      date_of_birth_encrypted = null, national_id_encrypted = null, address_encrypted = null,
      emergency_contact_encrypted = null, clinical_notes_encrypted = null, email_index = null, phone_index = null,
-     national_id_index = null, indexes_version = indexes_version, erased_at = coalesce(erased_at, now()), deleted_at = coalesce(deleted_at, now()),
+     national_id_index = null, name_birth_index = null, indexes_version = indexes_version,
+     erased_at = coalesce(erased_at, now()), deleted_at = coalesce(deleted_at, now()),
      updated_at = now(), version = version + 1",
 );
 
@@ -38,6 +39,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
             hidden("email_index"),
             hidden("phone_index"),
             hidden("national_id_index"),
+            hidden("name_birth_index"),
             clear("created_at"),
         ],
         erase: PATIENT_SHELL,

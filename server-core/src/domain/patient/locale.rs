@@ -31,19 +31,31 @@ impl Locale {
     /// Checks date of birth and telephone number, and returns the normalized number for the blind index. A number that
     /// equals the stored one is never refused, because numbering plans change.
     pub(super) fn check(self, record: &CreatePatient, stored: Option<&str>) -> Result<Option<String>, InvalidValue> {
+        let (phone, faults) = self.faults(record, stored, "");
+        InvalidValue::check(faults)?;
+        Ok(phone)
+    }
+
+    /// Returns the normalized number, and the faults of the record at the pointer `at`.
+    pub(super) fn faults(
+        self,
+        record: &CreatePatient,
+        stored: Option<&str>,
+        at: &str,
+    ) -> (Option<String>, Vec<FieldFault>) {
         let mut faults = Vec::new();
         if !record.date_of_birth.is_none_or(|date| is_plausible(date, today(self.zone))) {
-            faults.push(FieldFault::new("/date_of_birth", "range", "must be between 1850 and today"));
+            let pointer = format!("{at}/date_of_birth");
+            faults.push(FieldFault::new(pointer, "range", "must be between 1850 and today"));
         }
         let phone = record.phone.as_ref().map(|phone| match phone.e164(self.country) {
             Err(fault) if stored != Some(phone.as_str()) => {
-                faults.push(FieldFault::new("/phone", "phone", fault.to_string()));
+                faults.push(FieldFault::new(format!("{at}/phone"), "phone", fault.to_string()));
                 String::new()
             }
             key => key.unwrap_or_else(|_| PhoneNumber::key_of(phone.as_str(), self.country)),
         });
-        InvalidValue::check(faults)?;
-        Ok(phone)
+        (phone, faults)
     }
 }
 

@@ -1,4 +1,5 @@
 mod api;
+mod duplicate;
 mod error;
 mod event;
 mod holdings;
@@ -6,12 +7,16 @@ mod indexes;
 mod link;
 mod locale;
 mod model;
+mod onboarding;
 mod repository;
 mod service;
 
 pub(crate) use api::Api;
+pub(crate) use duplicate::PossibleDuplicate;
 pub(crate) use error::PatientError;
 pub(crate) use event::PatientEvent;
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use indexes::{indexes_left, indexes_refresh};
+pub(crate) use model::{CreatePatient, Patient};
+pub(crate) use onboarding::Entered;
 pub(crate) use service::Service;

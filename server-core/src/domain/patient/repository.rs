@@ -5,10 +5,10 @@ use server_shared::{
 };
 use uuid::Uuid;
 
-use super::{error::PatientError, locale::Locale, model::PatientSort};
+use super::{error::PatientError, indexes::INDEXES_VERSION, locale::Locale, model::PatientSort};
 use crate::{
-    database::{Across, DatabaseError, DiscloseTx, Listed, Sealed, Tx, WriteTx, broken_constraint, unless_taken},
-    encryption::{INDEXES_VERSION, NewKey},
+    database::{DatabaseError, DiscloseTx, Listed, Sealed, Tx, WriteTx, broken_constraint},
+    encryption::NewKey,
     ids::{OrganizationId, PatientId, UserId},
 };
 
@@ -51,6 +51,7 @@ pub(super) struct SealedPatient<'a> {
     pub(super) email_index: Option<Vec<u8>>,
     pub(super) phone_index: Option<Vec<u8>>,
     pub(super) national_id_index: Option<Vec<u8>>,
+    pub(super) name_birth_index: Option<Vec<u8>>,
 }
 
 /// Conditions of a search, with e-mail address, telephone number and national id as blind indexes.
@@ -140,8 +141,9 @@ pub(super) async fn patient_create(
         insert into patients (organization_id, uid, data_key_id, first_name, last_name, email_encrypted,
                               phone_encrypted, date_of_birth_encrypted, national_id_encrypted, address_encrypted,
                               emergency_contact_encrypted, clinical_notes_encrypted, email_index, phone_index,
-                              national_id_index, name_folded, name_sort, name_keys_version, indexes_version)
-        values ($1, $2, $3, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+                              national_id_index, name_folded, name_sort, name_keys_version, indexes_version,
+                              name_birth_index)
+        values ($1, $2, $3, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
         on conflict (organization_id, email_index) where deleted_at is null do nothing
         returning id as "id: PatientId", version, created_at, updated_at
         "#,
@@ -164,7 +166,8 @@ pub(super) async fn patient_create(
         values.keys.folded,
         values.keys.sort,
         values.keys.version,
-        INDEXES_VERSION
+        INDEXES_VERSION,
+        values.name_birth_index
     )
     .fetch_optional(tx.connection()?)
     .await
@@ -202,7 +205,8 @@ pub(super) async fn patient_update(
         set first_name = $2, last_name = $3, email_encrypted = $4, phone_encrypted = $5, date_of_birth_encrypted = $6,
             national_id_encrypted = $7, address_encrypted = $8, emergency_contact_encrypted = $9,
             clinical_notes_encrypted = $10, email_index = $11, phone_index = $12, national_id_index = $13,
-            name_folded = $14, name_sort = $15, name_keys_version = $16, indexes_version = $17, version = version + 1, updated_at = now()
+            name_folded = $14, name_sort = $15, name_keys_version = $16, indexes_version = $17, name_birth_index = $18,
+            version = version + 1, updated_at = now()
         where id = $1
         returning id as "id: PatientId", version, created_at, updated_at
         "#,
@@ -222,7 +226,8 @@ pub(super) async fn patient_update(
         values.keys.folded,
         values.keys.sort,
         values.keys.version,
-        INDEXES_VERSION
+        INDEXES_VERSION,
+        values.name_birth_index
     )
     .fetch_one(tx.connection()?)
     .await
@@ -245,164 +250,4 @@ pub(super) async fn patient_delete(tx: &mut WriteTx, id: PatientId) -> Result<Op
     .fetch_optional(tx.connection()?)
     .await?;
     Ok(row.map(|row| row.user_id))
-}
-
-/// Values of a patient that its blind indexes are made of.
-pub(super) struct IndexedPatient {
-    pub(super) id: PatientId,
-    pub(super) organization_id: OrganizationId,
-    pub(super) uid: Uuid,
-    pub(super) email_encrypted: Option<Vec<u8>>,
-    pub(super) phone_encrypted: Option<Vec<u8>>,
-    pub(super) email_index: Option<Vec<u8>>,
-    pub(super) data_key_id: Uuid,
-    pub(super) wrapped: Vec<u8>,
-    /// Version of the record; the row is changed only if it still has it.
-    pub(super) version: i64,
-    /// Country of the organization.
-    pub(super) country: Option<String>,
-}
-
-/// Blind indexes of a patient, to be stored in its row.
-pub(super) struct NewIndexes {
-    /// Values that they were made of.
-    pub(super) read: IndexedPatient,
-    pub(super) email_index: Option<Vec<u8>>,
-    pub(super) phone_index: Option<Vec<u8>>,
-}
-
-/// Returns `true` if blind indexes of a patient may be out of date. Reads at most four entries of database indexes.
-pub(super) async fn is_index_left(across: &Across) -> Result<bool, DatabaseError> {
-    let left = sqlx::query_scalar!(
-        r#"
-        select exists (select from patients where indexes_version is null)
-            or exists (select from patients where indexes_version < $1)
-            or exists (select from patients where indexes_version > $1)
-            or exists (select from organizations where country is distinct from phones_country) as "left!"
-        "#,
-        INDEXES_VERSION
-    )
-    .fetch_one(across.pool())
-    .await?;
-    Ok(left)
-}
-
-/// Counts the patients whose blind indexes are out of date.
-pub(super) async fn indexes_left(across: &Across) -> Result<i64, DatabaseError> {
-    let left = sqlx::query_scalar!(
-        r#"
-        select count(*) as "left!" from patients p join organizations o on o.id = p.organization_id
-        where p.indexes_version is distinct from $1
-           or p.phone_index is not null and o.country is distinct from o.phones_country
-        "#,
-        INDEXES_VERSION
-    )
-    .fetch_one(across.pool())
-    .await?;
-    Ok(left)
-}
-
-/// Reads patients with ids above `after` whose blind indexes are out of date, in the order of their ids.
-pub(super) async fn indexes_page(
-    across: &Across,
-    after: PatientId,
-    limit: i64,
-) -> Result<Vec<IndexedPatient>, DatabaseError> {
-    let rows = sqlx::query_as!(
-        IndexedPatient,
-        r#"
-        select p.id as "id: PatientId", p.organization_id as "organization_id: OrganizationId", p.uid, p.email_encrypted,
-               p.phone_encrypted, p.email_index, p.data_key_id, k.wrapped, p.version, o.country
-        from patients p
-        join organizations o on o.id = p.organization_id
-        join data_keys k on k.organization_id = p.organization_id and k.id = p.data_key_id
-        where p.id > $1
-          and (p.indexes_version is distinct from $2
-               or p.phone_index is not null and o.country is distinct from o.phones_country)
-        order by p.id
-        limit $3
-        "#,
-        after.0,
-        INDEXES_VERSION,
-        limit
-    )
-    .fetch_all(across.pool())
-    .await?;
-    Ok(rows)
-}
-
-/// Writes blind indexes and returns the number of changed rows. Writes nothing and returns `None` if two patients of an
-/// organization would have the same e-mail address. Skips locked rows, so that two refreshes do not wait for each
-/// other.
-pub(super) async fn indexes_replace(across: &Across, rows: &[NewIndexes]) -> Result<Option<u64>, DatabaseError> {
-    let ids: Vec<i64> = rows.iter().map(|row| row.read.id.0).collect();
-    let versions: Vec<i64> = rows.iter().map(|row| row.read.version).collect();
-    let emails: Vec<Option<&[u8]>> = rows.iter().map(|row| row.email_index.as_deref()).collect();
-    let phones: Vec<Option<&[u8]>> = rows.iter().map(|row| row.phone_index.as_deref()).collect();
-    let done = sqlx::query!(
-        "with held as (select id from patients where id = any($1) for no key update skip locked)
-         update patients p set email_index = n.email_index, phone_index = n.phone_index, indexes_version = $5
-         from unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bytea[]) as n (id, version, email_index, phone_index)
-         where p.id = n.id and p.version = n.version and p.id in (select id from held)",
-        &ids,
-        &versions,
-        emails as _,
-        phones as _,
-        INDEXES_VERSION
-    )
-    .execute(across.pool())
-    .await;
-    unless_taken(done)
-}
-
-/// States the version of rows whose indexes stay, and returns the ids of the rows written. Rows that others have locked
-/// are left.
-pub(super) async fn indexes_settle(across: &Across, rows: &[NewIndexes]) -> Result<Vec<i64>, DatabaseError> {
-    let settled = sqlx::query_scalar(
-        "with held as (select id from patients where id = any($1) for no key update skip locked)
-         update patients p set indexes_version = $3 from unnest($1::bigint[], $2::bigint[]) as n (id, version)
-         where p.id = n.id and p.version = n.version and p.id in (select id from held)
-         returning p.id",
-    )
-    .bind(rows.iter().map(|row| row.read.id.0).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.read.version).collect::<Vec<_>>())
-    .bind(INDEXES_VERSION)
-    .fetch_all(across.pool())
-    .await?;
-    Ok(settled)
-}
-
-/// Country of an organization that has changed since the indexes of its patients were made.
-pub(super) struct ChangedCountry {
-    organization_id: OrganizationId,
-    country: Option<String>,
-}
-
-/// Lists the organizations whose country changed more than a minute ago. By then, no transaction that read the previous
-/// country is still running. Until then, each refresh computes the indexes of their patients again.
-pub(super) async fn countries_changed(across: &Across) -> Result<Vec<ChangedCountry>, DatabaseError> {
-    let rows = sqlx::query_as!(
-        ChangedCountry,
-        r#"
-        select id as "organization_id: OrganizationId", country from organizations
-        where country is distinct from phones_country and updated_at <= now() - interval '1 minute'
-        "#
-    )
-    .fetch_all(across.pool())
-    .await?;
-    Ok(rows)
-}
-
-/// Records that the blind indexes of these organizations' patients match the country, unless it has changed again.
-pub(super) async fn countries_settle(across: &Across, countries: &[ChangedCountry]) -> Result<(), DatabaseError> {
-    for ChangedCountry { organization_id, country } in countries {
-        sqlx::query!(
-            "update organizations set phones_country = $2 where id = $1 and country is not distinct from $2",
-            organization_id.0,
-            country.as_deref()
-        )
-        .execute(across.pool())
-        .await?;
-    }
-    Ok(())
 }

@@ -9,16 +9,17 @@ use server_shared::{
 use uuid::Uuid;
 
 use super::{
+    duplicate::Alike,
     error::PatientError,
     event::PatientEvent,
-    indexes::index_email,
+    indexes::{index_email, index_name_birth},
     locale::Locale,
     model::{CreatePatient, Patient, PatientFilter, PatientSort, UpdatePatient, shown},
     repository::{self, PatientRow, PatientSearch, SealedPatient, Written},
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Disclosed, Sealed, Tx},
+    database::{Database, DatabaseError, Disclosed, Sealed, Tx, WriteTx},
     domain::{link::Links, rules::StaleVersion},
     encryption::{Encryption, Holder, OpenKey},
     identity::{Caller, Changed, Permission},
@@ -72,28 +73,49 @@ impl Service {
         &self,
         caller: &Caller,
         organization: OrganizationId,
-        mut record: CreatePatient,
+        record: CreatePatient,
     ) -> Result<Disclosed<Patient>, PatientError> {
+        let mut tx = self.database.write(caller).await?;
+        let phone = locale(&mut tx, organization, Locale::matters(&record)).await?.check(&record, None)?;
+        let (patient, _) = self.insert(&mut tx, caller, organization, record, phone).await?;
+        Ok(tx.commit_sealed(Sealed::new(patient), |patient| PatientEvent::Created(patient.id)).await?)
+    }
+
+    /// Inserts a patient within a write; `phone` is the key of its telephone number. Returns it with the indexes by
+    /// which another record of the same person is found.
+    pub(super) async fn insert(
+        &self,
+        tx: &mut WriteTx,
+        caller: &Caller,
+        organization: OrganizationId,
+        mut record: CreatePatient,
+        phone: Option<String>,
+    ) -> Result<(Patient, Alike), PatientError> {
         if !sees_notes(caller) {
             record.clinical_notes = None;
         }
         let uid = Uuid::now_v7();
         let key = self.encryption.create(Holder::Record { organization, id: Uuid::now_v7() });
-        let mut tx = self.database.write(caller).await?;
-        let phone = locale(&mut tx, organization, Locale::matters(&record)).await?.check(&record, None)?;
         let values = self.seal(organization, uid, &key.key, &record, phone);
-        let Some(written) = repository::patient_create(&mut tx, organization, uid, &key, &values).await? else {
+        let Some(written) = repository::patient_create(tx, organization, uid, &key, &values).await? else {
             let index = values.email_index.unwrap_or_default();
             // A caller who may not read the other patient is not told which one it is.
             let patient_id = if caller.may(Permission::PatientRead).is_ok() {
-                repository::patient_by_email(&mut tx, organization, &index).await?
+                repository::patient_by_email(tx, organization, &index).await?
             } else {
                 None
             };
             return Err(PatientError::EmailTaken { patient_id });
         };
-        let patient = Sealed::new(patient(uid, None, record, &written, sees_notes(caller)));
-        Ok(tx.commit_sealed(patient, |patient| PatientEvent::Created(patient.id)).await?)
+        let digits = record.phone.as_ref().map(|phone| PhoneNumber::key_of(phone.as_str(), None));
+        let digits = digits.map(|key| self.encryption.index(organization, "phone", &key));
+        let SealedPatient { name_birth_index, phone_index, national_id_index, .. } = values;
+        let alike = Alike {
+            name_birth: name_birth_index,
+            phones: phone_index.into_iter().chain(digits).collect(),
+            national_id: national_id_index,
+        };
+        Ok((patient(uid, None, record, &written, sees_notes(caller)), alike))
     }
 
     pub(super) async fn update(
@@ -200,6 +222,9 @@ impl Service {
             email_index: record.email.as_ref().map(|email| index_email(&self.encryption, organization, email.as_str())),
             phone_index: phone.map(|key| index("phone", key)),
             national_id_index: national_id.map(|id| index("national_id", normalize_national_id(id))),
+            name_birth_index: record
+                .date_of_birth
+                .map(|born| index_name_birth(&self.encryption, organization, (first_name, last_name), born)),
         }
     }
 
@@ -286,7 +311,11 @@ fn same(value: Option<&Phi<String>>, other: Option<&impl AsRef<str>>) -> bool {
 }
 
 /// Reads time zone and country of the organization if `matters` is `true`; this costs a round trip.
-async fn locale(tx: &mut impl Tx, organization: OrganizationId, matters: bool) -> Result<Locale, DatabaseError> {
+pub(super) async fn locale(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    matters: bool,
+) -> Result<Locale, DatabaseError> {
     if matters { repository::locale_get(tx, organization).await } else { Ok(Locale::ANY) }
 }
 

@@ -251,6 +251,15 @@ impl World {
         Some(match operation {
             "patient_list" => Fixture::default(),
             "patient_create" => Fixture::default().body(value(&CoreApp::new_patient("Ann", "Lee"))),
+            "patient_onboard" => {
+                let email = format!("{}@example.org", Uuid::now_v7().simple());
+                let consent = json!({ "purpose": "media", "granted": true, "text_version": "2026-11" });
+                Fixture::default().body(json!({
+                    "patient": value(&CoreApp::new_patient("Ann", "Onboarded")),
+                    "login": { "email": email },
+                    "consents": [consent],
+                }))
+            }
             "patient_get" => own(),
             "patient_update" => {
                 let standing = granted(admin.patient_get().patient_id(self.patient.id).send().await, 200);

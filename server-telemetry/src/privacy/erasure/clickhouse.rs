@@ -168,7 +168,7 @@ fn condition(holding: &Holding) -> String {
             format!("organization_id in ? and (organization_id, hex({column})) in ?")
         }
         // ClickHouse knows people by pseudonyms only.
-        Found::User(_) | Found::AuditEntry(_) | Found::Entity | Found::Erasure | Found::DryRun => {
+        Found::User(_) | Found::Patient(_) | Found::AuditEntry(_) | Found::Entity | Found::Erasure | Found::DryRun => {
             "0 and organization_id in ? and (organization_id, '') in ?".to_owned()
         }
     }

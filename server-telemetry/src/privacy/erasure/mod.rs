@@ -13,6 +13,7 @@ mod service;
 pub(crate) use api::ErasureApi;
 pub(crate) use clickhouse::EventHoldings;
 pub(crate) use export::Exporter;
+pub(crate) use model::SubjectKind;
 pub(crate) use postgres::RowHoldings;
 pub(crate) use repository::ErasureRepository;
 pub(crate) use runner::ErasureRunner;

@@ -45,10 +45,12 @@ pub(crate) struct DataSubject {
 }
 
 impl DataSubject {
-    /// Returns `true` if the holding can have rows of this person: only users are found by user id.
+    /// Returns `true` if the holding can have rows of this person: only users are found by user id, and only patients
+    /// by patient id.
     pub(super) fn may_be_in(&self, holding: &Holding) -> bool {
         match holding.found {
             Found::User(_) | Found::AuditEntry(_) | Found::Pseudonym(_) => self.kind == SubjectKind::User,
+            Found::Patient(_) => self.kind == SubjectKind::Patient,
             Found::Entity | Found::Erasure | Found::DryRun => true,
         }
     }
@@ -141,8 +143,8 @@ pub(crate) struct ErasureItem {
     pub store: String,
     /// Name of the table.
     pub table: String,
-    /// Way in which the person is found (`user`, `audit_entry`, `entity`, `erasure`, `dry_run` or `pseudonym`),
-    /// then `:` and the column.
+    /// Way in which the person is found (`user`, `patient`, `audit_entry`, `entity`, `erasure`, `dry_run` or
+    /// `pseudonym`), then `:` and the column.
     pub found_by: String,
     /// Columns that contain the person's data.
     pub columns: Vec<String>,

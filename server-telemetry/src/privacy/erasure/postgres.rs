@@ -93,7 +93,12 @@ fn shown(found: Found) -> &'static str {
             "jsonb_set(to_jsonb(t), '{entity_ids}',
                  to_jsonb(array(select id from unnest(t.entity_ids) id where id = $2::bigint::text)))"
         }
-        Found::User(_) | Found::AuditEntry(_) | Found::Erasure | Found::DryRun | Found::Pseudonym(_) => "to_jsonb(t)",
+        Found::User(_)
+        | Found::Patient(_)
+        | Found::AuditEntry(_)
+        | Found::Erasure
+        | Found::DryRun
+        | Found::Pseudonym(_) => "to_jsonb(t)",
     }
 }
 
@@ -101,6 +106,7 @@ fn shown(found: Found) -> &'static str {
 fn condition(found: Found) -> String {
     let found = match found {
         Found::User(column) => format!("$1::text = 'user' and t.{column} = $2::bigint"),
+        Found::Patient(column) => format!("$1::text = 'patient' and t.{column} = $2::bigint"),
         Found::AuditEntry(column) => format!(
             "$1::text = 'user' and t.{column} in (
                  select log.id from audit.audit_logs log

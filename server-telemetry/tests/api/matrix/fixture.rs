@@ -69,7 +69,18 @@ impl World {
                 none().with("organization_id", &990_004).body(json!({ "revision": 1, "timezone": "Europe/Berlin" }))
             }
             "privacy_subject_erase" => none().with("subject_id", &990_001).with("request_id", &Uuid::now_v7()),
+            "privacy_subject_consent_put" => none().with("subject_id", &990_005).body(json!({
+                "organization_id": HOME,
+                "source": "onboarding",
+                "decisions": [{
+                    "id": Uuid::now_v7(), "purpose": "media", "granted": true, "text_version": "2026-11",
+                    "decided_at": Utc::now().to_rfc3339(),
+                }],
+            })),
             "privacy_subject_export" => none().with("subject_id", &PATIENT),
+            "privacy_subject_join" => {
+                none().with("subject_id", &990_006).body(json!({ "organization_id": HOME, "user_id": 990_005 }))
+            }
             "privacy_job_get" => none().with("job_id", &self.planned().await),
             _ => panic!("add a fixture for {operation} to matrix/fixture.rs"),
         }

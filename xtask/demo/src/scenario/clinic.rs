@@ -100,6 +100,45 @@ impl Morning<'_> {
         Ok(())
     }
 
+    /// Somebody with the patient's name and birthday is onboarded: entered, invited and asked for consent at once.
+    pub(super) async fn onboard(&self, patient: &Patient, trail: &mut Trail) -> Result<()> {
+        let email = format!("{}@example.com", self.run.key("morgan.onboarded"));
+        let consent =
+            |purpose, granted| types::ConsentDecision { purpose, granted, text_version: "2026-11".to_owned() };
+        let body = types::OnboardPatient {
+            patient: types::CreatePatient {
+                first_name: patient.first_name.clone(),
+                last_name: patient.last_name.clone(),
+                email: Some(email.clone()),
+                phone: None,
+                date_of_birth: patient.date_of_birth,
+                national_id: None,
+                address: None,
+                emergency_contact: None,
+                clinical_notes: None,
+            },
+            login: Some(types::LinkRecord { email: Some(email.clone()), user_id: None }),
+            values: serde_json::Map::new(),
+            consents: vec![
+                consent(types::ConsentPurpose::Media, true),
+                consent(types::ConsentPurpose::Analytics, false),
+            ],
+        };
+        let onboarded = self.cast.staff.patient_onboard().body(body).send().await;
+        let onboarded = answer("patient_onboard", onboarded).await?;
+        trail.expect(Who::Staff, "created", "patient", onboarded.patient.id, &onboarded)?;
+        trail.expect(Who::Staff, "consent_recorded", "patient", onboarded.patient.id, &onboarded)?;
+        trail.expect(Who::Staff, "read", "patient", patient.id, &onboarded)?;
+        let hints: Vec<_> =
+            onboarded.possible_duplicates.iter().map(|hint| (hint.patient_id, hint.reasons.clone())).collect();
+        let expected = vec![(patient.id, vec![types::DuplicateReason::NameAndBirthDate])];
+        ensure!(hints == expected, "patient_onboard: expected the hint {expected:?}, got {hints:?}");
+        let invited = onboarded.invitation.as_ref().map(|invitation| (invitation.patient_id, invitation.email.clone()));
+        let expected = Some((Some(onboarded.patient.id), Some(email)));
+        ensure!(invited == expected, "patient_onboard: expected the invitation {expected:?}, got {invited:?}");
+        Ok(())
+    }
+
     /// A booked appointment.
     pub(super) async fn book(
         &self,

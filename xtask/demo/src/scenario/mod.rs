@@ -65,6 +65,7 @@ async fn play(run: &Run, cast: &cast::Cast, report: &mut Report) -> Option<()> {
     let specialist = report.step(Step::Specialist, clinic.specialist_create(specialty, &mut trail)).await?;
     let patient = report.step(Step::Patient, clinic.patient_create(&mut trail)).await?;
     report.step(Step::PatientRead, clinic.patient_read(&patient, &mut trail)).await?;
+    report.step(Step::Onboarding, clinic.onboard(&patient, &mut trail)).await?;
     let booked = report.step(Step::Booking, clinic.book(specialty, specialist, patient.id, &mut trail)).await?;
     report.step(Step::DoubleBooking, clinic.book_again(&booked, &mut trail)).await?;
     report.step(Step::Stranger, clinic.stranger(&booked)).await?;

@@ -34,6 +34,7 @@ steps! {
     Specialist: "admin creates a specialist", "201, practises the specialty, found by it";
     Patient: "admin creates a patient", "201, with everything that was sent";
     PatientRead: "front desk opens the patient", "contact data is there, clinical notes are not";
+    Onboarding: "front desk onboards a namesake", "201, invited, with a hint at the patient entered before";
     Booking: "front desk books an appointment", "201, scheduled, at that time, found by its uid";
     DoubleBooking: "front desk books the time again", "409 slot_taken, nothing was booked";
     Stranger: "another clinic's admin looks", "404 for appointment, patient and clinic";

@@ -25,8 +25,14 @@ fn people(app: &CoreApp) -> Vec<String> {
         format!("update memberships set created_at = '1971-01-01 00:00:01.700102+00' where user_id = {USER}"),
         format!(
             "update patients set created_at = '1971-01-01 00:00:01.700103+00', name_folded = 'planted-patient-folded',
-                                 name_sort = 'planted-patient-sort', name_keys_version = 1
+                                 name_sort = 'planted-patient-sort', name_keys_version = 1,
+                                 name_birth_index = 'planted-name-birth'
              where id = {PATIENT}"
+        ),
+        format!(
+            "insert into consent_outbox (organization_id, patient_id, id, purpose, granted, text_version, decided_at)
+             values ({home}, {PATIENT}, gen_random_uuid(), 'pose', true, 'planted-text-version',
+                     '1971-01-01 00:00:01.700181+00')"
         ),
         // The person works here, too, and has a specialist record.
         format!(

@@ -46,6 +46,8 @@ pub(super) const CLOSED: [(&str, &str, &str); 15] = [
     ("appointments", "cancellation_reason", "one of four reasons"),
     ("appointments", "modality", "one of two ways to meet"),
     ("calendar_departures", "modality", "one of two ways to meet"),
+    ("consent_outbox", "purpose", "one of three purposes"),
+    ("consent_outbox", "granted", "yes or no"),
     ("specialist_hours", "weekday", "one of seven days"),
     ("specialist_exceptions", "kind", "available or not"),
     ("users", "superadmin", "yes or no"),
@@ -193,6 +195,15 @@ pub(super) const PLANTINGS: &[Planting] = &[
     ("appointments", "user:user_id", &[("user_id", "$USER", NotThere), ("holder", "planted-holder", Nowhere)]),
     ("appointment_series", "user:user_id", &[("user_id", "$USER", NotThere)]),
     (
+        "consent_outbox",
+        "patient:patient_id",
+        &[
+            ("patient_id", "$PATIENT", NotThere),
+            ("text_version", "planted-text-version", Nowhere),
+            ("decided_at", "01.700181", Nowhere),
+        ],
+    ),
+    (
         "patients",
         "patient:id",
         &[
@@ -213,6 +224,7 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("email_index", "planted-email@example.org", Nowhere),
             ("phone_index", "+49 555 0199887", Nowhere),
             ("national_id_index", "PLANTEDID777", Nowhere),
+            ("name_birth_index", "planted-name-birth", Nowhere),
             ("created_at", "01.700103", SHELL),
         ],
     ),

@@ -1,17 +1,24 @@
-//! Refresh of the blind indexes of e-mail addresses and telephone numbers: rows that an earlier version indexed by
-//! another form, and rows of organizations whose country has changed.
+//! Blind indexes of patients, and their refresh: rows that an earlier version indexed by another
+//! form, and rows of organizations whose country has changed.
 
-use server_shared::value::{CountryCode, EmailAddress, PhoneNumber};
+mod repository;
 
-use super::{
-    repository::{self, NewIndexes},
-    service::TABLE,
-};
+use chrono::NaiveDate;
+use server_shared::value::{CountryCode, EmailAddress, PhoneNumber, folded_words};
+
+use super::service::TABLE;
 use crate::{
     database::{Across, DatabaseError},
     encryption::{self, Encryption, Holder, IndexedTable, IndexesRefreshed},
     ids::{OrganizationId, PatientId},
 };
+use repository::NewIndexes;
+
+/// Version of the forms that the blind indexes of patients are made of. A row with another version is indexed anew.
+///
+/// Since version 2 there is an index of name and date of birth. It is made of the folded name, so this is to be raised
+/// together with `KEYS_VERSION`.
+pub(super) const INDEXES_VERSION: i32 = 2;
 
 /// The table of patients.
 struct Patients;
@@ -19,6 +26,18 @@ struct Patients;
 /// Returns the blind index of an e-mail address.
 pub(super) fn index_email(encryption: &Encryption, organization: OrganizationId, address: &str) -> Vec<u8> {
     encryption.index(organization, "email", &EmailAddress::key_of(address))
+}
+
+/// Returns the blind index of a name and a date of birth, the words of the name folded and in any order: people are
+/// entered with first and last name exchanged.
+pub(super) fn index_name_birth(
+    encryption: &Encryption,
+    organization: OrganizationId,
+    (first_name, last_name): (&str, &str),
+    born: NaiveDate,
+) -> Vec<u8> {
+    let words = folded_words(&format!("{first_name} {last_name}"));
+    encryption.index(organization, "name_birth", &format!("{born} {}", words.join(" ")))
 }
 
 /// Counts the rows that a refresh would write.
@@ -59,13 +78,13 @@ impl IndexedTable for Patients {
 
     async fn page(&self, across: &Across, last: Option<i64>, limit: i64) -> Result<Vec<NewIndexes>, DatabaseError> {
         let rows = repository::indexes_page(across, PatientId(last.unwrap_or_default()), limit).await?;
-        Ok(rows.into_iter().map(|read| NewIndexes { read, email_index: None, phone_index: None }).collect())
+        Ok(rows.into_iter().map(NewIndexes::of).collect())
     }
 
     fn index(&self, encryption: &Encryption, new: &mut NewIndexes) -> Result<(), DatabaseError> {
         let row = &new.read;
         // The key of an erased patient is destroyed, and nothing is left that it would open.
-        if row.email_encrypted.is_none() && row.phone_encrypted.is_none() {
+        if row.email_encrypted.is_none() && row.phone_encrypted.is_none() && row.date_of_birth_encrypted.is_none() {
             return Ok(());
         }
         let organization = row.organization_id;
@@ -78,6 +97,11 @@ impl IndexedTable for Patients {
         new.phone_index = cipher
             .open("phone", row.phone_encrypted.as_deref())?
             .map(|phone| encryption.index(organization, "phone", &PhoneNumber::key_of(phone.get(), country)));
+        let born = cipher.open("date_of_birth", row.date_of_birth_encrypted.as_deref())?;
+        let born = born.map(|born| born.get().parse::<NaiveDate>()).transpose();
+        let born = born.map_err(|_| DatabaseError::Damaged("the date of birth is no date".to_owned()))?;
+        let name = (row.first_name.as_str(), row.last_name.as_str());
+        new.name_birth_index = born.map(|born| index_name_birth(encryption, organization, name, born));
         Ok(())
     }
 
@@ -95,5 +119,18 @@ impl IndexedTable for Patients {
 
     async fn settle(&self, across: &Across, rows: &[NewIndexes]) -> Result<Vec<i64>, DatabaseError> {
         repository::indexes_settle(across, rows).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use server_shared::value::KEYS_VERSION;
+
+    use super::*;
+
+    #[test]
+    fn names_that_fold_otherwise_are_indexed_anew() {
+        let message = "raise INDEXES_VERSION with KEYS_VERSION: an index of patients is made of the folded name";
+        assert_eq!((KEYS_VERSION, INDEXES_VERSION), (1, 2), "{message}");
     }
 }
