@@ -376,7 +376,7 @@ impl Domains {
             api_key::Api { api_keys: api_key::Service::new(database.clone(), secrets.api_keys) },
             specialty::Api { specialties: specialty::Service::new(database.clone()) },
             specialist::Api { specialists },
-            patient::Api { patients },
+            patients.api(),
             scheduling(&database, &keys),
             appointment::Service::new(database.clone(), keys).api(),
             calendar::Api { calendar: calendar::Service::new(database, secrets.feeds), feeds },

@@ -16,6 +16,7 @@ mod repository;
 mod service;
 
 pub(crate) use api::Api;
+pub(crate) use event::InvitationEvent;
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use job::Inviter;
 pub(crate) use model::MyInvitation;

@@ -17,6 +17,10 @@ events! {
         Linked => "linked",
         /// The link between record and user ended.
         Unlinked => "unlinked",
+        /// Another record was merged into the record.
+        Merged => "merged",
+        /// The record was merged into another one.
+        MergedAway => "merged_away",
         /// An erasure was requested.
         ErasureRequested => "erasure_requested",
         /// An erasure was planned without changing anything.
