@@ -73,7 +73,7 @@ pub(in crate::domain::gdpr) async fn person_get(tx: &mut impl Tx, subject: Subje
             select m.organization_id, m.patient_id
             from owners w join patient_merges m on m.organization_id = w.organization_id and m.owner_id = w.id
         )
-        select p.id, p.organization_id, p.uid
+        select p.id as "id!", p.organization_id as "organization_id!", p.uid as "uid!"
         from records r join patients p on p.organization_id = r.organization_id and p.id = r.id
         where p.erased_at is null
         order by p.id

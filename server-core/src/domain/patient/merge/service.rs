@@ -15,6 +15,9 @@ use crate::{
     ids::{AppointmentId, ImpersonationId, PatientId, UserId},
 };
 
+/// Number of attempts at a merge. An attempt fails if an appointment of the patients is booked while it takes its locks.
+const ATTEMPTS: u32 = 5;
+
 impl Service {
     /// Merges another record into the record of `patient`. Repeated, it changes nothing.
     pub(super) async fn merge(
@@ -27,8 +30,14 @@ impl Service {
         if merged == patient {
             return Err(InvalidValue::new("/merged_patient_id", "other", "must be another patient").into());
         }
-        let mut tx = self.database.write(caller).await?;
-        let changes = repository::patient_merge(&mut tx, patient, merge).await?;
+        let mut repetitions = 1..ATTEMPTS;
+        let (mut tx, changes) = loop {
+            let mut tx = self.database.write(caller).await?;
+            match repository::patient_merge(&mut tx, patient, merge).await {
+                Err(PatientError::Database(error)) if error.is_conflict() && repetitions.next().is_some() => {}
+                changes => break (tx, changes?),
+            }
+        };
         if changes.iter().any(|change| change.kind == ChangeKind::NotThere && change.id == patient.0) {
             return Err(absent(&mut tx, patient).await);
         }
