@@ -198,7 +198,7 @@ pub(super) const PLANTINGS: &[Planting] = &[
         &[
             ("patient_id", "$TWIN", NotThere),
             ("owner_id", "$PATIENT", NotThere),
-            ("merged_at", "01.700171", Nowhere),
+            ("merged_at", "01.700191", Nowhere),
         ],
     ),
     (
