@@ -1,9 +1,8 @@
 -- A person that was entered twice: one record is merged into the other one (decision 55).
 
--- The owner of everything that was made for a record that was merged: one row for each such record, whatever has been made
--- for it. Rows that never change, or that a constraint, a policy or an index of a hot read doesn't compare, keep naming the
--- record and find their patient here; the others carry it themselves, and patient_merge() rewrites it. Nothing but
--- patient_merge() writes owners.
+-- The owner of everything that was made for a record that was merged: one row for each such record. Rows that never change
+-- keep naming the record, and find their patient here. Those whose patient a constraint, a policy or an index of a hot
+-- read compares carry it themselves, and patient_merge() rewrites it. Nothing but patient_merge() writes owners.
 create table patient_merges (
     organization_id bigint not null,
     -- the record that was merged
@@ -24,8 +23,8 @@ select tenant_table('patient_merges', 'select',
                               or (select context_role() = ''patient'') and owner_id = (select context_patient())',
                     writes => 'false');
 
--- As before; a change of the patient by patient_merge() is none that a calendar shows. The rule on patients has a statement
--- of its own, so that updates which keep the patient run none.
+-- As before; a change of the patient by patient_merge() is none that a calendar shows. Updates that keep the patient run
+-- no query.
 create or replace function appointment_follow() returns trigger language plpgsql set search_path = pg_catalog, public as $$
 begin
     -- Another specialist at the same time is no later deadline.
@@ -89,10 +88,10 @@ end $$;
 --   not_at_once   the appointment id of the surviving patient overlaps the appointment `other` of the merged one
 --   known         id has been merged into `other` before, at `since`: as it was wanted
 --
--- Locks in the order that everybody keeps: the calendars of specialists and patients as bookings do, the membership as its
--- end does, invitations before the records that they name, entries of the waitlist before their offers, appointments
--- before their series. Rewriting an appointment enters it into both constraints on overlaps again, so its specialist is
--- locked, too.
+-- Locks in the order that everybody keeps: the calendars of specialists and patients as bookings do, the membership as
+-- its end does, invitations before the records that they name, entries of the waitlist before their offers, appointments
+-- before their series. Rewriting an appointment enters it into both constraints on overlaps again, so its specialist's
+-- calendar is locked, too.
 create function patient_merge(surviving bigint, merged bigint, surviving_version bigint, merged_version bigint)
 returns table (kind text, id bigint, other bigint, since timestamptz)
 language plpgsql volatile security definer set search_path = pg_catalog, public as $$

@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::future::join_all;
 use restartix_sdk::core::types::{CancelAppointment, CancellationReason, Patient};
-use sqlx::{AssertSqlSafe, Connection, Executor};
+use sqlx::{AssertSqlSafe, Connection};
 use test_support::{CoreApp, eventually, granted, in_days};
 
 use crate::{
@@ -28,7 +28,7 @@ async fn nothing_is_booked_for_a_merged_record_however_they_race() {
     for round in 0..6_u32 {
         let (stays, goes) = twice(&app).await;
         let merged = AtomicBool::new(false);
-        // Two book for the record that goes, one for the record that stays, at other times; what is booked may be cancelled.
+        // Two book for the record that goes and one for the record that stays, at other times, and cancel some of it.
         let book = async |number: u32, specialist: i64, patient: i64| {
             let (staff, mut said, mut day) = (app.staff(), BTreeMap::<String, u32>::new(), 0);
             while !merged.load(Ordering::Relaxed) {
@@ -73,8 +73,7 @@ async fn merges_at_once_are_one() {
         let (one, other) = twice(&app).await;
         let same = || admin.patient_merge().patient_id(one.id).body(merging(&one, &other)).send();
         let opposite = || admin.patient_merge().patient_id(other.id).body(merging(&other, &one)).send();
-        let (there, back) =
-            tokio::join!(join_all((0..4).map(|_| same())), join_all((0..4).map(|_| opposite())));
+        let (there, back) = tokio::join!(join_all((0..4).map(|_| same())), join_all((0..4).map(|_| opposite())));
         let said = [outcomes(there).await, outcomes(back).await];
         let four = |outcome: &str| BTreeMap::from([(outcome.to_owned(), 4)]);
         let (won, lost) = (four("200"), four("404 patient_merged"));
@@ -86,8 +85,7 @@ async fn merges_at_once_are_one() {
     // A chain in any order leads to one patient or is refused.
     let (first, second) = twice(&app).await;
     let (third, _) = twice(&app).await;
-    let merge =
-        |into: &Patient, of: &Patient| admin.patient_merge().patient_id(into.id).body(merging(into, of)).send();
+    let merge = |into: &Patient, of: &Patient| admin.patient_merge().patient_id(into.id).body(merging(into, of)).send();
     let _ = tokio::join!(merge(&first, &second), merge(&second, &third), merge(&third, &first));
     let circles = "select count(*) from patient_merges m join patient_merges o on o.patient_id = m.owner_id";
     assert_eq!(app.count(circles).await, 0, "an owner is merged into nobody");
@@ -108,7 +106,7 @@ async fn a_merge_waits_for_the_bookings_of_either_calendar() {
         let mut owner = app.owner().await;
         let mut booking = owner.begin().await.unwrap();
         let lock = format!("select pg_advisory_xact_lock(hashtextextended('{name}', 0))");
-        booking.execute(AssertSqlSafe(lock)).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *booking).await.unwrap();
         let merge = async {
             granted(admin.patient_merge().patient_id(stays.id).body(merging(&stays, &goes)).send().await, 200);
         };

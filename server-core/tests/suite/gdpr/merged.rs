@@ -11,7 +11,8 @@ async fn a_merged_record_is_exported_and_erased_with_its_patient() {
     let clerk = ClerkApi::start([]).await;
     let clinic = clinic(&clerk).await;
     let (app, admin) = (&clinic.core, clinic.core.admin());
-    let body = CreatePatient { email: Some("kept@example.org".to_owned()), ..CoreApp::new_patient("Keptfirst", "Kept") };
+    let body =
+        CreatePatient { email: Some("kept@example.org".to_owned()), ..CoreApp::new_patient("Keptfirst", "Kept") };
     let stays = granted(admin.patient_create().body(body).send().await, 201);
     let goes = granted(admin.patient_create().body(planted_record()).send().await, 201);
     let mut booking = CoreApp::new_appointment(app.home().specialist_id, goes.id, in_days(2, 9));
@@ -35,21 +36,29 @@ async fn a_merged_record_is_exported_and_erased_with_its_patient() {
     }
     let document = String::from_utf8(document).unwrap();
     let planted = [
-        "Plantedfirst", "planted-email@example.org", "PLANTEDID777", "planted-clinical-note", "planted-title",
-        "planted-deleted", "scan.txt",
+        "Plantedfirst",
+        "planted-email@example.org",
+        "PLANTEDID777",
+        "planted-clinical-note",
+        "planted-title",
+        "planted-deleted",
+        "scan.txt",
     ];
     for value in planted.iter().chain(&["Keptfirst", "kept@example.org", "patient_merges"]) {
         assert!(document.contains(value), "{value} is not in the export: {document}");
     }
     for read in [stays.id, goes.id] {
-        let rows = format!("select count(*) from audit_log where entity_type = 'patient' and entity_id = '{read}' \
-                            and action = 'read' and operation_id = 'gdpr_patient_export'");
+        let rows = format!(
+            "select count(*) from audit_log where entity_type = 'patient' and entity_id = '{read}' \
+                            and action = 'read' and operation_id = 'gdpr_patient_export'"
+        );
         assert_eq!(count(app, rows).await, 1);
     }
 
     let asked = granted(admin.gdpr_patient_erase().patient_id(stays.id).send().await, 202);
     let job = finished(&admin, asked.job_id).await;
-    let of_table = |table: &str| job.receipt.iter().filter(|item| item.table == table).map(|item| item.rows).sum::<i64>();
+    let of_table =
+        |table: &str| job.receipt.iter().filter(|item| item.table == table).map(|item| item.rows).sum::<i64>();
     assert_eq!((of_table("patients"), of_table("data_keys"), of_table("patient_merges")), (2, 2, 1));
     assert!(job.receipt.iter().any(|item| item.action == ErasureAction::DestroyKey));
     for value in planted.iter().filter(|value| **value != "scan.txt").chain(&["Keptfirst", "kept@example.org"]) {

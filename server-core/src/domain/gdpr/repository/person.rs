@@ -51,8 +51,8 @@ pub(in crate::domain::gdpr) async fn patient_user(
     Ok(user)
 }
 
-/// Reads the ids of a person that the context shows. Records that were merged belong to one person, whichever of them is
-/// the subject: a merge may have been made after an erasure was requested above organizations.
+/// Reads the ids of a person that the context shows. Merged records belong to one person, whichever of them is the
+/// subject: they may have been merged after an erasure was requested above organizations.
 pub(in crate::domain::gdpr) async fn person_get(tx: &mut impl Tx, subject: Subject) -> Result<Person, DatabaseError> {
     let (user, patient) = match subject {
         Subject::User(user) => (Some(user.0), None),

@@ -10,9 +10,7 @@ use crate::{
         waitlist::WaitlistEvent,
     },
     event::Events,
-    ids::{
-        AppointmentId, AppointmentSeriesId, ImpersonationId, InvitationId, SpecialistId, WaitlistEntryId,
-    },
+    ids::{AppointmentId, AppointmentSeriesId, ImpersonationId, InvitationId, SpecialistId, WaitlistEntryId},
 };
 
 /// Row that `patient_merge` of the database returns; its comment there describes each kind.

@@ -15,7 +15,7 @@ use crate::{
     ids::{AppointmentId, ImpersonationId, PatientId, UserId},
 };
 
-/// Number of attempts at a merge. An attempt fails if an appointment of the patients is booked while it takes its locks.
+/// Number of attempts at a merge. One fails if an appointment of the two records is booked while it takes its locks.
 const ATTEMPTS: u32 = 5;
 
 impl Service {
@@ -79,8 +79,8 @@ pub(crate) async fn check_unmerged(tx: &mut impl Tx, id: PatientId) -> Result<()
     }
 }
 
-/// Returns the error of a patient that does not exist. If the record was merged into a patient whom the caller may read,
-/// the error names that one.
+/// Returns the error of a patient that does not exist. It names the patient that the record was merged into, if there is
+/// one whom the caller may read.
 pub(crate) async fn absent(tx: &mut impl Tx, id: PatientId) -> PatientError {
     check_unmerged(tx, id).await.err().unwrap_or(PatientError::NotFound)
 }

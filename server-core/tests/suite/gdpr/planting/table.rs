@@ -195,11 +195,7 @@ pub(super) const PLANTINGS: &[Planting] = &[
     (
         "patient_merges",
         "patient:patient_id",
-        &[
-            ("patient_id", "$TWIN", NotThere),
-            ("owner_id", "$PATIENT", NotThere),
-            ("merged_at", "01.700191", Nowhere),
-        ],
+        &[("patient_id", "$TWIN", NotThere), ("owner_id", "$PATIENT", NotThere), ("merged_at", "01.700191", Nowhere)],
     ),
     (
         "patients",
