@@ -90,8 +90,8 @@ end $$;
 --
 -- Locks in the order that everybody keeps: the calendars of specialists and patients as bookings do, the membership as
 -- its end does, invitations before the records that they name, entries of the waitlist before their offers, appointments
--- before their series. Rewriting an appointment enters it into both constraints on overlaps again, so its specialist's
--- calendar is locked, too.
+-- before their series and their patients. Rewriting an appointment enters it into both constraints on overlaps again, so
+-- its specialist's calendar is locked, too.
 create function patient_merge(surviving bigint, merged bigint, surviving_version bigint, merged_version bigint)
 returns table (kind text, id bigint, other bigint, since timestamptz)
 language plpgsql volatile security definer set search_path = pg_catalog, public as $$
@@ -141,6 +141,14 @@ begin
     perform i.id from invitations i
     where i.organization_id = organization and i.patient_id = merged and i.status = 'pending'
     order by i.id for update;
+    perform w.id from waitlist_entries w
+    where w.organization_id = organization and w.patient_id in (surviving, merged) and w.deleted_at is null
+    order by w.id for update;
+    appointment_ids := array(
+        select a.id from appointments a
+        where a.organization_id = organization and a.patient_id in (surviving, merged) and a.deleted_at is null
+          and (a.patient_id = merged or coalesce(a.status = any (occupying), false))
+        order by a.id for update);
     perform p.id from patients p
     where p.organization_id = organization and p.id in (surviving, merged)
     order by p.id for no key update;
@@ -192,14 +200,6 @@ begin
         return;
     end if;
 
-    perform w.id from waitlist_entries w
-    where w.organization_id = organization and w.patient_id in (surviving, merged) and w.deleted_at is null
-    order by w.id for update;
-    appointment_ids := array(
-        select a.id from appointments a
-        where a.organization_id = organization and a.patient_id in (surviving, merged) and a.deleted_at is null
-          and (a.patient_id = merged or coalesce(a.status = any (occupying), false))
-        order by a.id for update);
     -- A constraint can't see now(): lapsed holds give way.
     return query
         update appointments a set status = 'expired', holder = null, version = a.version + 1, updated_at = now()
