@@ -209,7 +209,7 @@ async fn appointments_that_overlap_are_named_and_nothing_changes() {
     app.appointment_set(held, LAPSE).await;
     merge(&admin, &stays, &goes).await;
     assert_eq!(appointment(&app, held).await.status, AppointmentStatus::Expired);
-    // What touches does not overlap.
+    // Appointments that touch do not overlap.
     let (stays, goes) = twice(&app).await;
     book(&app, &stays, in_days(9, 9)).await;
     let after = app.appointment_create(&admin, other, goes.id, in_days(9, 10)).await.id;

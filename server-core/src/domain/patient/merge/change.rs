@@ -24,6 +24,7 @@ pub(super) struct Change {
     pub(super) since: Option<DateTime<Utc>>,
 }
 
+/// Kind of a change, or reason for which there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(super) enum ChangeKind {
