@@ -84,7 +84,7 @@ async fn everything_of_the_merged_record_is_the_patients() {
         granted(list, 200).data.into_iter().map(|appointment| appointment.id).collect::<Vec<_>>()
     };
     let moved = [titled.id, completed.id, cancelled.id, series.appointments[0].id, series.appointments[1].id];
-    assert_eq!(of(stays.id).await, [&moved[..], &[own.id]].concat());
+    assert_eq!(of(stays.id).await, [&moved[..], &[own.id][..]].concat());
     assert_eq!(of(goes.id).await, Vec::<i64>::new());
     for before in [&titled, &completed, &cancelled] {
         let now = appointment(&app, before.id).await;
