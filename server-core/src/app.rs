@@ -397,7 +397,7 @@ impl Domains {
             api_key::Api { api_keys: api_key::Service::new(database.clone(), secrets.api_keys) },
             specialty::Api { specialties: specialty::Service::new(database.clone()) },
             specialist::Api { specialists },
-            (patient::Api { patients }, onboarding::Api { onboarding }),
+            (patients.api(), onboarding::Api { onboarding }),
             (
                 custom_field::Api { custom_fields: custom_field::Service::new(database.clone()) },
                 profile::Api { profiles },

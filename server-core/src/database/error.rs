@@ -60,6 +60,13 @@ impl DatabaseError {
         }
     }
 
+    /// Returns `true` if the transaction was undone because of a concurrent one, so that repeating it may succeed.
+    pub(crate) fn is_conflict(&self) -> bool {
+        let Self::Unavailable(error) = self else { return false };
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.is_some_and(|code| code == "40001" || code == "40P01")
+    }
+
     /// Returns the error for a transaction used after its end. The types make that impossible, so it is a bug.
     pub(super) fn ended() -> Self {
         Self::Damaged("the transaction has ended".to_owned())

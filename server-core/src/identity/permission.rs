@@ -190,6 +190,8 @@ permissions! {
     /// Set the data by which a patient is found: e-mail address and national id. For roles that see every patient,
     /// because the error about an address in use reveals another patient.
     PatientIdentify @ PatientsWrite: [Admin, Staff];
+    /// Merge records of a patient who was entered twice.
+    PatientMerge: [Admin];
     /// See and write clinical notes.
     ClinicalNotes: [Admin, Specialist];
     /// See the definitions of custom fields.

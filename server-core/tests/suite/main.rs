@@ -53,6 +53,8 @@ mod organization_key;
 mod organization_settings;
 mod outage;
 mod patient;
+mod patient_merge;
+mod patient_merge_race;
 mod patient_search;
 mod patient_values;
 mod plan;

@@ -156,6 +156,21 @@ async fn seed_in_each_name(app: &CoreApp, own: i64, (colleague, specialty): (i64
             "insert into consent_outbox (organization_id, patient_id, id, purpose, granted, text_version)
              values ({id}, {own}, gen_random_uuid(), 'media', true, '2026-11')"
         ),
+        // A record that was merged into the patient's, and one that was merged into another's.
+        format!(
+            "with twins as (
+                 insert into patients (organization_id, uid, data_key_id, first_name, last_name, name_folded, name_sort,
+                                       name_keys_version, indexes_version, deleted_at)
+                 select organization_id, gen_random_uuid(), data_key_id, 'Merged', 'Twin', name_folded, name_sort,
+                        name_keys_version, indexes_version, now()
+                 from patients, generate_series(1, 2) where id = {own}
+                 returning id)
+             insert into patient_merges (organization_id, patient_id, owner_id)
+             select {id}, t.id, case row_number() over (order by t.id) when 1 then {own}
+                                    else (select min(p.id) from patients p
+                                          where p.organization_id = {id} and p.id <> {own} and p.deleted_at is null) end
+             from twins t"
+        ),
         "insert into clerk_events (id) values ('msg_1')".to_owned(),
         "insert into revoked_sessions values ('sess_1', now(), now() + interval '1 day')".to_owned(),
         // An invitation by an administrator, and one by nobody.

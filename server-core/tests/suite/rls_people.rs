@@ -1,10 +1,13 @@
 //! Changes to people that the application role tries in SQL, in contexts of its choice: an administrator can't make
-//! anybody a member or linked, and a user reaches only its own row.
+//! anybody a member or linked, or merge patients except by the function, and a user reaches only its own row.
 
 use restartix_sdk::core::types::{ConnectUser, MemberRole};
 use test_support::{CoreApp, granted};
 
-use crate::rls_attack::{Asker, DENIED, attempt};
+use crate::{
+    patient_merge::{merge, twice},
+    rls_attack::{Asker, DENIED, attempt},
+};
 
 #[tokio::test]
 async fn nobody_is_a_member_or_linked_by_an_administrators_word() {
@@ -86,4 +89,43 @@ async fn a_user_reaches_its_own_row_alone() {
     ] {
         assert_eq!(attempt(&mut restricted, asker, sql).await, denied, "{sql}");
     }
+}
+
+#[tokio::test]
+async fn owners_are_changed_by_an_administrators_merge_and_in_no_other_way() {
+    let app = CoreApp::start().await;
+    let (home, admin) = (app.home().id, app.home().admin.user_id);
+    let (stays, goes) = twice(&app).await;
+    let (other, twin) = twice(&app).await;
+    merge(&app.admin(), &other, &twin).await;
+    let mut restricted = app.database.app().await;
+    let denied = Err(DENIED.to_owned());
+    let call = format!("select * from patient_merge({}, {}, 1, 1)", stays.id, goes.id);
+    let writes = [
+        format!("update patient_merges set owner_id = {}", stays.id),
+        "delete from patient_merges".to_owned(),
+        format!(
+            "insert into patient_merges (organization_id, patient_id, owner_id) values ({home}, {}, {})",
+            goes.id, stays.id
+        ),
+    ];
+    for role in ["admin", "staff", "specialist", "patient", "api_key", "superadmin", "system", ""] {
+        let asker = Some(Asker { organization: home, user: admin, role });
+        for sql in &writes {
+            assert_eq!(attempt(&mut restricted, asker, sql).await, denied, "{role}: {sql}");
+        }
+        if role != "admin" {
+            assert_eq!(attempt(&mut restricted, asker, &call).await, denied, "{role}: {call}");
+        }
+    }
+    assert_eq!(attempt(&mut restricted, None, &call).await, denied, "without a context");
+    // An administrator of another clinic reaches neither of the two.
+    let away = Some(Asker { organization: app.away().id, user: app.away().admin.user_id, role: "admin" });
+    let not_there = format!("select * from patient_merge({}, {}, 1, 1) where kind = 'not_there'", stays.id, goes.id);
+    assert_eq!(attempt(&mut restricted, away, &not_there).await, Ok(1));
+    // An administrator who acts as somebody is not one.
+    let acting = format!("set local app.current_impersonator_id = '{admin}'; {call}");
+    let asker = Some(Asker { organization: home, user: admin, role: "admin" });
+    assert_eq!(attempt(&mut restricted, asker, &acting).await, denied);
+    assert_eq!(granted(app.admin().patient_get().patient_id(goes.id).send().await, 200), goes);
 }

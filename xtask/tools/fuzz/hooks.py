@@ -384,6 +384,9 @@ def path_fill(case, fresh: bool) -> dict | None:
     for name in list(case.path_parameters or {}):
         if operation_id(case) == "patient_impersonate" and name == "patient_id":
             case.path_parameters[name] = shared(own_patient)["id"]
+        elif operation_id(case) == "patient_merge":
+            row = patient()
+            case.path_parameters[name] = row["id"]
         elif operation_id(case) == "patient_unlink":
             case.path_parameters[name] = linked("patients", patient)["id"]
         elif operation_id(case) == "specialist_unlink":
@@ -490,6 +493,9 @@ def body_fill(case, row: dict | None) -> None:
         body.pop("values", None)
         # Each purpose at most once.
         body["consents"] = body.get("consents", [])[:1]
+    if name == "patient_merge":
+        twin = patient()
+        body |= {"merged_patient_id": twin["id"], "merged_version": twin["version"]}
     if name in ("organization_create", "organization_update"):
         body["timezone"] = "Europe/Berlin"
         # Not every two letters are a country with telephone numbers.
@@ -583,7 +589,7 @@ def before_call(context, case, kwargs):
         query_fill(case)
     # Every fifth case keeps its generated values, so that ids and values that don't exist are tried as well.
     # Except in operations that could delete people whom other cases need.
-    takes = name in ("patient_update", "patient_delete") or name.startswith("member_")
+    takes = name in ("patient_update", "patient_delete", "patient_merge") or name.startswith("member_")
     if count % 5 == 0 and not takes:
         return
     if name == "calendar_feed_delete":

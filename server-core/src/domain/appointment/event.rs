@@ -44,6 +44,8 @@ pub(crate) enum AppointmentEvent {
         /// Time and specialist before the change.
         before: Place,
     },
+    /// It names another patient, into whose record that of its patient was merged.
+    Reassigned(AppointmentId),
     /// It was cancelled.
     Cancelled(Booked),
     /// It was deleted.
@@ -116,6 +118,7 @@ impl AppointmentEvent {
             | Self::Confirmed(_)
             | Self::Started(_)
             | Self::Completed(_)
+            | Self::Reassigned(_)
             | Self::Joined(_) => None,
         }
     }
@@ -139,6 +142,7 @@ impl AppointmentEvent {
             | Self::Confirmed(_)
             | Self::Started(_)
             | Self::Completed(_)
+            | Self::Reassigned(_)
             | Self::Released(_)
             | Self::Expired(_)
             | Self::Withdrawn(_)
@@ -165,7 +169,7 @@ impl Event for AppointmentEvent {
             | Self::Cancelled(booked) => booked.id,
             Self::Deleted(removed) => removed.id,
             Self::Released(hold) | Self::Expired(hold) | Self::Withdrawn(hold) => hold.id,
-            Self::Joined(id) => *id,
+            Self::Reassigned(id) | Self::Joined(id) => *id,
         }
     }
 
@@ -179,7 +183,7 @@ impl Event for AppointmentEvent {
             Self::Started(_) => "started",
             Self::Completed(_) => "completed",
             Self::NoShow(_) => "missed",
-            Self::Updated { .. } => "updated",
+            Self::Updated { .. } | Self::Reassigned(_) => "updated",
             Self::Rescheduled { .. } => "rescheduled",
             Self::Cancelled(_) => "cancelled",
             Self::Deleted(_) => "deleted",
@@ -191,7 +195,11 @@ impl Event for AppointmentEvent {
     }
 
     fn changed(&self) -> Vec<&'static str> {
-        if let Self::Updated { changed, .. } = self { changed.clone() } else { Vec::new() }
+        match self {
+            Self::Updated { changed, .. } => changed.clone(),
+            Self::Reassigned(_) => vec!["patient_id"],
+            _ => Vec::new(),
+        }
     }
 }
 

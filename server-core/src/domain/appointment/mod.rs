@@ -16,7 +16,7 @@ mod transition;
 
 pub(crate) use booking::{Wanted, holds_expire, offer_make, offer_release, offer_withdraw, patient_of};
 pub(crate) use error::AppointmentError;
-pub(crate) use event::{AppointmentEvent, HoldEnd};
+pub(crate) use event::{AppointmentEvent, AppointmentSeriesEvent, HoldEnd};
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use model::Appointment;
 pub(crate) use service::Service;

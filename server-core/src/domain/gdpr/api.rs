@@ -89,8 +89,9 @@ impl Api {
 
     /// Export the data of a patient
     ///
-    /// Does the same as `gdpr_user_export`, for a patient. If the patient is linked to a user whose only role is
-    /// `patient`, exports the data of the user.
+    /// Does the same as `gdpr_user_export`, for a patient and the records that were merged into it. If the patient is
+    /// linked to a user whose only role is `patient`, exports the data of the user. Answers 404 `patient_merged` for a
+    /// merged record; `details.merged_into` is the patient to export instead.
     #[oai(path = "/patients/:patient_id/export", method = "get", operation_id = "gdpr_patient_export")]
     async fn gdpr_patient_export(
         &self,
@@ -107,7 +108,8 @@ impl Api {
     /// Does the same as `gdpr_user_erase`, for a patient. The patient's data key is destroyed, so that data encrypted
     /// with it can't be decrypted any more, not even in backups. If the patient is linked to a user whose only role is
     /// `patient`, erases the user; if the user has another role here, erases only the patient record. A repeated
-    /// request returns the same job in both cases. Answers 404 `patient_not_found` if there is neither data of the
+    /// request returns the same job in both cases. Records that were merged into the patient are erased with it;
+    /// such a record alone is 404 `patient_merged`. Answers 404 `patient_not_found` if there is neither data of the
     /// patient nor such a job.
     #[oai(path = "/patients/:patient_id", method = "delete", operation_id = "gdpr_patient_erase")]
     async fn gdpr_patient_erase(

@@ -1,6 +1,6 @@
 use server_shared::errors;
 
-use crate::{database::DatabaseError, integration::s3::StorageError};
+use crate::{database::DatabaseError, domain::patient::PatientError, integration::s3::StorageError};
 
 errors! {
     /// Errors of exports and erasures.
@@ -15,6 +15,7 @@ errors! {
             "The files of the person can't be listed. Try again.",
     }
     and those of {
+        Patient(#[from] PatientError),
         Database(#[from] DatabaseError),
     }
 }

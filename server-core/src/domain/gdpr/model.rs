@@ -14,7 +14,7 @@ use crate::{
 /// Kind of the person's id.
 ///
 /// - `user`: id of a user; covers every patient and specialist record that is linked to the user
-/// - `patient`: id of a patient record; does not cover a linked user
+/// - `patient`: id of a patient record; covers records that were merged into it, but not a linked user
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, Serialize, Deserialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]

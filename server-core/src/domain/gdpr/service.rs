@@ -14,8 +14,12 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Disclosed, Tx},
-    domain::{member, patient::PatientEvent, user::UserEvent},
+    database::{Database, DatabaseError, Disclosed, Lock, Tx},
+    domain::{
+        member,
+        patient::{self, PatientEvent},
+        user::UserEvent,
+    },
     encryption::{Encryption, OrganizationKeys},
     event::Events,
     holding::Holdings,
@@ -60,7 +64,8 @@ impl Service {
         dry_run: bool,
     ) -> Result<ErasureAccepted, GdprError> {
         // As for an export: a person on whom no data is held is unknown.
-        let mut tx = self.database.write(&caller.privileged()).await?;
+        let mut tx = self.database.write_locked(&caller.privileged(), record_lock(caller, asked)).await?;
+        check_unmerged(&mut tx, asked).await?;
         let subject = whole_person(&mut tx, asked).await?;
         let person = repository::person_get(&mut tx, subject).await?;
         let exists = repository::is_held(&mut tx, self.holdings, &person, caller.organization.is_none()).await?;
@@ -144,6 +149,7 @@ impl Service {
         // The application role can read only the caller's own account. So this runs as the owner of the tables, who is
         // restricted to the caller's organization as well.
         let mut tx = self.database.disclose(&caller.privileged()).await?;
+        check_unmerged(&mut tx, asked).await?;
         let subject = whole_person(&mut tx, asked).await?;
         let person = repository::person_get(&mut tx, subject).await?;
         if !repository::is_held(&mut tx, self.holdings, &person, caller.organization.is_none()).await? {
@@ -197,6 +203,23 @@ impl Service {
             }
         }
         Ok(parts)
+    }
+}
+
+/// Returns the lock of a patient record: it is either merged before its erasure is requested, or not merged until the
+/// erasure has ended.
+fn record_lock(caller: &Caller, subject: Subject) -> Vec<Lock> {
+    match (caller.organization, subject) {
+        (Some(organization), Subject::Patient(patient)) => vec![Lock::Patient(organization, patient)],
+        _ => Vec::new(),
+    }
+}
+
+/// Refuses a record that was merged into another patient, whose export and erasure cover it.
+async fn check_unmerged(tx: &mut impl Tx, subject: Subject) -> Result<(), GdprError> {
+    match subject {
+        Subject::Patient(patient) => Ok(patient::check_unmerged(tx, patient).await?),
+        Subject::User(_) => Ok(()),
     }
 }
 

@@ -47,13 +47,10 @@ impl Service {
         let secret = self.secrets.make();
         let (key, uid) = (self.keys.of(organization).await?, Uuid::now_v7());
         let mut tx = self.database.write(caller).await?;
-        let patient_user = self
-            .patients
-            .links
-            .user_of(&mut tx, patient)
-            .await?
-            .ok_or(ImpersonationError::PatientNotFound)?
-            .ok_or(ImpersonationError::PatientHasNoUser)?;
+        let Some(patient_user) = self.patients.links.user_of(&mut tx, patient).await? else {
+            return Err(patient::absent(&mut tx, patient).await.into());
+        };
+        let patient_user = patient_user.ok_or(ImpersonationError::PatientHasNoUser)?;
         let new = NewImpersonation {
             impersonator: caller.id(),
             session: caller.session(),

@@ -181,7 +181,7 @@ impl Api {
         patient_id: Path<PatientId>,
     ) -> Result<NoContent, ApiError> {
         caller.may(Permission::RecordLink)?;
-        self.invitations.patients.links.unlink(&caller, patient_id.0).await?;
+        self.invitations.patients.unlink(&caller, patient_id.0).await?;
         Ok(NoContent)
     }
 

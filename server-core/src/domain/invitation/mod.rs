@@ -18,6 +18,7 @@ mod service;
 
 pub(crate) use api::Api;
 pub(crate) use error::InvitationError;
+pub(crate) use event::InvitationEvent;
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use job::Inviter;
 pub(crate) use model::{Invitation, LinkRecord, MyInvitation};

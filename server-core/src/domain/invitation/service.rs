@@ -107,7 +107,7 @@ impl Service {
         match offer {
             Offer::Membership(_) => {}
             Offer::Patient(patient) => match self.patients.links.user_of(tx, patient).await? {
-                None => return Err(PatientError::NotFound.into()),
+                None => return Err(patient::absent(tx, patient).await.into()),
                 Some(Some(_)) => return Err(PatientError::AlreadyLinked.into()),
                 Some(None) => {}
             },

@@ -82,7 +82,8 @@ impl Api {
     /// Get a patient
     ///
     /// Returns a patient and writes an audit entry. Includes clinical notes for specialists who treat the patient and
-    /// for administrators.
+    /// for administrators. Answers 404 `patient_merged` for a record that was merged into a patient whom the caller may
+    /// read, with that patient's id in `details.merged_into`.
     #[oai(path = "/patients/:patient_id", method = "get", operation_id = "patient_get")]
     async fn patient_get(
         &self,

@@ -19,6 +19,10 @@ events! {
         Unlinked => "unlinked",
         /// Decisions of the patient on consent were recorded, to be kept by Telemetry.
         ConsentRecorded => "consent_recorded",
+        /// Another record was merged into the record.
+        Merged => "merged",
+        /// The record was merged into another one.
+        MergedAway => "merged_away",
         /// An erasure was requested.
         ErasureRequested => "erasure_requested",
         /// An erasure was planned without changing anything.

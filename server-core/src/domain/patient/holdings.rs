@@ -1,4 +1,4 @@
-use crate::holding::{Fate, Found, HOLDING, Holding, SealedBy, clear, hidden, sealed};
+use crate::holding::{Fate, Found, HOLDING, Holding, PageKey, SealedBy, clear, hidden, sealed};
 
 /// States the version of the indexes again, which a trigger would take for outdated: nothing is left to be indexed.
 const PATIENT_SHELL: Fate = Fate::Anonymize(
@@ -15,6 +15,14 @@ const KEY: Fate = Fate::DestroyKey("wrapped = '', destroyed_at = coalesce(destro
 
 /// Personal data in records of patients, and the keys that it is sealed with.
 pub(crate) const HOLDINGS: &[Holding] = &[
+    // Records of one person; the person's ids include those of merged records, so each merge is found by its own.
+    Holding {
+        table: "patient_merges",
+        found: Found::Patient("patient_id"),
+        page_key: PageKey::Number("patient_id"),
+        columns: &[clear("patient_id"), clear("owner_id"), clear("merged_at")],
+        ..HOLDING
+    },
     // Other rows refer to the record, so a shell of it stays. `uid` stays with it: it was drawn at
     // random, and nothing else has it any more.
     Holding {

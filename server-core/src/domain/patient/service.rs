@@ -14,6 +14,7 @@ use super::{
     event::PatientEvent,
     indexes::{index_email, index_name_birth},
     locale::Locale,
+    merge::absent,
     model::{CreatePatient, Patient, PatientFilter, PatientSort, UpdatePatient, shown},
     repository::{self, PatientRow, PatientSearch, SealedPatient, Written},
 };
@@ -32,7 +33,7 @@ pub(super) const TABLE: &str = "patients";
 /// Service for patients.
 #[derive(Clone)]
 pub(crate) struct Service {
-    database: Database,
+    pub(super) database: Database,
     encryption: Arc<Encryption>,
     /// Links between patients and the users who sign in as them.
     pub(crate) links: Links<PatientId>,
@@ -64,7 +65,7 @@ impl Service {
 
     pub(super) async fn get(&self, caller: &Caller, id: PatientId) -> Result<Disclosed<Patient>, PatientError> {
         let mut tx = self.database.disclose(caller).await?;
-        let row = tx.get::<PatientRow>(id).await?.ok_or(PatientError::NotFound)?;
+        let Some(row) = tx.get::<PatientRow>(id).await? else { return Err(absent(&mut tx, id).await) };
         let patient = row.try_map(|row| self.open(&row, sees_notes(caller)))?;
         Ok(tx.disclose(patient, |patient| Audit::read([&patient.id])).await?)
     }
@@ -126,7 +127,7 @@ impl Service {
     ) -> Result<Disclosed<Patient>, PatientError> {
         let UpdatePatient { version, mut record } = change;
         let mut tx = self.database.write(caller).await?;
-        let row = tx.lock::<PatientRow>(id).await?.ok_or(PatientError::NotFound)?;
+        let Some(row) = tx.lock::<PatientRow>(id).await? else { return Err(absent(&mut tx, id).await) };
         StaleVersion::check(version, row.version)?;
         let before = self.open(&row, true)?;
         // Comes before any comparison with other patients, some of whom the caller may not see.
@@ -161,12 +162,25 @@ impl Service {
 
     pub(super) async fn delete(&self, caller: &Caller, id: PatientId) -> Result<(), PatientError> {
         let mut tx = self.database.write(caller).await?;
-        let linked = repository::patient_delete(&mut tx, id).await?.ok_or(PatientError::NotFound)?;
+        let Some(linked) = repository::patient_delete(&mut tx, id).await? else {
+            return Err(absent(&mut tx, id).await);
+        };
         if let Some(user) = linked {
             tx.changed(Changed::User(user));
         }
         tx.commit(PatientEvent::Deleted(id)).await?;
         Ok(())
+    }
+
+    /// Unlinks a patient from its user.
+    pub(crate) async fn unlink(&self, caller: &Caller, id: PatientId) -> Result<(), PatientError> {
+        match self.links.unlink(caller, id).await {
+            Err(PatientError::NotFound) => {
+                let mut tx = self.database.write(caller).await?;
+                Err(absent(&mut tx, id).await)
+            }
+            done => done,
+        }
     }
 
     async fn search(

@@ -23,6 +23,8 @@ pub(crate) enum WaitlistEvent {
     Accepted(WaitlistEntryId),
     /// Its offer was withdrawn.
     Withdrawn(WaitlistEntryId),
+    /// It names another patient, into whose record that of its patient was merged.
+    Reassigned(WaitlistEntryId),
 }
 
 impl Event for WaitlistEvent {
@@ -34,7 +36,8 @@ impl Event for WaitlistEvent {
             | Self::Deleted(id)
             | Self::Offered(id)
             | Self::Accepted(id)
-            | Self::Withdrawn(id) => *id,
+            | Self::Withdrawn(id)
+            | Self::Reassigned(id) => *id,
         }
     }
 
@@ -45,6 +48,11 @@ impl Event for WaitlistEvent {
             Self::Offered(_) => "offered",
             Self::Accepted(_) => "accepted",
             Self::Withdrawn(_) => "withdrawn",
+            Self::Reassigned(_) => "updated",
         }
+    }
+
+    fn changed(&self) -> Vec<&'static str> {
+        if matches!(self, Self::Reassigned(_)) { vec!["patient_id"] } else { Vec::new() }
     }
 }

@@ -15,6 +15,7 @@ mod repository;
 mod service;
 
 pub(crate) use api::Api;
+pub(crate) use event::WaitlistEvent;
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use job::{Offerer, offer_freed, offer_open, sweep};
 pub(crate) use service::Service;

@@ -6,6 +6,7 @@ mod erasure;
 mod export;
 mod headers;
 mod links;
+mod merged;
 mod planting;
 mod registry;
 

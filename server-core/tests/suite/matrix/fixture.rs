@@ -276,6 +276,13 @@ impl World {
                 let member = self.app.member_add(Role::Patient).await.user_id;
                 Fixture::default().with("patient_id", &record).body(json!({ "user_id": member }))
             }
+            "patient_merge" => {
+                let create = async |name| self.app.patient_create(&admin, "Ann", name).await;
+                let (stays, twin) = (create("Twice").await, create("Twofold").await);
+                Fixture::default().with("patient_id", &stays.id).body(json!({
+                    "merged_patient_id": twin.id, "version": stays.version, "merged_version": twin.version,
+                }))
+            }
             "patient_unlink" => {
                 let person = self.app.member_add(Role::Patient).await;
                 let record = self.app.patient_of(&person, CoreApp::new_patient("Ann", "Linked")).await.id;

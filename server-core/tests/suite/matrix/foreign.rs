@@ -149,7 +149,7 @@ impl Foreign {
             "slug" => json!(self.slug),
             "user_id" => json!(self.user_id),
             "invitation_id" => json!(self.invitation_id),
-            "patient_id" => json!(self.patient.id),
+            "patient_id" | "merged_patient_id" => json!(self.patient.id),
             "specialist_id" | "specialist_ids" => json!(self.specialist_id),
             "appointment_id" => json!(self.appointment_id),
             "appointment_series_id" => json!(self.series_id),

@@ -168,8 +168,11 @@ impl Service {
         // The version of the series counts changes of its appointments, so it is read after they are locked.
         let states = repository::states_lock(&mut tx, organization, id).await?;
         let series = repository::series_lock(&mut tx, id).await?.ok_or(AppointmentError::SeriesNotFound)?;
-        // An appointment was given to another specialist before the lock, so that the locks are the wrong ones.
-        if states.iter().any(|state| !specialists.contains(&state.specialist_id)) {
+        // An appointment was given to another specialist, or the patient was merged, before the lock, so that the locks
+        // are the wrong ones.
+        if series.patient_id != seen.patient_id
+            || states.iter().any(|state| !specialists.contains(&state.specialist_id))
+        {
             return Err(StaleVersion::now(series.version).into());
         }
         Ok((tx, series, states))

@@ -51,7 +51,8 @@ pub(in crate::domain::gdpr) async fn patient_user(
     Ok(user)
 }
 
-/// Reads the ids of a person that the context shows.
+/// Reads the ids of a person that the context shows. Merged records belong to one person, whichever of them is the
+/// subject: they may have been merged after an erasure was requested above organizations.
 pub(in crate::domain::gdpr) async fn person_get(tx: &mut impl Tx, subject: Subject) -> Result<Person, DatabaseError> {
     let (user, patient) = match subject {
         Subject::User(user) => (Some(user.0), None),
@@ -59,9 +60,23 @@ pub(in crate::domain::gdpr) async fn person_get(tx: &mut impl Tx, subject: Subje
     };
     let patients = sqlx::query!(
         r#"
-        select id, organization_id, uid from patients
-        where (user_id = $1 or id = $2) and erased_at is null
-        order by id
+        with own as (
+            select p.organization_id, p.id from patients p where p.user_id = $1
+            union
+            select p.organization_id, p.id from patients p where p.id = $2
+        ), owners as (
+            select o.organization_id, coalesce(m.owner_id, o.id) as id
+            from own o left join patient_merges m on m.organization_id = o.organization_id and m.patient_id = o.id
+        ), records as (
+            select w.organization_id, w.id from owners w
+            union
+            select m.organization_id, m.patient_id
+            from owners w join patient_merges m on m.organization_id = w.organization_id and m.owner_id = w.id
+        )
+        select p.id as "id!", p.organization_id as "organization_id!", p.uid as "uid!"
+        from records r join patients p on p.organization_id = r.organization_id and p.id = r.id
+        where p.erased_at is null
+        order by p.id
         "#,
         user,
         patient

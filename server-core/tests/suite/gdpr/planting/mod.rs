@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
 use restartix_sdk::{
-    core::types::{BeginImpersonation, ConnectUser, CreatePatient, Patient},
+    core::types::{BeginImpersonation, ConnectUser, CreatePatient, MergePatient, Patient},
     telemetry::types::{AnalyticsBatch, ConsentUpdate, NewAnalyticsEvent, PurposeDecisions},
 };
 use serde_json::json;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use self::{
     rows::rows,
-    table::{CLINIC, CLOSED, PATIENT, PLANTINGS, SPECIALIST, SPECIALTY, TEMPLATE, TREATING},
+    table::{CLINIC, CLOSED, PATIENT, PLANTINGS, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, TWIN},
 };
 use super::{count, execute, registry::Personal};
 
@@ -141,6 +141,10 @@ pub(super) async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
     let told = Clerk::sign(&[ClerkEvent::new("user.updated", profile)]);
     assert_eq!(Answer::to(told[0].to(&app.url())).await.status.as_u16(), 204);
     let patient = app.patient_of(&person, planted_record()).await;
+    // The person was entered twice.
+    let twin = app.patient_create(&app.admin(), "Entered", "Twice").await;
+    let body = MergePatient { merged_patient_id: twin.id, merged_version: twin.version, version: patient.version };
+    granted(app.admin().patient_merge().patient_id(patient.id).body(body).send().await, 200);
     // Requests of the person leave its IP address and user agent.
     let path = format!("/v1/patients/{}", patient.id);
     let request = app.actor(&person).request(Method::GET, &path).header("user-agent", "planted-user-agent");
@@ -207,6 +211,7 @@ async fn needles(owner: &mut PgConnection, person: &Person, patient: &Patient) -
         ("$INVITED_KEY", text(owner, invited_key).await),
         ("$CLERK_ID", person.clerk_id.clone()),
         ("$PATIENT", PATIENT.to_string()),
+        ("$TWIN", TWIN.to_string()),
         ("$UID", patient.uid.to_string()),
         ("$KEY", text(owner, key).await),
         ("$SPECIALIST", SPECIALIST.to_string()),

@@ -34,6 +34,7 @@ fn people(app: &CoreApp) -> Vec<String> {
              values ({home}, {PATIENT}, gen_random_uuid(), 'pose', true, 'planted-text-version',
                      '1971-01-01 00:00:01.700181+00')"
         ),
+        format!("update patient_merges set merged_at = '1971-01-01 00:00:01.700191+00' where owner_id = {PATIENT}"),
         // The person works here, too, and has a specialist record.
         format!(
             "insert into specialists (organization_id, user_id, name, name_folded, name_sort, name_keys_version, title,

@@ -3,6 +3,8 @@
 /// Unique ids: of the person's user, patient and specialist record, and of rows of others that refer to it.
 pub(in crate::gdpr) const USER: i64 = 7_300_219_845;
 pub(super) const PATIENT: i64 = 8_400_329_956;
+/// Record that was merged into the person's, which has the id before it.
+pub(super) const TWIN: i64 = PATIENT + 1;
 pub(super) const SPECIALIST: i64 = 9_500_430_067;
 pub(super) const TREATING: i64 = 5_100_007_623;
 pub(super) const SPECIALTY: i64 = 6_200_118_734;
@@ -202,6 +204,11 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("text_version", "planted-text-version", Nowhere),
             ("decided_at", "01.700181", Nowhere),
         ],
+    ),
+    (
+        "patient_merges",
+        "patient:patient_id",
+        &[("patient_id", "$TWIN", NotThere), ("owner_id", "$PATIENT", NotThere), ("merged_at", "01.700191", Nowhere)],
     ),
     (
         "patients",
