@@ -143,7 +143,7 @@ async fn a_value_of_each_type_comes_back_as_it_was_sent() {
         assert_eq!((&got.value, got.field_version, got.changed_in), (sent, 1, 1), "{key}");
         assert_eq!(got.changed_by_user_id, Some(app.home().admin.user_id), "{key}");
     }
-    // What is no health information stands in the column of its type, for segments.
+    // A value that is no health information stands in the column of its type, for segments.
     for (kind, _, column) in TYPES {
         let sql = format!(
             "select count({column}) from profile_values where key = 'clear_{kind}' and value_encrypted is null"
