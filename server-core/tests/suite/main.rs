@@ -51,6 +51,7 @@ mod patient_search;
 mod patient_values;
 mod plan;
 mod profile;
+mod profile_access;
 mod profile_race;
 mod published_version;
 mod rate_limit;

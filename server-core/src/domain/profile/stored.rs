@@ -102,7 +102,7 @@ impl Opener<'_> {
         let value = match &row.value_encrypted {
             None => row.clear()?,
             Some(sealed) => {
-                let key = match row.data_key_id.zip(row.wrapped.as_deref()) {
+                let key: &OpenKey = match row.data_key_id.zip(row.wrapped.as_deref()) {
                     Some((id, wrapped)) => match keys.entry(id) {
                         Entry::Occupied(key) => key.into_mut(),
                         Entry::Vacant(place) => {
