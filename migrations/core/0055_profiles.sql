@@ -107,7 +107,7 @@ begin
         where s.organization_id = new.organization_id and s.id = new.specialist_id
         for share;
     end if;
-    -- What is not there at all, the policies and foreign keys refuse.
+    -- The policies and foreign keys refuse a record that is not there at all.
     if erased then
         return null;
     end if;

@@ -32,7 +32,6 @@ impl FieldFaults {
     }
 
     /// Returns the faults in the order in which they were found.
-    #[cfg(test)]
     pub(crate) fn list(&self) -> &[FieldFault] {
         &self.0
     }

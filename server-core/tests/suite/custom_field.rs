@@ -310,11 +310,12 @@ async fn versions_stay_as_they_are_whoever_asks() {
     let made = field(&admin, "patient", "frozen", json!({})).await;
     update(&admin, &made, json!({ "label": "Second" })).await;
     let asker = Some(Asker { organization: app.home().id, user: app.home().admin.user_id, role: "admin" });
-    let mut role = app.database.app().await;
+    let (mut role, mut owner, mut superuser) =
+        (app.database.app().await, app.owner().await, app.database.superuser().await);
     for sql in ["update custom_field_versions set version = 7", "delete from custom_field_versions"] {
         assert_eq!(attempt(&mut role, asker, sql).await, Err("42501".to_owned()), "it is not granted: {sql}");
     }
-    for database in [&mut app.owner().await, &mut app.database.superuser().await] {
+    for database in [&mut owner, &mut superuser] {
         for sql in [
             "update custom_field_versions set definition = definition || '{\"label\": \"Forged\"}'",
             "update custom_field_versions set version = version + 10",

@@ -63,9 +63,8 @@ async fn a_dump_of_the_database_holds_no_value_in_clear() {
     let mut series = CoreApp::new_series(app.home().specialist_id, patient.id, in_days(3, 9), CoreApp::daily(2));
     series.title = Some("planted-contact".to_owned());
     granted(staff.appointment_series_create().body(series).send().await, 201);
-    let health = field(&admin, "patient", "health", json!({ "field_type": "long_text", "phi": true })).await;
-    let note = json!({ health.key.as_str(): "planted-clinical-note" });
-    set(&admin, Of::Patient(patient.id), 0, note).await;
+    field(&admin, "patient", "health", json!({ "field_type": "long_text", "phi": true })).await;
+    set(&admin, Of::Patient(patient.id), 0, json!({ "health": "planted-clinical-note" })).await;
     let record = app.patient_record().await.id;
     let body = BeginImpersonation { minutes: None, reason: "planted-contact".to_owned() };
     granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201);

@@ -59,6 +59,7 @@ mod patient_search;
 mod patient_values;
 mod plan;
 mod profile;
+mod profile_access;
 mod profile_race;
 mod published_version;
 mod rate_limit;

@@ -256,6 +256,41 @@ def published_form_template() -> dict:
     return row
 
 
+ROLES = ["admin", "specialist", "staff", "patient"]
+
+
+def field_body(entity: str, key: str) -> dict:
+    definition = {"field_type": "text", "label": "Fuzzed", "phi": False}
+    return {"entity": entity, "key": key, "definition": definition, "readable_by": ROLES, "writable_by": ROLES}
+
+
+def fields_end() -> None:
+    """Delete the fields of earlier cases: an entity has two hundred at most."""
+    kept = shared.rows.get("custom_field", {}).get("id", 0)
+    old = "key like 'fuzzed\\_%' and created_at < now() - interval '20 seconds'"
+    sql(f"delete from custom_fields where {old} and id <> {kept}")
+
+
+def custom_field() -> dict:
+    fields_end()
+    return core("POST", "/v1/custom-fields", field_body("patient", f"fuzzed_{uuid.uuid4().hex}"))
+
+
+_fields: set[str] = set()
+
+
+def profile_fill(case, body: dict) -> None:
+    """Write one field of the profile, based on its current version."""
+    entity = operation_id(case).split("_")[0]
+    with _lock:
+        if entity not in _fields:
+            core("POST", "/v1/custom-fields", field_body(entity, "fuzzed"))
+            _fields.add(entity)
+    place = f"/v1/{entity}s/{case.path_parameters[f'{entity}_id']}/profile"
+    body["version"] = core("GET", place)["version"]
+    body["values"] = {"fuzzed": f"Number {next(_number)}"}
+
+
 def feed() -> dict:
     """Create a feed of a person without another one."""
     return call(CORE, STACK["organizations"][1]["tokens"]["staff"], "POST", "/v1/calendar/feeds")
@@ -363,6 +398,7 @@ def exclusion() -> dict:
 
 MAKERS = {
     "api_key_id": api_key,
+    "custom_field_id": custom_field,
     "impersonation_id": impersonation,
     "invitation_id": invitation,
     "job_id": erasure,
@@ -425,6 +461,13 @@ def body_fill(case, row: dict | None) -> None:
         return
     if row is not None and "version" in body:
         body["version"] = row.get("version", 1)
+    if name in ("custom_field_create", "custom_field_update"):
+        # Types have rules about options and bounds that a schema can't express.
+        fields_end()
+        valid = field_body("patient", f"fuzzed_{uuid.uuid4().hex}")
+        body |= {part: value for part, value in valid.items() if part in body}
+    if name.endswith("_profile_update"):
+        profile_fill(case, body)
     if name in ("appointment_create", "appointment_update"):
         body |= slot()
         body["specialist_id"] = shared(specialist)["id"]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::stored::{Entry, Given};
+use super::stored::{Given, ProfileEntry};
 use crate::domain::{
     field::FieldValue,
     rules::{FieldFaults, InvalidValue, StaleVersion, below},
@@ -36,7 +36,7 @@ pub(super) struct Change {
 /// A field conflicts if it changed after `base` and has another value now than the write gives it: two writes of one
 /// value agree.
 pub(super) fn changes(
-    entries: &[Entry],
+    entries: &[ProfileEntry],
     values: &BTreeMap<String, Value>,
     (base, current): (i64, i64),
     at: &str,

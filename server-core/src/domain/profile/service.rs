@@ -11,7 +11,7 @@ use super::{
     model::{Profile, UpdateProfile},
     owner::Owner,
     repository::{self, HeldOwner, NewValue, Written},
-    stored::{COLUMN, Entry, Given, Opener, TABLE, profile},
+    stored::{COLUMN, Given, Opener, ProfileEntry, TABLE, profile, text_of},
 };
 use crate::{
     audit::Audit,
@@ -131,14 +131,14 @@ impl Service {
                 changed_by: caller.user_id,
             });
         }
-        let changed = || changes.iter().map(|change| &entries[change.entry]);
-        let values: Vec<NewValue<'_>> = changed().filter_map(|entry| new_value(entry, &sealing)).collect();
+        let changed: Vec<&ProfileEntry> = changes.iter().map(|change| &entries[change.entry]).collect();
+        let values: Vec<NewValue<'_>> = changed.iter().filter_map(|entry| new_value(entry, &sealing)).collect();
         if !values.is_empty() {
             let patient = held.patient_id.zip(held.data_key_id);
             let written = Written { organization, entity, owner: owner.number(), patient, version };
             repository::values_write(tx, &written, &values).await?;
         }
-        let keys = changed().map(|entry| entry.key.as_str().to_owned()).collect();
+        let keys = changed.iter().map(|entry| entry.key.as_str().to_owned()).collect();
         Ok((profile(version, entries), keys))
     }
 
@@ -175,10 +175,10 @@ impl Service {
 }
 
 /// Returns the row of an entry, its value sealed if it is protected health information.
-fn new_value<'a>(entry: &'a Entry, key: &OpenKey) -> Option<NewValue<'a>> {
+fn new_value<'a>(entry: &'a ProfileEntry, key: &OpenKey) -> Option<NewValue<'a>> {
     let given = entry.given.as_ref()?;
     let phi = entry.definition.phi;
-    let sealed = given.value.as_ref().filter(|_| phi).map(|value| value.to_json().to_string());
+    let sealed = given.value.as_ref().filter(|_| phi).map(text_of);
     Some(NewValue {
         uid: given.uid,
         custom_field_id: entry.id,

@@ -1,6 +1,6 @@
 //! Fields of a profile with their values, opened from stored rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -30,7 +30,7 @@ pub(super) const COLUMN: &str = "value";
 
 /// Field of a profile that the caller sees.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct ProfileEntry {
     pub(super) id: CustomFieldId,
     pub(super) key: Key,
     pub(super) version: i32,
@@ -53,7 +53,7 @@ pub(super) struct Given {
     pub(super) changed_by: Option<UserId>,
 }
 
-impl Entry {
+impl ProfileEntry {
     /// Returns the present value.
     pub(super) fn value(&self) -> Option<&FieldValue> {
         self.given.as_ref().and_then(|given| given.value.as_ref())
@@ -72,7 +72,7 @@ pub(super) struct Opener<'a> {
 
 impl Opener<'_> {
     /// Opens all rows.
-    pub(super) fn entries(&self, rows: Vec<FieldRow>) -> Result<Vec<Entry>, DatabaseError> {
+    pub(super) fn entries(&self, rows: Vec<FieldRow>) -> Result<Vec<ProfileEntry>, DatabaseError> {
         let mut keys = HashMap::new();
         let mut entries = Vec::with_capacity(rows.len());
         for row in rows {
@@ -81,7 +81,7 @@ impl Opener<'_> {
         Ok(entries)
     }
 
-    fn entry(&self, row: FieldRow, keys: &mut HashMap<Uuid, OpenKey>) -> Result<Option<Entry>, DatabaseError> {
+    fn entry(&self, row: FieldRow, keys: &mut HashMap<Uuid, OpenKey>) -> Result<Option<ProfileEntry>, DatabaseError> {
         let damaged = |what: &str| DatabaseError::Damaged(format!("custom field {}: {what}", row.id));
         let roles = |texts: &[String]| texts.iter().map(|text| FieldRole::of_text(text)).collect::<Option<Vec<_>>>();
         let readers = roles(&row.readable_by).ok_or_else(|| damaged("an unknown role"))?;
@@ -94,7 +94,7 @@ impl Opener<'_> {
         let key = Key::parse(&row.key).ok_or_else(|| damaged("its key is none"))?;
         let definition = FieldDefinition::try_from(row.definition).map_err(|fault| damaged(&fault.to_string()))?;
         let given = row.value.map(|value| self.given(value, keys)).transpose()?;
-        Ok(Some(Entry { id: row.id, key, version: row.version, definition, writable, archived, given }))
+        Ok(Some(ProfileEntry { id: row.id, key, version: row.version, definition, writable, archived, given }))
     }
 
     fn given(&self, row: ValueRow, keys: &mut HashMap<Uuid, OpenKey>) -> Result<Given, DatabaseError> {
@@ -102,20 +102,19 @@ impl Opener<'_> {
         let value = match &row.value_encrypted {
             None => row.clear()?,
             Some(sealed) => {
-                let opened = match row.data_key_id.zip(row.wrapped.as_deref()) {
-                    Some((id, wrapped)) => {
-                        if !keys.contains_key(&id) {
+                let key: &OpenKey = match row.data_key_id.zip(row.wrapped.as_deref()) {
+                    Some((id, wrapped)) => match keys.entry(id) {
+                        Entry::Occupied(key) => key.into_mut(),
+                        Entry::Vacant(place) => {
                             let holder = Holder::Record { organization: self.organization, id };
-                            keys.insert(id, self.encryption.open(holder, wrapped)?);
+                            place.insert(self.encryption.open(holder, wrapped)?)
                         }
-                        keys.get(&id)
-                    }
-                    None => self.key,
+                    },
+                    None => self.key.ok_or_else(|| damaged("its key is missing"))?,
                 };
-                let key = opened.ok_or_else(|| damaged("its key is missing"))?;
-                let text = key.row(TABLE, row.uid).open(COLUMN, Some(sealed))?.map(Phi::into_inner).unwrap_or_default();
-                let value: Value = serde_json::from_str(&text).map_err(|_| damaged("it is no JSON"))?;
-                Some(FieldValue::read(row.field_type, &value).ok_or_else(|| damaged("it is of another type"))?)
+                let text = key.row(TABLE, row.uid).open(COLUMN, Some(sealed.as_slice()))?;
+                let text = text.map(Phi::into_inner).unwrap_or_default();
+                Some(value_of(row.field_type, text).ok_or_else(|| damaged("it is of another type"))?)
             }
         };
         Ok(Given {
@@ -160,8 +159,27 @@ impl ValueRow {
     }
 }
 
+/// Writes a value as the text that is sealed: texts as they are, others as JSON.
+pub(super) fn text_of(value: &FieldValue) -> String {
+    match value.to_json() {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// Reads a text written by [`text_of`] as a value of the type; `None` if it is of another type.
+fn value_of(kind: FieldType, text: String) -> Option<FieldValue> {
+    let value = match kind {
+        FieldType::Integer | FieldType::Scale | FieldType::Boolean | FieldType::MultipleChoice => {
+            serde_json::from_str(&text).ok()?
+        }
+        _ => Value::String(text),
+    };
+    FieldValue::read(kind, &value)
+}
+
 /// Renders a profile for the answer.
-pub(super) fn profile(version: i64, entries: Vec<Entry>) -> Profile {
+pub(super) fn profile(version: i64, entries: Vec<ProfileEntry>) -> Profile {
     let mut values = BTreeMap::new();
     let mut fields = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -180,7 +198,7 @@ pub(super) fn profile(version: i64, entries: Vec<Entry>) -> Profile {
         if let Some(value) = value {
             values.insert(entry.key.as_str().to_owned(), value);
         }
-        let Entry { id, key, version, definition, writable, archived, .. } = entry;
+        let ProfileEntry { id, key, version, definition, writable, archived, .. } = entry;
         fields.push(ProfileField { id, key, version, definition, writable, archived });
     }
     Profile { version, values, fields }

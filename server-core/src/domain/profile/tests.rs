@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     merge::{Change, Refused, changes},
-    stored::{Entry, Given},
+    stored::{Given, ProfileEntry},
 };
 use crate::{
     domain::{
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A field without a value.
-fn entry(key: &'static str, kind: &str) -> Entry {
+fn entry(key: &'static str, kind: &str) -> ProfileEntry {
     let definition = json!({
         "field_type": kind, "label": key, "phi": false,
         "options": if kind == "single_choice" {
@@ -29,7 +29,7 @@ fn entry(key: &'static str, kind: &str) -> Entry {
             json!([])
         },
     });
-    Entry {
+    ProfileEntry {
         id: CustomFieldId(1),
         key: Key::from_static(key),
         version: 1,
@@ -41,7 +41,7 @@ fn entry(key: &'static str, kind: &str) -> Entry {
 }
 
 /// Does what the service does with the changes of a write.
-fn apply(entries: &mut [Entry], changes: Vec<Change>, version: i64) {
+fn apply(entries: &mut [ProfileEntry], changes: Vec<Change>, version: i64) {
     for Change { entry, value } in changes {
         let changed_at = DateTime::UNIX_EPOCH;
         entries[entry].given = Some(Given {
@@ -69,8 +69,8 @@ fn faults(fault: &InvalidValue) -> Vec<(String, String)> {
 #[test]
 fn all_faults_of_a_write_are_found_at_once() {
     let mut entries = vec![entry("count", "integer"), entry("hand", "single_choice"), entry("note", "text")];
-    entries.push(Entry { archived: true, ..entry("past", "text") });
-    entries.push(Entry { writable: false, ..entry("sealed", "text") });
+    entries.push(ProfileEntry { archived: true, ..entry("past", "text") });
+    entries.push(ProfileEntry { writable: false, ..entry("sealed", "text") });
     let values = body(json!({ "count": "7", "hand": "old", "note": "fine", "past": "x", "sealed": null, "a/b": 1 }));
     let Err(Refused::Invalid(fault)) = changes(&entries, &values, (0, 0), "/values") else { panic!("it has faults") };
     let expected = [
