@@ -9,19 +9,62 @@ create table patient_merges (
     patient_id bigint not null,
     -- the record that it belongs to, which is none that was merged itself: a later merge of it changes this
     owner_id bigint not null,
+    -- key of the merged record, which opens what was sealed for it
+    data_key_id uuid not null,
     merged_at timestamptz not null default now(),
     primary key (organization_id, patient_id),
     constraint patient_merges_other_check check (owner_id <> patient_id),
     constraint patient_merges_patient_fkey foreign key (organization_id, patient_id)
         references patients (organization_id, id),
     constraint patient_merges_owner_fkey foreign key (organization_id, owner_id)
-        references patients (organization_id, id)
+        references patients (organization_id, id),
+    constraint patient_merges_data_key_fkey foreign key (organization_id, data_key_id)
+        references data_keys (organization_id, id)
 );
 create index patient_merges_owner_idx on patient_merges (organization_id, owner_id);
+create index patient_merges_data_key_idx on patient_merges (organization_id, data_key_id);
 select tenant_table('patient_merges', 'select',
                     reads => '(select context_role() in (''admin'', ''specialist'', ''staff'', ''api_key''))
                               or (select context_role() = ''patient'') and owner_id = (select context_patient())',
                     writes => 'false');
+
+-- As before; who reaches a patient also opens what was sealed for the records that were merged into it.
+drop policy data_keys_read on data_keys;
+create policy data_keys_read on data_keys for select to restartix_app
+    using (organization_id = (select context_organization())
+           and ((select context_role() in ('admin', 'staff', 'api_key'))
+                or exists (select from patients p
+                           where p.organization_id = data_keys.organization_id and p.data_key_id = data_keys.id)
+                or exists (select from patient_merges m
+                           join patients p on p.organization_id = m.organization_id and p.id = m.owner_id
+                           where m.organization_id = data_keys.organization_id and m.data_key_id = data_keys.id)));
+
+-- Moves the profile of a merged record, and the profiles of these appointments of it, to the surviving patient. Values stay
+-- sealed as they are. Where both have a value of a field, or the surviving patient has removed it, that one stays, and
+-- the other one stays with the merged record. Part of patient_merge().
+create function patient_profiles_merge(organization bigint, surviving bigint, merged bigint, appointment_ids bigint[])
+returns void language plpgsql volatile set search_path = pg_catalog, public as $$
+declare
+    merge_version bigint;
+begin
+    -- Waits for the writes that have begun; those that come later find the record merged.
+    perform r.id from profiles r
+    where r.organization_id = organization and r.entity = 'patient' and r.owner_id = merged
+    for update;
+    if found then
+        insert into profiles as r (organization_id, entity, patient_id) values (organization, 'patient', surviving)
+        on conflict (organization_id, entity, owner_id) do update set version = r.version + 1, updated_at = now()
+        returning r.version into merge_version;
+        update profile_values v set patient_id = surviving, changed_in = merge_version
+        where v.organization_id = organization and v.entity = 'patient' and v.owner_id = merged
+          and not exists (select from profile_values s
+                          where s.organization_id = organization and s.entity = 'patient' and s.owner_id = surviving
+                            and s.custom_field_id = v.custom_field_id);
+    end if;
+    update profile_values v set patient_id = surviving
+    where v.organization_id = organization and v.entity = 'appointment' and v.appointment_id = any (appointment_ids);
+end $$;
+revoke execute on function patient_profiles_merge(bigint, bigint, bigint, bigint[]) from public;
 
 -- As before; a change of the patient by patient_merge() is none that a calendar shows. Updates that keep the patient run
 -- no query.
@@ -220,7 +263,9 @@ begin
 
     -- The owner comes first: triggers on appointments ask for it.
     update patient_merges m set owner_id = surviving where m.organization_id = organization and m.owner_id = merged;
-    insert into patient_merges (organization_id, patient_id, owner_id) values (organization, merged, surviving);
+    insert into patient_merges (organization_id, patient_id, owner_id, data_key_id)
+    select organization, merged, surviving, p.data_key_id from patients p
+    where p.organization_id = organization and p.id = merged;
 
     -- Deleted appointments stay with the merged record, to which no index leads, unless they belong to a series.
     moving := array(
@@ -230,6 +275,8 @@ begin
         select a.id from appointment_series s
         join appointments a on a.organization_id = s.organization_id and a.appointment_series_id = s.id
         where s.organization_id = organization and s.patient_id = merged);
+    -- Before the appointments: one that is given to another patient loses the values of its profile.
+    perform patient_profiles_merge(organization, surviving, merged, moving);
     -- In one statement: an appointment and its series name the same patient.
     return query
         with series as (

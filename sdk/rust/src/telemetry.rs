@@ -774,8 +774,8 @@ to its own clock.*/
         pub action: ErasureAction,
         ///Columns that contain the person's data.
         pub columns: ::std::vec::Vec<::std::string::String>,
-        /**Way in which the person is found (`user`, `audit_entry`, `entity`, `erasure`, `dry_run` or `pseudonym`),
-then `:` and the column.*/
+        /**Way in which the person is found (`user`, `patient`, `audit_entry`, `entity`, `erasure`, `dry_run` or
+`pseudonym`), then `:` and the column.*/
         pub found_by: ::std::string::String,
         ///Reason for which the rows are retained.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -1605,6 +1605,69 @@ visibility is from 0 to 1.*/
             Self::Boolean(value)
         }
     }
+    /**Purpose for which data about a person is stored.
+
+- `analytics`: events of pages
+- `media`: sessions of calls and exercises
+- `pose`: body landmarks*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum Purpose {
+        #[serde(rename = "analytics")]
+        Analytics,
+        #[serde(rename = "media")]
+        Media,
+        #[serde(rename = "pose")]
+        Pose,
+    }
+    impl ::std::fmt::Display for Purpose {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Analytics => f.write_str("analytics"),
+                Self::Media => f.write_str("media"),
+                Self::Pose => f.write_str("pose"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for Purpose {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "analytics" => Ok(Self::Analytics),
+                "media" => Ok(Self::Media),
+                "pose" => Ok(Self::Pose),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for Purpose {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for Purpose {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///Consent to each purpose.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PurposeDecisions {
@@ -1893,6 +1956,40 @@ remains one event.*/
             value.parse()
         }
     }
+    ///Decisions on consent that Core collected for a person.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SubjectConsentUpdate {
+        ///Decisions, at least one and at most 20. If several concern the same purpose, the latest counts.
+        pub decisions: ::std::vec::Vec<SubjectDecision>,
+        ///Organization that asked for consent.
+        pub organization_id: i64,
+        ///Place of the decisions, e.g. `onboarding`.
+        pub source: ::std::string::String,
+    }
+    impl SubjectConsentUpdate {
+        pub fn builder() -> builder::SubjectConsentUpdate {
+            Default::default()
+        }
+    }
+    ///Decision on one purpose.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SubjectDecision {
+        ///Time of the decision by Core's clock; a time in the future becomes the time of arrival.
+        pub decided_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///`true` if data may be stored for this purpose.
+        pub granted: bool,
+        ///Id that Core gave the decision. A decision of a patient whose id is stored already is not stored again.
+        pub id: ::uuid::Uuid,
+        ///Purpose of the decision.
+        pub purpose: Purpose,
+        ///Version of the text that the person was shown.
+        pub text_version: ::std::string::String,
+    }
+    impl SubjectDecision {
+        pub fn builder() -> builder::SubjectDecision {
+            Default::default()
+        }
+    }
     ///Export of all data about a person. This schema describes the document, which is sent while it is read.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SubjectExport {
@@ -1928,6 +2025,19 @@ hexadecimal.*/
     }
     impl SubjectHolding {
         pub fn builder() -> builder::SubjectHolding {
+            Default::default()
+        }
+    }
+    ///User who has accepted to sign in as a patient.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SubjectJoin {
+        ///Organization of the patient.
+        pub organization_id: i64,
+        ///Id of the user in Core.
+        pub user_id: i64,
+    }
+    impl SubjectJoin {
+        pub fn builder() -> builder::SubjectJoin {
             Default::default()
         }
     }
@@ -7101,6 +7211,198 @@ hexadecimal.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct SubjectConsentUpdate {
+            decisions: ::std::result::Result<
+                ::std::vec::Vec<super::SubjectDecision>,
+                ::std::string::String,
+            >,
+            organization_id: ::std::result::Result<i64, ::std::string::String>,
+            source: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for SubjectConsentUpdate {
+            fn default() -> Self {
+                Self {
+                    decisions: Err("no value supplied for decisions".to_string()),
+                    organization_id: Err(
+                        "no value supplied for organization_id".to_string(),
+                    ),
+                    source: Err("no value supplied for source".to_string()),
+                }
+            }
+        }
+        impl SubjectConsentUpdate {
+            pub fn decisions<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::SubjectDecision>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.decisions = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for decisions: {e}")
+                    });
+                self
+            }
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn source<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.source = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for source: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SubjectConsentUpdate>
+        for super::SubjectConsentUpdate {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SubjectConsentUpdate,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    decisions: value.decisions?,
+                    organization_id: value.organization_id?,
+                    source: value.source?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SubjectConsentUpdate> for SubjectConsentUpdate {
+            fn from(value: super::SubjectConsentUpdate) -> Self {
+                Self {
+                    decisions: Ok(value.decisions),
+                    organization_id: Ok(value.organization_id),
+                    source: Ok(value.source),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SubjectDecision {
+            decided_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            granted: ::std::result::Result<bool, ::std::string::String>,
+            id: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
+            purpose: ::std::result::Result<super::Purpose, ::std::string::String>,
+            text_version: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SubjectDecision {
+            fn default() -> Self {
+                Self {
+                    decided_at: Err("no value supplied for decided_at".to_string()),
+                    granted: Err("no value supplied for granted".to_string()),
+                    id: Err("no value supplied for id".to_string()),
+                    purpose: Err("no value supplied for purpose".to_string()),
+                    text_version: Err("no value supplied for text_version".to_string()),
+                }
+            }
+        }
+        impl SubjectDecision {
+            pub fn decided_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.decided_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for decided_at: {e}")
+                    });
+                self
+            }
+            pub fn granted<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.granted = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for granted: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::uuid::Uuid>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn purpose<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Purpose>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.purpose = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for purpose: {e}")
+                    });
+                self
+            }
+            pub fn text_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.text_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for text_version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SubjectDecision> for super::SubjectDecision {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SubjectDecision,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    decided_at: value.decided_at?,
+                    granted: value.granted?,
+                    id: value.id?,
+                    purpose: value.purpose?,
+                    text_version: value.text_version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SubjectDecision> for SubjectDecision {
+            fn from(value: super::SubjectDecision) -> Self {
+                Self {
+                    decided_at: Ok(value.decided_at),
+                    granted: Ok(value.granted),
+                    id: Ok(value.id),
+                    purpose: Ok(value.purpose),
+                    text_version: Ok(value.text_version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct SubjectExport {
             exported_at: ::std::result::Result<
                 ::chrono::DateTime<::chrono::offset::Utc>,
@@ -7313,6 +7615,68 @@ hexadecimal.*/
                     rows: Ok(value.rows),
                     store: Ok(value.store),
                     table: Ok(value.table),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SubjectJoin {
+            organization_id: ::std::result::Result<i64, ::std::string::String>,
+            user_id: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for SubjectJoin {
+            fn default() -> Self {
+                Self {
+                    organization_id: Err(
+                        "no value supplied for organization_id".to_string(),
+                    ),
+                    user_id: Err("no value supplied for user_id".to_string()),
+                }
+            }
+        }
+        impl SubjectJoin {
+            pub fn organization_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.organization_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for organization_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn user_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.user_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for user_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SubjectJoin> for super::SubjectJoin {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SubjectJoin,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    organization_id: value.organization_id?,
+                    user_id: value.user_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SubjectJoin> for SubjectJoin {
+            fn from(value: super::SubjectJoin) -> Self {
+                Self {
+                    organization_id: Ok(value.organization_id),
+                    user_id: Ok(value.user_id),
                 }
             }
         }
@@ -7807,6 +8171,54 @@ let response = client.exclusion_delete()
 ```*/
     pub fn exclusion_delete(&self) -> builder::ExclusionDelete<'_> {
         builder::ExclusionDelete::new(self)
+    }
+    /**Store a person's consent
+
+Permitted to Core only. Stores decisions that an organization collected, mostly of a patient without a login:
+when a user accepts to be the patient, `privacy_subject_join` makes them the user's. A decision of a patient is
+stored once, however often it is sent. A decision of a user counts only if it is later than the user's own.
+Answers 409 `erasure_in_progress` while the person's data is being erased, and 409 `subject_erased` after a
+patient's data has been erased.
+
+Sends a `PUT` request to `/v1/privacy/subjects/{subject_id}/consent`
+
+Arguments:
+- `subject_id`: Id of the user in Core or, with `subject_kind=patient`, of the patient record.
+- `subject_kind`: Kind of the person's id; `user` if left out.
+- `body`
+```ignore
+let response = client.privacy_subject_consent_put()
+    .subject_id(subject_id)
+    .subject_kind(subject_kind)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn privacy_subject_consent_put(&self) -> builder::PrivacySubjectConsentPut<'_> {
+        builder::PrivacySubjectConsentPut::new(self)
+    }
+    /**Join a patient with a user
+
+Permitted to Core only. Core sends it when a user has accepted to sign in as the patient: decisions on consent
+that are stored for the patient, or arrive later, count for the user, unless the user has decided later. A
+repeated request has no further effect, and the end of the link in Core undoes nothing. Answers 409
+`erasure_in_progress` while the data of patient or user is being erased, and 409 `subject_erased` after the
+patient's data has been erased.
+
+Sends a `POST` request to `/v1/privacy/subjects/{subject_id}/join`
+
+Arguments:
+- `subject_id`: Id of the patient record in Core.
+- `body`
+```ignore
+let response = client.privacy_subject_join()
+    .subject_id(subject_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn privacy_subject_join(&self) -> builder::PrivacySubjectJoin<'_> {
+        builder::PrivacySubjectJoin::new(self)
     }
     /**Erase a person's data
 
@@ -11146,6 +11558,398 @@ pub mod builder {
                     )
                 }
                 415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::privacy_subject_consent_put`]
+
+[`Client::privacy_subject_consent_put`]: super::Client::privacy_subject_consent_put*/
+    #[derive(Debug, Clone)]
+    pub struct PrivacySubjectConsentPut<'a> {
+        client: &'a super::Client,
+        subject_id: Result<i64, String>,
+        subject_kind: Result<Option<types::SubjectKind>, String>,
+        body: Result<types::builder::SubjectConsentUpdate, String>,
+    }
+    impl<'a> PrivacySubjectConsentPut<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                subject_id: Err("subject_id was not initialized".to_string()),
+                subject_kind: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn subject_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.subject_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for subject_id failed".to_string());
+            self
+        }
+        pub fn subject_kind<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SubjectKind>,
+        {
+            self.subject_kind = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `SubjectKind` for subject_kind failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SubjectConsentUpdate>,
+            <V as std::convert::TryInto<
+                types::SubjectConsentUpdate,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!(
+                        "conversion to `SubjectConsentUpdate` for body failed: {}", s
+                    )
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::SubjectConsentUpdate,
+            ) -> types::builder::SubjectConsentUpdate,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/privacy/subjects/{subject_id}/consent`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
+            let Self { client, subject_id, subject_kind, body } = self;
+            let subject_id = subject_id.map_err(Error::InvalidRequest)?;
+            let subject_kind = subject_kind.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::SubjectConsentUpdate::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/privacy/subjects/{}/consent", client.baseurl, encode_path(&
+                subject_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .query(
+                    &progenitor_client::QueryParam::new("subject_kind", &subject_kind),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "privacy_subject_consent_put",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::privacy_subject_join`]
+
+[`Client::privacy_subject_join`]: super::Client::privacy_subject_join*/
+    #[derive(Debug, Clone)]
+    pub struct PrivacySubjectJoin<'a> {
+        client: &'a super::Client,
+        subject_id: Result<i64, String>,
+        body: Result<types::builder::SubjectJoin, String>,
+    }
+    impl<'a> PrivacySubjectJoin<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                subject_id: Err("subject_id was not initialized".to_string()),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn subject_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.subject_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for subject_id failed".to_string());
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SubjectJoin>,
+            <V as std::convert::TryInto<types::SubjectJoin>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `SubjectJoin` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::SubjectJoin,
+            ) -> types::builder::SubjectJoin,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/privacy/subjects/{subject_id}/join`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
+            let Self { client, subject_id, body } = self;
+            let subject_id = subject_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::SubjectJoin::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/privacy/subjects/{}/join", client.baseurl, encode_path(&
+                subject_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(1usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "privacy_subject_join",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,

@@ -54,6 +54,7 @@ mod organization_settings;
 mod outage;
 mod patient;
 mod patient_merge;
+mod patient_merge_profile;
 mod patient_merge_race;
 mod patient_search;
 mod patient_values;

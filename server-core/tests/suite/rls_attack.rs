@@ -308,8 +308,9 @@ async fn cores_tables_withstand() {
                    select organization_id, id, gen_random_uuid(), 'media', true, '2026-11' from patients
                    where organization_id = $1";
         sqlx::query(sql).bind(organization).execute(&mut owner).await.unwrap();
-        let sql = "insert into patient_merges (organization_id, patient_id, owner_id)
-                   select organization_id, max(id), min(id) from patients where organization_id = $1 group by 1";
+        let sql = "insert into patient_merges (organization_id, patient_id, owner_id, data_key_id)
+                   select organization_id, max(id), min(id), (array_agg(data_key_id))[1] from patients
+                   where organization_id = $1 group by 1";
         sqlx::query(sql).bind(organization).execute(&mut owner).await.unwrap();
     }
     let asker = |organization: &test_support::Organization| Asker {

@@ -164,11 +164,12 @@ async fn seed_in_each_name(app: &CoreApp, own: i64, (colleague, specialty): (i64
                  select organization_id, gen_random_uuid(), data_key_id, 'Merged', 'Twin', name_folded, name_sort,
                         name_keys_version, indexes_version, now()
                  from patients, generate_series(1, 2) where id = {own}
-                 returning id)
-             insert into patient_merges (organization_id, patient_id, owner_id)
+                 returning id, data_key_id)
+             insert into patient_merges (organization_id, patient_id, owner_id, data_key_id)
              select {id}, t.id, case row_number() over (order by t.id) when 1 then {own}
                                     else (select min(p.id) from patients p
-                                          where p.organization_id = {id} and p.id <> {own} and p.deleted_at is null) end
+                                          where p.organization_id = {id} and p.id <> {own} and p.deleted_at is null) end,
+                    t.data_key_id
              from twins t"
         ),
         "insert into clerk_events (id) values ('msg_1')".to_owned(),

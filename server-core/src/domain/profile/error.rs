@@ -2,7 +2,10 @@ use server_shared::errors;
 
 use crate::{
     database::DatabaseError,
-    domain::rules::{InvalidValue, StaleVersion},
+    domain::{
+        patient::PatientError,
+        rules::{InvalidValue, StaleVersion},
+    },
 };
 
 errors! {
@@ -16,6 +19,7 @@ errors! {
             "The record of the appointment's patient is not open to you, so neither is this profile.",
     }
     and those of {
+        Patient(#[from] PatientError),
         Stale(#[from] StaleVersion),
         Invalid(#[from] InvalidValue),
         Database(#[from] DatabaseError),

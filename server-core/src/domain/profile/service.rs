@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Disclosed, Lock, Sealed, WriteTx},
-    domain::custom_field::FieldEntity,
+    database::{Database, DatabaseError, Disclosed, Lock, Sealed, Tx, WriteTx},
+    domain::{custom_field::FieldEntity, patient},
     encryption::{Encryption, Holder, OpenKey, OrganizationKeys},
     identity::Caller,
     ids::{OrganizationId, PatientId},
@@ -53,7 +53,7 @@ impl Service {
         let key = self.key(organization, O::ENTITY).await?;
         let mut tx = self.database.disclose(caller).await?;
         let rows = repository::profile_get(&mut tx, organization, O::ENTITY, owner.number()).await?;
-        let rows = rows.ok_or_else(O::not_found)?;
+        let Some(rows) = rows else { return Err(absent(&mut tx, owner).await) };
         if !rows.open {
             return Err(ProfileError::RecordClosed);
         }
@@ -110,14 +110,15 @@ impl Service {
     ) -> Result<(Profile, Vec<String>), ProfileError> {
         let (organization, entity) = (opener.organization, O::ENTITY);
         let held = repository::profile_hold(tx, organization, entity, owner.number()).await?;
-        let held = held.ok_or_else(O::not_found)?;
+        let Some(held) = held else { return Err(absent(tx, owner).await) };
         if !held.open {
             return Err(ProfileError::RecordClosed);
         }
         let version = held.version.ok_or_else(O::not_found)?;
         // A statement of its own, which sees what the writes that this one has waited for left.
         let rows = repository::profile_get(tx, organization, entity, owner.number()).await?;
-        let mut entries = opener.entries(rows.ok_or_else(O::not_found)?.fields)?;
+        let Some(rows) = rows else { return Err(absent(tx, owner).await) };
+        let mut entries = opener.entries(rows.fields)?;
         let changes = changes(&entries, write.values, (write.base, version - 1), write.at)?;
         let sealing = self.sealing(organization, &held, opener.key)?;
         for change in &changes {
@@ -172,6 +173,16 @@ impl Service {
     ) -> Opener<'a> {
         Opener { access: Access::of(caller), entity: O::ENTITY, organization, encryption: &self.encryption, key }
     }
+}
+
+/// Returns the error of a record that does not exist, was merged into another one, or that the caller does not see.
+async fn absent<O: Owner>(tx: &mut impl Tx, owner: O) -> ProfileError {
+    if O::ENTITY == FieldEntity::Patient
+        && let Err(merged) = patient::check_unmerged(tx, PatientId(owner.number())).await
+    {
+        return merged.into();
+    }
+    O::not_found()
 }
 
 /// Returns the row of an entry, its value sealed if it is protected health information.
