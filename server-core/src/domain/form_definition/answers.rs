@@ -129,11 +129,9 @@ impl Compiled {
             let value = match (&item.content, answers.items.get(place)) {
                 (Content::Field(_), Some(Answer::Value(value))) => value.to_json(),
                 (Content::Group(rule), Some(Answer::Entries(entries))) => {
-                    let shown = without_hidden.and_then(|evaluation| evaluation.entries.get(place));
-                    let write = |(index, entry)| {
-                        write_entry(rule, entry, |field| {
-                            shown.is_none_or(|shown| shown.get(index).is_some_and(|states| states[field].visible))
-                        })
+                    let shown = without_hidden.map(|evaluation| &evaluation.entries[place]);
+                    let write = |(index, entry): (usize, &AnswerEntry)| {
+                        write_entry(rule, entry, |field| shown.is_none_or(|states| states[index][field].visible))
                     };
                     entries.iter().enumerate().map(write).collect()
                 }

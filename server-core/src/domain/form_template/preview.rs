@@ -81,6 +81,8 @@ impl Example for FormPreview {
                 scores: Vec::new(),
                 hidden_answers: Vec::new(),
                 faults: Vec::new(),
+                missing_answers: Vec::new(),
+                kept_answers: BTreeMap::new(),
             },
         })
     }

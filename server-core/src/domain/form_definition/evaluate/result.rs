@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use poem_openapi::{Enum, Object};
+use serde_json::Value;
 use server_shared::{
     error::{FAULTS_LISTED, FieldFault},
     value::{DecimalNumber, Key},
@@ -26,8 +29,12 @@ pub(crate) struct FormEvaluation {
     /// JSON pointers to answers of hidden fields, which are dropped when the form is submitted; the entries of a hidden
     /// group are named once.
     pub(crate) hidden_answers: Vec<String>,
-    /// Faults of the answers, at most 100, without those that are missing. An answer with a fault counts as missing.
+    /// Faults of the answers, at most 100. An answer with a fault counts as missing.
     pub(crate) faults: Vec<AnswerFault>,
+    /// Answers that are required and missing, at most 100, as the faults that submitting the form would report.
+    pub(crate) missing_answers: Vec<AnswerFault>,
+    /// Answers as submitting the form would keep them: each in its one form, without those that are faulty or hidden.
+    pub(crate) kept_answers: BTreeMap<String, Value>,
 }
 
 /// State of a section.
@@ -133,12 +140,16 @@ impl Compiled {
             }
         }
         let scores = self.items.iter().zip(&evaluation.scores);
+        let mut missing = FieldFaults::default();
+        self.require(evaluation, at, &mut missing);
         FormEvaluation {
             sections: sections.map(section).collect(),
             items,
             scores: scores.filter_map(|(item, outcome)| Some(result(&item.key, outcome.as_ref()?))).collect(),
             hidden_answers: self.hidden_answers(answers, evaluation, at),
-            faults: faults.list().iter().take(FAULTS_LISTED).map(AnswerFault::from).collect(),
+            faults: listed(faults),
+            missing_answers: listed(&missing),
+            kept_answers: self.write(answers, Some(evaluation)).into_iter().collect(),
         }
     }
 
@@ -188,6 +199,10 @@ impl Compiled {
         }
         hidden
     }
+}
+
+fn listed(faults: &FieldFaults) -> Vec<AnswerFault> {
+    faults.list().iter().take(FAULTS_LISTED).map(AnswerFault::from).collect()
 }
 
 fn state(key: &Key, within: Option<(&Key, Uuid)>, state: State) -> FormItemState {
