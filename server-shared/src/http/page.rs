@@ -10,8 +10,8 @@ use poem_openapi::{
 const DEFAULT_SIZE: u32 = 25;
 /// Maximum number of entries on a page.
 pub const LARGEST_SIZE: u32 = 100;
-/// Number of entries up to which every list is counted.
-pub const COUNTED: i64 = 1_000;
+/// Number of entries up to which every list is counted: ten pages of the default size.
+pub const COUNTED: i64 = 250;
 
 /// One page of a list.
 #[derive(Debug, Clone, Object)]
@@ -39,7 +39,7 @@ pub struct PageMeta {
     #[oai(validator(minimum(value = "1"), maximum(value = "100")))]
     pub page_size: u32,
     /// Number of entries on all pages if `total_is_exact` is `true`; else the list has more entries than this number.
-    /// Core counts up to 1,000 entries, or up to the first entry after this page if that is more.
+    /// Core counts up to 250 entries, or up to the first entry after this page if that is more.
     #[oai(validator(minimum(value = "0")))]
     pub total: i64,
     /// `true` if `total` is the number of all entries; `false` if the list has more.
