@@ -19,6 +19,7 @@ use crate::{
     gdpr,
     invitation::signed_up,
     onboarding::{consents, onboard, only, to_email},
+    patient_merge::merge,
 };
 
 const LONG: Duration = Duration::from_mins(1);
@@ -108,6 +109,58 @@ async fn consents_wait_for_telemetry_and_arrive_once() {
     assert_eq!(clinic.telemetry.database.count("select count(*) from privacy.consents").await, 2);
     let open = "select count(*) from jobs where kind in ('consent_push', 'consent_join') and state <> 'succeeded'";
     until("the jobs are done", LONG, || async { (clinic.core.count(open).await == 0).then_some(()) }).await;
+}
+
+/// Onboards a patient without consents; the address is invited to sign in as the patient.
+async fn entered_undecided(app: &CoreApp, email: &str) -> OnboardedPatient {
+    let record = CoreApp::new_patient("Ann", "Lee");
+    onboard(&app.staff(), OnboardPatient { login: Some(to_email(email)), ..only(record) }).await
+}
+
+/// Onboards a patient with consents and without a login.
+async fn entered_again(app: &CoreApp) -> OnboardedPatient {
+    let record = CoreApp::new_patient("Anna", "Lee");
+    onboard(&app.staff(), OnboardPatient { consents: consents(), ..only(record) }).await
+}
+
+#[tokio::test]
+async fn consents_of_a_merged_record_become_those_of_the_patients_user() {
+    let clinic = Clinic::start().await;
+    let (app, admin) = (&clinic.core, clinic.core.admin());
+    let kept = entered_undecided(app, "ann@example.org").await;
+    let ann = clinic.telemetry_of(&accepted(app, &kept, "ann@example.org").await).await;
+    let merged = entered_again(app).await;
+    arrived(&clinic).await;
+    assert!(!counts(&ann).await, "the consents of another record are not the person's");
+    let kept = granted(admin.patient_get().patient_id(kept.patient.id).send().await, 200);
+    merge(&admin, &kept, &merged.patient).await;
+    joined(&ann).await;
+    let consent = granted(ann.consent_get().send().await, 200);
+    assert_eq!((consent.analytics.granted, consent.media.granted, consent.pose.granted), (true, false, false));
+    let recorded = consent.analytics.recorded_at.expect("the decision has a time");
+    assert!(recorded >= merged.patient.created_at, "it was made when the patient was entered again: {recorded}");
+    assert!(recorded - merged.patient.created_at < chrono::TimeDelta::seconds(5), "{recorded}");
+}
+
+#[tokio::test]
+async fn a_login_takes_the_consents_of_merged_records_along() {
+    let clinic = Clinic::start().await;
+    let (app, admin) = (&clinic.core, clinic.core.admin());
+    let kept = entered_undecided(app, "ann@example.org").await;
+    let (between, decided) = (app.patient_create(&admin, "Anne", "Lee").await, entered_again(app).await);
+    // A chain of merges, before Telemetry has the consents and before anybody signs in.
+    merge(&admin, &between, &decided.patient).await;
+    merge(&admin, &kept.patient, &between).await;
+    let open = "select count(*) from jobs where kind = 'consent_join' and state <> 'succeeded'";
+    until("nobody is joined", LONG, || async { (app.count(open).await == 0).then_some(()) }).await;
+    assert_eq!(clinic.telemetry.database.count("select count(*) from privacy.patient_joins").await, 0);
+    let ann = clinic.telemetry_of(&accepted(app, &kept, "ann@example.org").await).await;
+    joined(&ann).await;
+    let joins = "select count(*) from privacy.patient_joins";
+    until("each record is joined", LONG, || async {
+        (clinic.telemetry.database.count(joins).await == 3).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Jobs that send consents to Telemetry, and join a patient with its user there. While Telemetry does not answer they
 //! wait; each may be repeated, for Telemetry stores a decision once and joins two once.
 
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use async_trait::async_trait;
 use restartix_sdk::{
@@ -45,7 +45,7 @@ impl Work for ConsentPush {
     const KEEP_DAYS: i32 = 1;
 }
 
-/// Join of a patient with its user.
+/// Join of a patient, and of the records that were merged into it, with the patient's user.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct ConsentJoin {
     patient_id: PatientId,
@@ -63,9 +63,10 @@ pub(crate) fn recorded_push(event: &PatientEvent, _: Audience) -> Vec<ConsentPus
     vec![ConsentPush { patient_id: *patient_id }]
 }
 
-/// Joins a patient with the user who has accepted to sign in as the patient.
+/// Joins a patient with the user who has accepted to sign in as the patient, and a merged record with the user of the
+/// patient that it was merged into.
 pub(crate) fn patient_join(event: &PatientEvent, _: Audience) -> Vec<ConsentJoin> {
-    let PatientEvent::Linked(patient_id) = event else { return Vec::new() };
+    let (PatientEvent::Linked(patient_id) | PatientEvent::Merged(patient_id)) = event else { return Vec::new() };
     vec![ConsentJoin { patient_id: *patient_id }]
 }
 
@@ -104,7 +105,7 @@ impl Handler for ConsentPusher {
     }
 }
 
-/// Joins patients with their users at Telemetry.
+/// Joins patients, and records that were merged into them, with their users at Telemetry.
 pub(crate) struct ConsentJoiner {
     pub(crate) database: Database,
     pub(crate) patients: patient::Service,
@@ -120,18 +121,22 @@ impl Handler for ConsentJoiner {
         let caller = Caller::job(attempt.organization, ConsentJoin::KIND, attempt.id);
         let mut tx = self.database.write(&caller).await?;
         let user = self.patients.links.user_of(&mut tx, patient).await?.flatten();
-        // The request is not sent within a transaction.
-        drop(tx);
         // Unlinked or deleted meanwhile: nobody is joined by mistake.
         let Some(user) = user else { return Ok(Outcome::Done) };
-        let body = SubjectJoin { organization_id: organization.0, user_id: user.0 };
-        let Err(error) = self.telemetry.privacy_subject_join().subject_id(patient.0).body(body).send().await else {
-            return Ok(Outcome::Done);
-        };
-        match answer(Failure::read(error).await)? {
-            Answer::Again => Ok(Outcome::Again(ASK_AGAIN)),
-            Answer::Erased => Ok(Outcome::Done),
+        let merged = patient::merged_records(&mut tx, patient).await?;
+        // No request is sent within a transaction.
+        drop(tx);
+        for record in iter::once(patient).chain(merged) {
+            let body = SubjectJoin { organization_id: organization.0, user_id: user.0 };
+            let sent = self.telemetry.privacy_subject_join().subject_id(record.0).body(body).send().await;
+            // Nothing is left of an erased record, but there may be consents of the others.
+            if let Err(error) = sent
+                && let Answer::Again = answer(Failure::read(error).await)?
+            {
+                return Ok(Outcome::Again(ASK_AGAIN));
+            }
         }
+        Ok(Outcome::Done)
     }
 }
 

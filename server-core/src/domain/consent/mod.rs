@@ -2,7 +2,7 @@
 //!
 //! A decision is a row of an outbox in the transaction that it belongs to, and [`job`] sends it: each arrives once, and
 //! its row is deleted then. When a user accepts to sign in as a patient, another job joins the two at Telemetry, so
-//! that the decisions of the patient become the user's.
+//! that the decisions of the patient become the user's; so do those of records that were merged into the patient.
 
 mod holdings;
 mod job;

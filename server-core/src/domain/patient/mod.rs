@@ -17,7 +17,7 @@ pub(crate) use error::PatientError;
 pub(crate) use event::PatientEvent;
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use indexes::{indexes_left, indexes_refresh};
-pub(crate) use merge::{absent, check_unmerged};
+pub(crate) use merge::{absent, check_unmerged, merged_records};
 pub(crate) use model::{CreatePatient, Patient};
 pub(crate) use onboarding::Entered;
 pub(crate) use service::Service;

@@ -49,11 +49,11 @@ impl SubjectApi {
 
     /// Join a patient with a user
     ///
-    /// Permitted to Core only. Core sends it when a user has accepted to sign in as the patient: decisions on consent
-    /// that are stored for the patient, or arrive later, count for the user, unless the user has decided later. A
-    /// repeated request has no further effect, and the end of the link in Core undoes nothing. Answers 409
-    /// `erasure_in_progress` while the data of patient or user is being erased, and 409 `subject_erased` after the
-    /// patient's data has been erased.
+    /// Permitted to Core only. Core sends it when a user has accepted to sign in as the patient, or as the patient
+    /// whose record this one was merged into: decisions on consent that are stored for the patient, or arrive later,
+    /// count for the user, unless the user has decided later. A repeated request has no further effect, and the end of
+    /// the link in Core undoes nothing. Answers 409 `erasure_in_progress` while the data of patient or user is being
+    /// erased, and 409 `subject_erased` after the patient's data has been erased.
     #[oai(path = "/subjects/:subject_id/join", method = "post", operation_id = "privacy_subject_join")]
     async fn privacy_subject_join(
         &self,

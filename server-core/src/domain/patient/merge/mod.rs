@@ -8,4 +8,5 @@ mod service;
 
 pub(super) use api::MergeApi;
 pub(super) use model::Overlap;
+pub(crate) use repository::merged_records;
 pub(crate) use service::{absent, check_unmerged};

@@ -51,3 +51,18 @@ pub(super) async fn merged_into(tx: &mut impl Tx, id: PatientId) -> Result<Optio
     .await?;
     Ok(owner)
 }
+
+/// Returns the records that were merged into a patient of the context's organization, in the order of their ids.
+pub(crate) async fn merged_records(tx: &mut impl Tx, owner: PatientId) -> Result<Vec<PatientId>, DatabaseError> {
+    let records = sqlx::query_scalar!(
+        r#"
+        select patient_id as "patient_id: PatientId" from patient_merges
+        where organization_id = context_organization() and owner_id = $1
+        order by patient_id
+        "#,
+        owner.0
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(records)
+}
