@@ -7,6 +7,21 @@ use progenitor_client::{encode_path, ClientHooks, OperationInfo, RequestBuilderE
 /// Types used as operation parameters and responses.
 #[allow(clippy::all)]
 pub mod types {
+    ///Fault of an answer.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AnswerFault {
+        ///Description of a valid answer, for people.
+        pub message: ::std::string::String,
+        ///JSON pointer to the answer.
+        pub pointer: ::std::string::String,
+        ///Name of the broken rule, e.g. `type`.
+        pub rule: ::std::string::String,
+    }
+    impl AnswerFault {
+        pub fn builder() -> builder::AnswerFault {
+            Default::default()
+        }
+    }
     ///API key, with which programs of an organization call the API. Only a hash of its secret is stored.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct ApiKey {
@@ -732,6 +747,114 @@ schedule.*/
             Default::default()
         }
     }
+    /**Operator of a condition.
+
+- `and`: all `conditions` are true
+- `or`: at least one of `conditions` is true
+- `not`: the one condition in `conditions` is false
+- `equals`: the answer is `value`
+- `not_equals`: there is an answer, and it is another than `value`
+- `less`: the answer is less than `value`, or earlier
+- `less_or_equal`: the answer is `value`, less or earlier
+- `greater`: the answer is greater than `value`, or later
+- `greater_or_equal`: the answer is `value`, greater or later
+- `in`: the answer is one of `values`
+- `is_empty`: there is no answer; for a group, it has no entries
+- `contains`: the text contains `value`; for a field of the type `multiple_choice`, the option `value` is chosen*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ConditionOp {
+        #[serde(rename = "and")]
+        And,
+        #[serde(rename = "or")]
+        Or,
+        #[serde(rename = "not")]
+        Not,
+        #[serde(rename = "equals")]
+        Equals,
+        #[serde(rename = "not_equals")]
+        NotEquals,
+        #[serde(rename = "less")]
+        Less,
+        #[serde(rename = "less_or_equal")]
+        LessOrEqual,
+        #[serde(rename = "greater")]
+        Greater,
+        #[serde(rename = "greater_or_equal")]
+        GreaterOrEqual,
+        #[serde(rename = "in")]
+        In,
+        #[serde(rename = "is_empty")]
+        IsEmpty,
+        #[serde(rename = "contains")]
+        Contains,
+    }
+    impl ::std::fmt::Display for ConditionOp {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::And => f.write_str("and"),
+                Self::Or => f.write_str("or"),
+                Self::Not => f.write_str("not"),
+                Self::Equals => f.write_str("equals"),
+                Self::NotEquals => f.write_str("not_equals"),
+                Self::Less => f.write_str("less"),
+                Self::LessOrEqual => f.write_str("less_or_equal"),
+                Self::Greater => f.write_str("greater"),
+                Self::GreaterOrEqual => f.write_str("greater_or_equal"),
+                Self::In => f.write_str("in"),
+                Self::IsEmpty => f.write_str("is_empty"),
+                Self::Contains => f.write_str("contains"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ConditionOp {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "and" => Ok(Self::And),
+                "or" => Ok(Self::Or),
+                "not" => Ok(Self::Not),
+                "equals" => Ok(Self::Equals),
+                "not_equals" => Ok(Self::NotEquals),
+                "less" => Ok(Self::Less),
+                "less_or_equal" => Ok(Self::LessOrEqual),
+                "greater" => Ok(Self::Greater),
+                "greater_or_equal" => Ok(Self::GreaterOrEqual),
+                "in" => Ok(Self::In),
+                "is_empty" => Ok(Self::IsEmpty),
+                "contains" => Ok(Self::Contains),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ConditionOp {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ConditionOp {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     /**Reason for which an appointment of a series can't take place at a time.
 
 - `slot_taken`: the specialist or the patient has an appointment at this time
@@ -817,6 +940,84 @@ schedule.*/
             Default::default()
         }
     }
+    ///Decision of a person on one purpose. The time of the decision is that of the request.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ConsentDecision {
+        ///`true` if data may be stored for this purpose, `false` if the person refused.
+        pub granted: bool,
+        ///Purpose of the decision; at most one decision for each.
+        pub purpose: ConsentPurpose,
+        ///Version of the text that the person was shown, from 1 to 128 characters.
+        pub text_version: ::std::string::String,
+    }
+    impl ConsentDecision {
+        pub fn builder() -> builder::ConsentDecision {
+            Default::default()
+        }
+    }
+    /**Purpose for which Telemetry stores data about a person.
+
+- `analytics`: events of pages
+- `media`: sessions of calls and exercises
+- `pose`: body landmarks*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ConsentPurpose {
+        #[serde(rename = "analytics")]
+        Analytics,
+        #[serde(rename = "media")]
+        Media,
+        #[serde(rename = "pose")]
+        Pose,
+    }
+    impl ::std::fmt::Display for ConsentPurpose {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Analytics => f.write_str("analytics"),
+                Self::Media => f.write_str("media"),
+                Self::Pose => f.write_str("pose"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ConsentPurpose {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "analytics" => Ok(Self::Analytics),
+                "media" => Ok(Self::Media),
+                "pose" => Ok(Self::Pose),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ConsentPurpose {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ConsentPurpose {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///New API key.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateApiKey {
@@ -884,6 +1085,26 @@ specialty if the request does not state them.*/
     }
     impl CreateAppointmentSeries {
         pub fn builder() -> builder::CreateAppointmentSeries {
+            Default::default()
+        }
+    }
+    ///New custom field.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct CreateCustomField {
+        ///Type, texts and bounds.
+        pub definition: FieldDefinition,
+        ///Kind of record whose profile gets the field; can't be changed.
+        pub entity: FieldEntity,
+        /**Key by which profiles name the field, unique among the fields of the entity, archived ones included; can't be
+changed.*/
+        pub key: ::std::string::String,
+        ///Roles that see the values. Administrators do, listed or not.
+        pub readable_by: ::std::vec::Vec<FieldRole>,
+        ///Roles that write the values, each of which must also see them. Administrators do, listed or not.
+        pub writable_by: ::std::vec::Vec<FieldRole>,
+    }
+    impl CreateCustomField {
+        pub fn builder() -> builder::CreateCustomField {
             Default::default()
         }
     }
@@ -973,6 +1194,57 @@ out.*/
             Default::default()
         }
     }
+    ///Field that a clinic adds to profiles.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct CustomField {
+        ///Time of archiving; absent while values can be written.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub archived_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Time of creation.
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Type, texts and bounds.
+        pub definition: FieldDefinition,
+        ///Kind of record whose profile has the field.
+        pub entity: FieldEntity,
+        ///Id of the field.
+        pub id: i64,
+        ///Key by which profiles name the field, unique among the fields of the entity, archived ones included.
+        pub key: ::std::string::String,
+        ///Roles that see the values, in a fixed order; administrators always.
+        pub readable_by: ::std::vec::Vec<FieldRole>,
+        ///Time of the last change.
+        pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Number of the present version, to be sent with the next change; increases with each change.
+        pub version: i32,
+        ///Roles that write the values, in a fixed order; administrators always.
+        pub writable_by: ::std::vec::Vec<FieldRole>,
+    }
+    impl CustomField {
+        pub fn builder() -> builder::CustomField {
+            Default::default()
+        }
+    }
+    ///Version of a custom field. It never changes, and values keep the one that they were given under.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct CustomFieldVersion {
+        ///Time at which the version came into use.
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Type, texts and bounds.
+        pub definition: FieldDefinition,
+        ///Roles that saw the values.
+        pub readable_by: ::std::vec::Vec<FieldRole>,
+        ///Number of the version, from 1.
+        pub version: i32,
+        ///Roles that wrote the values.
+        pub writable_by: ::std::vec::Vec<FieldRole>,
+    }
+    impl CustomFieldVersion {
+        pub fn builder() -> builder::CustomFieldVersion {
+            Default::default()
+        }
+    }
     ///State of a dependency.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct DependencyState {
@@ -988,6 +1260,70 @@ out.*/
     impl DependencyState {
         pub fn builder() -> builder::DependencyState {
             Default::default()
+        }
+    }
+    /**Value that two patients have in common.
+
+- `name_and_birth_date`: the date of birth and the words of the name, in any order; letter case and accents make no
+difference
+- `phone`: the telephone number
+- `national_id`: the number of an identity document or health insurance*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum DuplicateReason {
+        #[serde(rename = "name_and_birth_date")]
+        NameAndBirthDate,
+        #[serde(rename = "phone")]
+        Phone,
+        #[serde(rename = "national_id")]
+        NationalId,
+    }
+    impl ::std::fmt::Display for DuplicateReason {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::NameAndBirthDate => f.write_str("name_and_birth_date"),
+                Self::Phone => f.write_str("phone"),
+                Self::NationalId => f.write_str("national_id"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for DuplicateReason {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "name_and_birth_date" => Ok(Self::NameAndBirthDate),
+                "phone" => Ok(Self::Phone),
+                "national_id" => Ok(Self::NationalId),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for DuplicateReason {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for DuplicateReason {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     ///Accepted erasure.
@@ -1257,6 +1593,1118 @@ are added once Telemetry has finished its part.*/
             Default::default()
         }
     }
+    ///Definition of a field: the type of its values, their bounds, and the texts that people see.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FieldDefinition {
+        ///Type of the values.
+        pub field_type: FieldType,
+        ///Explanation for people who fill in the field, 1 to 2,000 characters; absent if there is none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub help: ::std::option::Option<::std::string::String>,
+        ///Label that people see beside the field, 1 to 200 characters.
+        pub label: ::std::string::String,
+        ///Options of a choice in their order, at most 200, retired ones included; empty for other types.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub options: ::std::vec::Vec<FieldOption>,
+        /**`true` if the values are protected health information: they are stored encrypted, and no segment, list or search
+uses them.*/
+        pub phi: bool,
+        ///Texts in other languages, at most 20.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub translations: ::std::vec::Vec<FieldTranslation>,
+        ///Unit of a number, e.g. `kg`, 1 to 40 characters; absent if it has none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub unit: ::std::option::Option<::std::string::String>,
+        ///Bounds of the values; absent if those of the type apply.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub validation: ::std::option::Option<FieldValidation>,
+    }
+    impl FieldDefinition {
+        pub fn builder() -> builder::FieldDefinition {
+            Default::default()
+        }
+    }
+    /**Kind of record whose profile has a custom field.
+
+- `patient`: profiles of patients
+- `specialist`: profiles of specialists
+- `appointment`: profiles of appointments
+- `organization`: the profile of the clinic itself*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum FieldEntity {
+        #[serde(rename = "patient")]
+        Patient,
+        #[serde(rename = "specialist")]
+        Specialist,
+        #[serde(rename = "appointment")]
+        Appointment,
+        #[serde(rename = "organization")]
+        Organization,
+    }
+    impl ::std::fmt::Display for FieldEntity {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Patient => f.write_str("patient"),
+                Self::Specialist => f.write_str("specialist"),
+                Self::Appointment => f.write_str("appointment"),
+                Self::Organization => f.write_str("organization"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for FieldEntity {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "patient" => Ok(Self::Patient),
+                "specialist" => Ok(Self::Specialist),
+                "appointment" => Ok(Self::Appointment),
+                "organization" => Ok(Self::Organization),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for FieldEntity {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for FieldEntity {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Field of a form: exactly one of `custom_field` and `definition`.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+    pub struct FieldItem {
+        /**Version of a custom field that defines this field; absent if the form defines it. A later version of the custom
+field doesn't change the form.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub custom_field: ::std::option::Option<PinnedField>,
+        /**Definition of a field that only this form has; absent if a custom field defines it. A form that is shown to be
+filled in has the definition of the custom field here.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub definition: ::std::option::Option<FieldDefinition>,
+        /**Source of a first answer when a form is created; absent if the field begins empty. Fields in groups have none,
+and a field that is filled from protected values has protected values itself.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub prefill: ::std::option::Option<FormPrefill>,
+        /**`true` if the form can't be submitted without an answer while the field is visible. Files and signatures can't
+be required yet.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub required: ::std::option::Option<bool>,
+        /**Condition under which an answer is required; absent if `required` says it all. It can't be combined with
+`required: true`.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub required_if: ::std::option::Option<FormCondition>,
+        /**`true` if the answer becomes the value of the patient's custom field when the form is signed. Only for custom
+fields of patients, outside of groups, and for one field of each.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub write_back: ::std::option::Option<bool>,
+    }
+    impl FieldItem {
+        pub fn builder() -> builder::FieldItem {
+            Default::default()
+        }
+    }
+    ///Option of a field of the type `single_choice` or `multiple_choice`.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FieldOption {
+        ///Key of the option, unique in the field. Values store it; it never gets another meaning.
+        pub key: ::std::string::String,
+        ///Label that people choose by, 1 to 200 characters, unique among the field's options that are not retired.
+        pub label: ::std::string::String,
+        ///`true` if the option can no longer be chosen; stored values keep it.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub retired: ::std::option::Option<bool>,
+    }
+    impl FieldOption {
+        pub fn builder() -> builder::FieldOption {
+            Default::default()
+        }
+    }
+    /**Role that may see or write the values of a custom field, in profiles that it reaches.
+
+- `admin`: administrators, always
+- `specialist`: specialists, in profiles of patients whose record is open to them
+- `staff`: the front desk, and API keys; keys get protected health information of profiles of patients only
+- `patient`: patients, in their own profiles*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum FieldRole {
+        #[serde(rename = "admin")]
+        Admin,
+        #[serde(rename = "specialist")]
+        Specialist,
+        #[serde(rename = "staff")]
+        Staff,
+        #[serde(rename = "patient")]
+        Patient,
+    }
+    impl ::std::fmt::Display for FieldRole {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Admin => f.write_str("admin"),
+                Self::Specialist => f.write_str("specialist"),
+                Self::Staff => f.write_str("staff"),
+                Self::Patient => f.write_str("patient"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for FieldRole {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "admin" => Ok(Self::Admin),
+                "specialist" => Ok(Self::Specialist),
+                "staff" => Ok(Self::Staff),
+                "patient" => Ok(Self::Patient),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for FieldRole {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for FieldRole {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Texts of a field in another language. A text that it leaves out is shown in the language of the field itself.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FieldTranslation {
+        ///Explanation of the field, 1 to 2,000 characters; absent if it is not translated.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub help: ::std::option::Option<::std::string::String>,
+        ///Label of the field, 1 to 200 characters.
+        pub label: ::std::string::String,
+        ///Language of the texts, unique among the translations of the field.
+        pub language: ::std::string::String,
+        ///Labels of the options by their keys, at most 200; options that are left out are not translated.
+        #[serde(
+            default,
+            skip_serializing_if = ":: std :: collections :: HashMap::is_empty"
+        )]
+        pub options: ::std::collections::HashMap<
+            ::std::string::String,
+            ::std::string::String,
+        >,
+    }
+    impl FieldTranslation {
+        pub fn builder() -> builder::FieldTranslation {
+            Default::default()
+        }
+    }
+    /**Type of the values of a field.
+
+- `text`: one line of at most 500 characters
+- `long_text`: text of any number of lines, of at most 10,000 characters
+- `integer`: whole number between −(2⁵³ − 1) and 2⁵³ − 1
+- `decimal`: exact decimal number with at most 18 digits before the point and 10 after it
+- `boolean`: `true` or `false`
+- `date`: day, as YYYY-MM-DD
+- `time`: local time of day, as HH:MM:SS
+- `datetime`: moment, in RFC 3339
+- `single_choice`: key of one of the field's options
+- `multiple_choice`: keys of several of the field's options
+- `scale`: whole number on a scale, from 0 to 10 unless its validation states others
+- `email`: e-mail address
+- `phone`: telephone number, in E.164
+- `file`: file; its values can't be stored yet
+- `signature`: drawn signature; its values can't be stored yet*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum FieldType {
+        #[serde(rename = "text")]
+        Text,
+        #[serde(rename = "long_text")]
+        LongText,
+        #[serde(rename = "integer")]
+        Integer,
+        #[serde(rename = "decimal")]
+        Decimal,
+        #[serde(rename = "boolean")]
+        Boolean,
+        #[serde(rename = "date")]
+        Date,
+        #[serde(rename = "time")]
+        Time,
+        #[serde(rename = "datetime")]
+        Datetime,
+        #[serde(rename = "single_choice")]
+        SingleChoice,
+        #[serde(rename = "multiple_choice")]
+        MultipleChoice,
+        #[serde(rename = "scale")]
+        Scale,
+        #[serde(rename = "email")]
+        Email,
+        #[serde(rename = "phone")]
+        Phone,
+        #[serde(rename = "file")]
+        File,
+        #[serde(rename = "signature")]
+        Signature,
+    }
+    impl ::std::fmt::Display for FieldType {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Text => f.write_str("text"),
+                Self::LongText => f.write_str("long_text"),
+                Self::Integer => f.write_str("integer"),
+                Self::Decimal => f.write_str("decimal"),
+                Self::Boolean => f.write_str("boolean"),
+                Self::Date => f.write_str("date"),
+                Self::Time => f.write_str("time"),
+                Self::Datetime => f.write_str("datetime"),
+                Self::SingleChoice => f.write_str("single_choice"),
+                Self::MultipleChoice => f.write_str("multiple_choice"),
+                Self::Scale => f.write_str("scale"),
+                Self::Email => f.write_str("email"),
+                Self::Phone => f.write_str("phone"),
+                Self::File => f.write_str("file"),
+                Self::Signature => f.write_str("signature"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for FieldType {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "text" => Ok(Self::Text),
+                "long_text" => Ok(Self::LongText),
+                "integer" => Ok(Self::Integer),
+                "decimal" => Ok(Self::Decimal),
+                "boolean" => Ok(Self::Boolean),
+                "date" => Ok(Self::Date),
+                "time" => Ok(Self::Time),
+                "datetime" => Ok(Self::Datetime),
+                "single_choice" => Ok(Self::SingleChoice),
+                "multiple_choice" => Ok(Self::MultipleChoice),
+                "scale" => Ok(Self::Scale),
+                "email" => Ok(Self::Email),
+                "phone" => Ok(Self::Phone),
+                "file" => Ok(Self::File),
+                "signature" => Ok(Self::Signature),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for FieldType {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for FieldType {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Bounds of a field's values. Each applies to the types that it names, and is refused for others.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+    pub struct FieldValidation {
+        ///First day of `date` and `datetime`; of a moment, the day in UTC counts.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub earliest: ::std::option::Option<::chrono::naive::NaiveDate>,
+        ///Last day of `date` and `datetime`; of a moment, the day in UTC counts.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub latest: ::std::option::Option<::chrono::naive::NaiveDate>,
+        ///Maximum number of characters of `text` (500 if left out) and `long_text` (10,000 if left out).
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub max_length: ::std::option::Option<i32>,
+        ///Maximum number of options that a `multiple_choice` selects; all if left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub max_selected: ::std::option::Option<i32>,
+        ///Largest value of `integer`, `decimal` and `scale`; for a scale 10 if left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub maximum: ::std::option::Option<::std::string::String>,
+        ///Minimum number of characters of `text` and `long_text`; 1 if left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub min_length: ::std::option::Option<i32>,
+        ///Minimum number of options that a `multiple_choice` selects; 1 if left out, 0 if an empty selection is an answer.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub min_selected: ::std::option::Option<i32>,
+        ///Smallest value of `integer`, `decimal` and `scale`; for a scale 0 if left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub minimum: ::std::option::Option<::std::string::String>,
+        ///Distance between two positions of a `scale`; 1 if left out. A scale has at most 1,000 steps.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub step: ::std::option::Option<i32>,
+    }
+    impl FieldValidation {
+        pub fn builder() -> builder::FieldValidation {
+            Default::default()
+        }
+    }
+    ///Difference between two versions of a form.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormChange {
+        ///Key of the group that the field is in; absent for everything outside of groups.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub group: ::std::option::Option<::std::string::String>,
+        ///Key of the part.
+        pub key: ::std::string::String,
+        ///Kind of the change.
+        pub kind: FormChangeKind,
+        ///Part of the form that changed.
+        pub part: FormPart,
+        ///Names of the properties that changed, e.g. `visible_if` or `definition.label`; empty unless `kind` is `changed`.
+        pub properties: ::std::vec::Vec<::std::string::String>,
+    }
+    impl FormChange {
+        pub fn builder() -> builder::FormChange {
+            Default::default()
+        }
+    }
+    /**Kind of a change.
+
+- `added`: the newer version has it, the older one doesn't
+- `removed`: the older version has it, the newer one doesn't
+- `moved`: it is in another section or at another place among the parts that both versions have
+- `changed`: it has other properties*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum FormChangeKind {
+        #[serde(rename = "added")]
+        Added,
+        #[serde(rename = "removed")]
+        Removed,
+        #[serde(rename = "moved")]
+        Moved,
+        #[serde(rename = "changed")]
+        Changed,
+    }
+    impl ::std::fmt::Display for FormChangeKind {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Added => f.write_str("added"),
+                Self::Removed => f.write_str("removed"),
+                Self::Moved => f.write_str("moved"),
+                Self::Changed => f.write_str("changed"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for FormChangeKind {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "added" => Ok(Self::Added),
+                "removed" => Ok(Self::Removed),
+                "moved" => Ok(Self::Moved),
+                "changed" => Ok(Self::Changed),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for FormChangeKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for FormChangeKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    /**Condition on answers and scores, with at most 200 conditions in it, itself counted, on at most 8 levels.
+
+`op` decides which other fields must be present; others must not be. `field` is the key of a field, of a score, or
+of a group, which stands for the number of its entries. A condition in a group sees the fields of its own entry and
+everything outside of groups; a condition outside of a group sees no field in it.
+
+An answer is missing if there is none or if its field is hidden; `false`, 0 and, if the field allows it, an empty
+selection are answers. Every comparison with a missing answer is false, `not_equals` too; `is_empty` is true. A
+hidden group has 0 entries. Texts are compared without regard to letter case and accents.*/
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormCondition {
+        ///Conditions that `and` and `or` combine (1 to 50), or the one that `not` reverses; none for other operators.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub conditions: ::std::vec::Vec<FormCondition>,
+        ///Key of the field, score or group that is compared; absent for `and`, `or` and `not`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub field: ::std::option::Option<::std::string::String>,
+        ///Operator.
+        pub op: ConditionOp,
+        /**Value that the answer is compared with, of the type of the field: a text, `true` or `false`, a whole number, or
+the key of an option. A number with a fraction is written as text, e.g. `"1.5"`, as whole numbers may be. Absent
+for `in`, `is_empty`, `and`, `or` and `not`.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub value: ::std::option::Option<::serde_json::Value>,
+        ///Values of `in`, 1 to 100 different ones in the form of `value`; none for other operators.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub values: ::std::vec::Vec<::serde_json::Value>,
+    }
+    impl FormCondition {
+        pub fn builder() -> builder::FormCondition {
+            Default::default()
+        }
+    }
+    ///Content of a published version: everything that its forms ask and show.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormContent {
+        ///Definition of the form.
+        pub definition: FormDefinition,
+        ///Custom fields that the definition refers to, by id and version, as they are defined in that version.
+        pub fields: ::std::vec::Vec<FormField>,
+        ///Keys of the scores that an administrator has published without protection, in alphabetical order.
+        pub phi_cleared: ::std::vec::Vec<::std::string::String>,
+    }
+    impl FormContent {
+        pub fn builder() -> builder::FormContent {
+            Default::default()
+        }
+    }
+    /**Definition of a form: sections of fields, repeated groups of fields, texts and scores.
+
+Conditions decide what is visible or required. They settle together: a hidden item is not required, counts as
+unanswered for every other condition, is treated by scores as each score states, and its answer is dropped when the
+form is submitted. A definition whose conditions and scores depend on themselves is refused.
+
+A definition has at most 1,000 items, those in groups counted, and at most 100 scores.*/
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormDefinition {
+        ///Language of all texts that are not in `translations`. A text without a translation is shown in it.
+        pub language: ::std::string::String,
+        ///Sections in the order in which they are shown, at most 50.
+        pub sections: ::std::vec::Vec<FormSection>,
+    }
+    impl FormDefinition {
+        pub fn builder() -> builder::FormDefinition {
+            Default::default()
+        }
+    }
+    ///Evaluation of answers: everything that a form shows, requires and computes for them.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormEvaluation {
+        ///Faults of the answers, at most 100. An answer with a fault counts as missing.
+        pub faults: ::std::vec::Vec<AnswerFault>,
+        /**JSON pointers to answers of hidden fields, which are dropped when the form is submitted; the entries of a hidden
+group are named once.*/
+        pub hidden_answers: ::std::vec::Vec<::std::string::String>,
+        ///Items in their order; after a group, the fields of its entries, entry by entry.
+        pub items: ::std::vec::Vec<FormItemState>,
+        ///Answers as submitting the form would keep them: each in its one form, without those that are faulty or hidden.
+        pub kept_answers: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+        ///Answers that are required and missing, at most 100, as the faults that submitting the form would report.
+        pub missing_answers: ::std::vec::Vec<AnswerFault>,
+        ///Scores in the order of their items.
+        pub scores: ::std::vec::Vec<FormScoreResult>,
+        ///Sections in their order.
+        pub sections: ::std::vec::Vec<FormSectionState>,
+    }
+    impl FormEvaluation {
+        pub fn builder() -> builder::FormEvaluation {
+            Default::default()
+        }
+    }
+    ///Fault for which a draft can't be published.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormFault {
+        ///Description of the fault for people.
+        pub message: ::std::string::String,
+        ///JSON pointer into the form template as it is answered, e.g. `/definition/sections/0/items/2/visible_if`.
+        pub pointer: ::std::string::String,
+        ///Name of the broken rule, e.g. `unknown_reference` or `cycle`.
+        pub rule: ::std::string::String,
+    }
+    impl FormFault {
+        pub fn builder() -> builder::FormFault {
+            Default::default()
+        }
+    }
+    ///Custom field that a form refers to, as it is defined in the version that the form refers to.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormField {
+        ///Id of the custom field.
+        pub custom_field_id: i64,
+        ///Definition of the custom field in this version.
+        pub definition: FieldDefinition,
+        ///Kind of records whose profiles have the custom field.
+        pub entity: FieldEntity,
+        ///Key of the custom field.
+        pub key: ::std::string::String,
+        ///Version of the custom field, from 1.
+        pub version: i32,
+    }
+    impl FormField {
+        pub fn builder() -> builder::FormField {
+            Default::default()
+        }
+    }
+    ///Item of a section: exactly one of `field`, `group`, `text` and `score`.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormItem {
+        ///Field; absent if the item is something else.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub field: ::std::option::Option<FieldItem>,
+        ///Group of fields that is answered any number of times; absent if the item is something else.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub group: ::std::option::Option<GroupItem>,
+        /**Key of the item, unique among the items of all sections of the form; items in groups have keys of their own.
+Answers are stored under it, so a changed key is another item.*/
+        pub key: ::std::string::String,
+        ///Score; absent if the item is something else.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub score: ::std::option::Option<ScoreItem>,
+        ///Text between the fields; absent if the item is something else.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub text: ::std::option::Option<TextItem>,
+        ///Condition under which the item is visible; absent if it always is while its section is visible.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub visible_if: ::std::option::Option<FormCondition>,
+    }
+    impl FormItem {
+        pub fn builder() -> builder::FormItem {
+            Default::default()
+        }
+    }
+    ///State of an item, or of a field in an entry of a group.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormItemState {
+        ///Id of the entry that the field is in; absent for items outside of groups.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub entry: ::std::option::Option<::uuid::Uuid>,
+        ///Key of the group that the field is in; absent for items outside of groups.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub group: ::std::option::Option<::std::string::String>,
+        ///Key of the item or field.
+        pub key: ::std::string::String,
+        ///`true` if an answer is required and missing; for a group, if it has too few entries.
+        pub missing: bool,
+        /**`true` if the item is visible and the form can't be submitted without an answer to it; for a group, without any
+entry.*/
+        pub required: bool,
+        ///`true` if the item is visible.
+        pub visible: bool,
+    }
+    impl FormItemState {
+        pub fn builder() -> builder::FormItemState {
+            Default::default()
+        }
+    }
+    /**Part of a form.
+
+- `section`: section
+- `field`: field, in a group or outside of groups
+- `group`: group of fields
+- `text`: text between the fields
+- `score`: score*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum FormPart {
+        #[serde(rename = "section")]
+        Section,
+        #[serde(rename = "field")]
+        Field,
+        #[serde(rename = "group")]
+        Group,
+        #[serde(rename = "text")]
+        Text,
+        #[serde(rename = "score")]
+        Score,
+    }
+    impl ::std::fmt::Display for FormPart {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Section => f.write_str("section"),
+                Self::Field => f.write_str("field"),
+                Self::Group => f.write_str("group"),
+                Self::Text => f.write_str("text"),
+                Self::Score => f.write_str("score"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for FormPart {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "section" => Ok(Self::Section),
+                "field" => Ok(Self::Field),
+                "group" => Ok(Self::Group),
+                "text" => Ok(Self::Text),
+                "score" => Ok(Self::Score),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for FormPart {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for FormPart {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Source of a first answer: exactly one of `patient` and `profile`.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+    pub struct FormPrefill {
+        ///Attribute of the patient's record; absent if the source is the profile.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub patient: ::std::option::Option<PatientAttribute>,
+        /**Key of a custom field of patients, whose value in the patient's profile is the source; absent if the source is
+the record. The types of both fields must be equal, and a choice needs the same option.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub profile: ::std::option::Option<::std::string::String>,
+    }
+    impl FormPrefill {
+        pub fn builder() -> builder::FormPrefill {
+            Default::default()
+        }
+    }
+    ///Form in one language, and its state for the given values.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormPreview {
+        ///Definition of the form with its texts in the requested language, and with the definitions of its custom fields.
+        pub definition: FormDefinition,
+        ///Everything that the form shows, requires and computes; pointers of faults begin with `/values`.
+        pub evaluation: FormEvaluation,
+    }
+    impl FormPreview {
+        pub fn builder() -> builder::FormPreview {
+            Default::default()
+        }
+    }
+    ///Result of a score.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormScoreResult {
+        ///Key of the band that the score is in; absent if it is in none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub band: ::std::option::Option<::std::string::String>,
+        ///Key of the score.
+        pub key: ::std::string::String,
+        ///State of the score.
+        pub state: ScoreState,
+        ///Rounded score; absent unless `state` is `scored`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub value: ::std::option::Option<::std::string::String>,
+    }
+    impl FormScoreResult {
+        pub fn builder() -> builder::FormScoreResult {
+            Default::default()
+        }
+    }
+    ///Section of a form.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormSection {
+        ///Explanation below the heading, 1 to 2,000 characters; absent if there is none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub help: ::std::option::Option<::std::string::String>,
+        ///Items in the order in which they are shown, at most 200.
+        pub items: ::std::vec::Vec<FormItem>,
+        ///Key of the section, unique among the sections of the form.
+        pub key: ::std::string::String,
+        ///Heading, 1 to 200 characters.
+        pub label: ::std::string::String,
+        ///Heading and explanation in other languages, at most 20.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub translations: ::std::vec::Vec<FormTranslation>,
+        ///Condition under which the section and its items are visible; absent if they always are.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub visible_if: ::std::option::Option<FormCondition>,
+    }
+    impl FormSection {
+        pub fn builder() -> builder::FormSection {
+            Default::default()
+        }
+    }
+    ///State of a section.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormSectionState {
+        ///Key of the section.
+        pub key: ::std::string::String,
+        ///`true` if the section is visible.
+        pub visible: bool,
+    }
+    impl FormSectionState {
+        pub fn builder() -> builder::FormSectionState {
+            Default::default()
+        }
+    }
+    /**Template of forms: a draft, which can be changed, and published versions, which stay as they are. Lists leave out
+the draft.*/
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormTemplate {
+        ///Time of archiving, from which on no form is created from it; absent while it is in use.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub archived_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Time of creation.
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Draft: what the next version will ask.
+        pub definition: FormDefinition,
+        ///Description for the clinic's staff; forms don't show it.
+        pub description: ::std::string::String,
+        ///Faults for which the draft can't be published yet, as they were found when it was written, at most 100.
+        pub faults: ::std::vec::Vec<FormFault>,
+        ///Custom fields that the draft refers to, by id and version, as they are defined in that version.
+        pub fields: ::std::vec::Vec<FormField>,
+        ///`true` if the draft differs from the last published version, or if there is none.
+        pub has_unpublished_changes: bool,
+        ///Id of the form template.
+        pub id: i64,
+        ///Name by which the clinic's staff find it, unique among the templates in use.
+        pub name: ::std::string::String,
+        ///Time at which that version was published.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub published_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Number of the last published version; absent before the first.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub published_version: ::std::option::Option<i32>,
+        ///Name in links, unique among the templates in use.
+        pub slug: ::std::string::String,
+        ///Time of the last change.
+        pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Number of changes, to be sent with the next one. Publishing does not count as a change.
+        pub version: i64,
+    }
+    impl FormTemplate {
+        pub fn builder() -> builder::FormTemplate {
+            Default::default()
+        }
+    }
+    ///Values of a form template, for creating and replacing one.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormTemplateInput {
+        /**Draft: what the next version will ask. It may have faults, e.g. conditions on fields that are yet to be added;
+the answer lists them, and publishing refuses them.*/
+        pub definition: FormDefinition,
+        ///Description for the clinic's staff; forms don't show it.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub description: ::std::option::Option<::std::string::String>,
+        /**Name by which the clinic's staff find it, unique among the templates in use: case, accents, and the shapes of
+quotes and hyphens make no difference.*/
+        pub name: ::std::string::String,
+        /**Name in links, unique among the templates in use. If left out, a new template derives it from the name, and a
+replaced one keeps it.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub slug: ::std::option::Option<::std::string::String>,
+    }
+    impl FormTemplateInput {
+        pub fn builder() -> builder::FormTemplateInput {
+            Default::default()
+        }
+    }
+    ///Result of publishing the draft of a form template.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormTemplatePublication {
+        ///Differences between this version and the one before; of a first version, there are none.
+        pub changes: ::std::vec::Vec<FormChange>,
+        ///Hash of the version's content.
+        pub content_hash: ::std::string::String,
+        ///Id of the form template.
+        pub form_template_id: i64,
+        ///Time of publication.
+        pub published_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Number of the new version, from 1.
+        pub version: i32,
+    }
+    impl FormTemplatePublication {
+        pub fn builder() -> builder::FormTemplatePublication {
+            Default::default()
+        }
+    }
+    /**Order of a list of form templates.
+
+- `name`: by name, from A to Z
+- `-name`: by name, from Z to A*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum FormTemplateSort {
+        #[serde(rename = "name")]
+        Name,
+        #[serde(rename = "-name")]
+        Xname,
+    }
+    impl ::std::fmt::Display for FormTemplateSort {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Name => f.write_str("name"),
+                Self::Xname => f.write_str("-name"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for FormTemplateSort {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "name" => Ok(Self::Name),
+                "-name" => Ok(Self::Xname),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for FormTemplateSort {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for FormTemplateSort {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Form template without its draft, as lists show it.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormTemplateSummary {
+        ///Time of archiving, from which on no form is created from it; absent while it is in use.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub archived_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Time of creation.
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Description for the clinic's staff; forms don't show it.
+        pub description: ::std::string::String,
+        ///`true` if the draft differs from the last published version, or if there is none.
+        pub has_unpublished_changes: bool,
+        ///Id of the form template.
+        pub id: i64,
+        ///Name by which the clinic's staff find it, unique among the templates in use.
+        pub name: ::std::string::String,
+        ///Time at which that version was published.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub published_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Number of the last published version; absent before the first.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub published_version: ::std::option::Option<i32>,
+        ///Name in links, unique among the templates in use.
+        pub slug: ::std::string::String,
+        ///Time of the last change.
+        pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Number of changes, to be sent with the next one.
+        pub version: i64,
+    }
+    impl FormTemplateSummary {
+        pub fn builder() -> builder::FormTemplateSummary {
+            Default::default()
+        }
+    }
+    ///Published version of a form template. It never changes.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormTemplateVersion {
+        ///Content: everything that forms of this version ask and show.
+        pub content: FormContent,
+        ///SHA-256 of `content` in its canonical form (RFC 8785), as 64 hexadecimal digits.
+        pub content_hash: ::std::string::String,
+        ///Id of the form template.
+        pub form_template_id: i64,
+        ///Time of publication.
+        pub published_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Number of the version, from 1.
+        pub version: i32,
+    }
+    impl FormTemplateVersion {
+        pub fn builder() -> builder::FormTemplateVersion {
+            Default::default()
+        }
+    }
+    ///Published version of a form template, without its content.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormTemplateVersionSummary {
+        ///SHA-256 of the content in its canonical form (RFC 8785), as 64 hexadecimal digits.
+        pub content_hash: ::std::string::String,
+        ///Id of the form template.
+        pub form_template_id: i64,
+        ///Time of publication.
+        pub published_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Number of the version, from 1.
+        pub version: i32,
+    }
+    impl FormTemplateVersionSummary {
+        pub fn builder() -> builder::FormTemplateVersionSummary {
+            Default::default()
+        }
+    }
+    ///Text between fields in another language.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormTextTranslation {
+        ///Language of the text, unique among the translations of the same text and different from the form's language.
+        pub language: ::std::string::String,
+        ///Text, 1 to 5,000 characters.
+        pub text: ::std::string::String,
+    }
+    impl FormTextTranslation {
+        pub fn builder() -> builder::FormTextTranslation {
+            Default::default()
+        }
+    }
+    ///Label and explanation of a section, group, score or band in another language.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormTranslation {
+        ///Explanation, 1 to 2,000 characters; absent if it is not translated. Bands have none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub help: ::std::option::Option<::std::string::String>,
+        ///Label, 1 to 200 characters.
+        pub label: ::std::string::String,
+        ///Language of the texts, unique among the translations of the same thing and different from the form's language.
+        pub language: ::std::string::String,
+    }
+    impl FormTranslation {
+        pub fn builder() -> builder::FormTranslation {
+            Default::default()
+        }
+    }
+    ///Field of a group.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct GroupField {
+        ///Field.
+        pub field: FieldItem,
+        ///Key of the field, unique in the group; `id` is reserved for the id of an entry.
+        pub key: ::std::string::String,
+        /**Condition under which the field is visible in an entry; absent if it always is while the group is visible. Its
+keys name fields of the same entry first, then items outside of the group.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub visible_if: ::std::option::Option<FormCondition>,
+    }
+    impl GroupField {
+        pub fn builder() -> builder::GroupField {
+            Default::default()
+        }
+    }
+    /**Group of fields that is answered any number of times, e.g. once for each medication. Its answer is a list of
+entries, each with a UUID `id` that the client chooses and that stays the same.*/
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct GroupItem {
+        ///Explanation, 1 to 2,000 characters; absent if there is none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub help: ::std::option::Option<::std::string::String>,
+        ///Fields of each entry in the order in which they are shown, 1 to 100.
+        pub items: ::std::vec::Vec<GroupField>,
+        ///Label, 1 to 200 characters.
+        pub label: ::std::string::String,
+        ///Maximum number of entries, 1 to 50.
+        pub max_entries: i32,
+        /**Number of entries without which the form can't be submitted while the group is visible, 0 to 50, at most
+`max_entries`.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub min_entries: ::std::option::Option<i32>,
+        ///Label and explanation in other languages, at most 20.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub translations: ::std::vec::Vec<FormTranslation>,
+    }
+    impl GroupItem {
+        pub fn builder() -> builder::GroupItem {
+            Default::default()
+        }
+    }
     ///State of the process.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Health {
@@ -1314,6 +2762,64 @@ are added once Telemetry has finished its part.*/
         }
     }
     impl ::std::convert::TryFrom<::std::string::String> for HealthStatus {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    /**Treatment of an input that is hidden.
+
+- `exclude`: the score is computed as if it did not have the input
+- `points`: the input counts as answered, with `hidden_points`*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum HiddenRule {
+        #[serde(rename = "exclude")]
+        Exclude,
+        #[serde(rename = "points")]
+        Points,
+    }
+    impl ::std::fmt::Display for HiddenRule {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Exclude => f.write_str("exclude"),
+                Self::Points => f.write_str("points"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for HiddenRule {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "exclude" => Ok(Self::Exclude),
+                "points" => Ok(Self::Points),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for HiddenRule {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for HiddenRule {
         type Error = self::error::ConversionError;
         fn try_from(
             value: ::std::string::String,
@@ -1827,6 +3333,79 @@ names.*/
             value.parse()
         }
     }
+    ///Request to merge another record of a patient.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct MergePatient {
+        ///Id of the record that is merged into the patient's.
+        pub merged_patient_id: i64,
+        ///Version of the merged record that the merge is based on; 409 `stale_version` if it is not the current one.
+        pub merged_version: i64,
+        ///Version of the patient's record that the merge is based on; 409 `stale_version` if it is not the current one.
+        pub version: i64,
+    }
+    impl MergePatient {
+        pub fn builder() -> builder::MergePatient {
+            Default::default()
+        }
+    }
+    /**Treatment of missing answers, if they are no more than may be missing.
+
+- `omit`: they add nothing
+- `prorate`: they count as the mean of the answers that are given; with weights, as the weighted mean*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum MissingRule {
+        #[serde(rename = "omit")]
+        Omit,
+        #[serde(rename = "prorate")]
+        Prorate,
+    }
+    impl ::std::fmt::Display for MissingRule {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Omit => f.write_str("omit"),
+                Self::Prorate => f.write_str("prorate"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for MissingRule {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "omit" => Ok(Self::Omit),
+                "prorate" => Ok(Self::Prorate),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for MissingRule {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for MissingRule {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     /**Form of the meeting of specialist and patient.
 
 - `in_person`: at the clinic
@@ -1982,6 +3561,46 @@ because the address may have been mistyped.*/
             value.parse()
         }
     }
+    ///New patient, with everything that the front desk enters at once.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct OnboardPatient {
+        ///Decisions of the patient on consent, at most one for each purpose.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub consents: ::std::vec::Vec<ConsentDecision>,
+        /**Person who is to sign in as the patient, e.g. the patient or a parent; nobody is invited if left out. The
+address is not taken from the record. A member can be named by `user_id` only by callers who may use
+`patient_link`.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub login: ::std::option::Option<LinkRecord>,
+        ///Values of the record.
+        pub patient: CreatePatient,
+        /**First values of the patient's profile by the keys of their custom fields, at most 200; as in
+`patient_profile_update`.*/
+        #[serde(default, skip_serializing_if = "::serde_json::Map::is_empty")]
+        pub values: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+    }
+    impl OnboardPatient {
+        pub fn builder() -> builder::OnboardPatient {
+            Default::default()
+        }
+    }
+    ///Patient who was onboarded.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct OnboardedPatient {
+        ///Pending invitation to sign in as the patient; absent if nobody was invited.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub invitation: ::std::option::Option<Invitation>,
+        ///Record of the patient. It has no user until the person accepts the invitation.
+        pub patient: Patient,
+        /**At most ten other patients of the organization who may be the same person, those with the most in common first.
+A hint to look at them, and no error. Empty for callers who may not read patients.*/
+        pub possible_duplicates: ::std::vec::Vec<PossibleDuplicate>,
+    }
+    impl OnboardedPatient {
+        pub fn builder() -> builder::OnboardedPatient {
+            Default::default()
+        }
+    }
     ///Slot that can be booked.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct OpenSlot {
@@ -1992,6 +3611,19 @@ because the address may have been mistyped.*/
     }
     impl OpenSlot {
         pub fn builder() -> builder::OpenSlot {
+            Default::default()
+        }
+    }
+    ///Points of an option.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct OptionPoints {
+        ///Key of the option.
+        pub option: ::std::string::String,
+        ///Points of an answer with this option.
+        pub points: ::std::string::String,
+    }
+    impl OptionPoints {
+        pub fn builder() -> builder::OptionPoints {
             Default::default()
         }
     }
@@ -2082,6 +3714,58 @@ country.*/
     }
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PageCustomField {
+        ///Entries of this page, in the requested order.
+        pub data: ::std::vec::Vec<CustomField>,
+        ///Position of the page in the list, and the size of the list.
+        pub meta: PageMeta,
+    }
+    impl PageCustomField {
+        pub fn builder() -> builder::PageCustomField {
+            Default::default()
+        }
+    }
+    ///One page of a list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PageCustomFieldVersion {
+        ///Entries of this page, in the requested order.
+        pub data: ::std::vec::Vec<CustomFieldVersion>,
+        ///Position of the page in the list, and the size of the list.
+        pub meta: PageMeta,
+    }
+    impl PageCustomFieldVersion {
+        pub fn builder() -> builder::PageCustomFieldVersion {
+            Default::default()
+        }
+    }
+    ///One page of a list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PageFormTemplateSummary {
+        ///Entries of this page, in the requested order.
+        pub data: ::std::vec::Vec<FormTemplateSummary>,
+        ///Position of the page in the list, and the size of the list.
+        pub meta: PageMeta,
+    }
+    impl PageFormTemplateSummary {
+        pub fn builder() -> builder::PageFormTemplateSummary {
+            Default::default()
+        }
+    }
+    ///One page of a list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PageFormTemplateVersionSummary {
+        ///Entries of this page, in the requested order.
+        pub data: ::std::vec::Vec<FormTemplateVersionSummary>,
+        ///Position of the page in the list, and the size of the list.
+        pub meta: PageMeta,
+    }
+    impl PageFormTemplateVersionSummary {
+        pub fn builder() -> builder::PageFormTemplateVersionSummary {
+            Default::default()
+        }
+    }
+    ///One page of a list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageInvitation {
         ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Invitation>,
@@ -2114,7 +3798,7 @@ country.*/
         ///Maximum number of entries on a page.
         pub page_size: i64,
         /**Number of entries on all pages if `total_is_exact` is `true`; else the list has more entries than this number.
-Core counts up to 1,000 entries, or up to the first entry after this page if that is more.*/
+Core counts up to 250 entries, or up to the first entry after this page if that is more.*/
         pub total: i64,
         ///`true` if `total` is the number of all entries; `false` if the list has more.
         pub total_is_exact: bool,
@@ -2252,6 +3936,110 @@ more entries.*/
             Default::default()
         }
     }
+    /**Attribute of a patient's record that answers may be prefilled from.
+
+- `first_name`: first name, for a field of the type `text` or `long_text`
+- `last_name`: last name, for a field of the type `text` or `long_text`
+- `email`: e-mail address, for a field of the type `email`, `text` or `long_text`
+- `phone`: telephone number, for a field of the type `phone`, `text` or `long_text`
+- `date_of_birth`: date of birth, for a field of the type `date`
+- `national_id`: number of a national identity document or health insurance, for a field of the type `text` or
+`long_text`
+- `address`: postal address, for a field of the type `long_text`
+- `emergency_contact`: contact in an emergency, for a field of the type `long_text`*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum PatientAttribute {
+        #[serde(rename = "first_name")]
+        FirstName,
+        #[serde(rename = "last_name")]
+        LastName,
+        #[serde(rename = "email")]
+        Email,
+        #[serde(rename = "phone")]
+        Phone,
+        #[serde(rename = "date_of_birth")]
+        DateOfBirth,
+        #[serde(rename = "national_id")]
+        NationalId,
+        #[serde(rename = "address")]
+        Address,
+        #[serde(rename = "emergency_contact")]
+        EmergencyContact,
+    }
+    impl ::std::fmt::Display for PatientAttribute {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::FirstName => f.write_str("first_name"),
+                Self::LastName => f.write_str("last_name"),
+                Self::Email => f.write_str("email"),
+                Self::Phone => f.write_str("phone"),
+                Self::DateOfBirth => f.write_str("date_of_birth"),
+                Self::NationalId => f.write_str("national_id"),
+                Self::Address => f.write_str("address"),
+                Self::EmergencyContact => f.write_str("emergency_contact"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for PatientAttribute {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "first_name" => Ok(Self::FirstName),
+                "last_name" => Ok(Self::LastName),
+                "email" => Ok(Self::Email),
+                "phone" => Ok(Self::Phone),
+                "date_of_birth" => Ok(Self::DateOfBirth),
+                "national_id" => Ok(Self::NationalId),
+                "address" => Ok(Self::Address),
+                "emergency_contact" => Ok(Self::EmergencyContact),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for PatientAttribute {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for PatientAttribute {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Merge of a record into the record of the same patient.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PatientMerge {
+        ///Time of the merge.
+        pub merged_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Id of the merged record.
+        pub merged_patient_id: i64,
+        ///Id of the patient whose record stays.
+        pub patient_id: i64,
+    }
+    impl PatientMerge {
+        pub fn builder() -> builder::PatientMerge {
+            Default::default()
+        }
+    }
     /**Order of a list of patients.
 
 - `last_name`: by last name, then first name, in the order of the Unicode collation
@@ -2329,6 +4117,126 @@ more entries.*/
     }
     impl PersonExport {
         pub fn builder() -> builder::PersonExport {
+            Default::default()
+        }
+    }
+    ///Version of a custom field.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PinnedField {
+        ///Id of the custom field.
+        pub id: i64,
+        ///Number of its version, from 1.
+        pub version: i32,
+    }
+    impl PinnedField {
+        pub fn builder() -> builder::PinnedField {
+            Default::default()
+        }
+    }
+    ///Patient who may be the same person.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PossibleDuplicate {
+        ///Id of the other patient.
+        pub patient_id: i64,
+        ///Values that both patients have, at least one.
+        pub reasons: ::std::vec::Vec<DuplicateReason>,
+    }
+    impl PossibleDuplicate {
+        pub fn builder() -> builder::PossibleDuplicate {
+            Default::default()
+        }
+    }
+    ///Values for which a form is previewed. They are not stored.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+    pub struct PreviewForm {
+        /**Language in which the form is returned; its own if left out. A text without a translation stays in the form's
+own language.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub language: ::std::option::Option<::std::string::String>,
+        /**Values by the keys of the form's fields and groups; `null` is no value. The value of a group is a list of
+entries, each with an `id` (a UUID) and values by the keys of the group's fields.*/
+        #[serde(default, skip_serializing_if = "::serde_json::Map::is_empty")]
+        pub values: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+        ///Number of the published version to preview; the draft if left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub version: ::std::option::Option<i32>,
+    }
+    impl PreviewForm {
+        pub fn builder() -> builder::PreviewForm {
+            Default::default()
+        }
+    }
+    /**Values of the custom fields of a patient, a specialist, an appointment or the clinic itself. It contains the fields
+that the caller sees.*/
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct Profile {
+        ///Fields in the order of their keys: those in use, and archived ones that have a value here.
+        pub fields: ::std::vec::Vec<ProfileField>,
+        ///Values by the keys of their fields; a field without a value is left out.
+        pub values: ::std::collections::HashMap<::std::string::String, ProfileValue>,
+        /**Version of the profile, to be sent with the next change; 0 if nothing was ever written, and increases with each
+write.*/
+        pub version: i64,
+    }
+    impl Profile {
+        pub fn builder() -> builder::Profile {
+            Default::default()
+        }
+    }
+    ///Custom field, as a profile shows it.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ProfileField {
+        ///`true` if the field is archived: its value stays, and nobody can write another one.
+        pub archived: bool,
+        ///Type, texts and bounds of the present version.
+        pub definition: FieldDefinition,
+        ///Id of the field.
+        pub id: i64,
+        ///Key by which the values name the field.
+        pub key: ::std::string::String,
+        ///Number of the present version, which new values are given under.
+        pub version: i32,
+        ///`true` if the caller may write a value.
+        pub writable: bool,
+    }
+    impl ProfileField {
+        pub fn builder() -> builder::ProfileField {
+            Default::default()
+        }
+    }
+    ///Value of a custom field.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ProfileValue {
+        ///Time at which the value was written.
+        pub changed_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Id of the user who wrote the value; absent if it was an API key, or the user was erased.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub changed_by_user_id: ::std::option::Option<i64>,
+        ///Version of the profile that brought the value.
+        pub changed_in: i64,
+        ///Version of the field that the value was given under.
+        pub field_version: i32,
+        ///Value in the form of its type: text, number, boolean or list; decimals, days and times are texts.
+        pub value: ::serde_json::Value,
+    }
+    impl ProfileValue {
+        pub fn builder() -> builder::ProfileValue {
+            Default::default()
+        }
+    }
+    ///Request to publish the draft of a form template.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PublishFormTemplate {
+        /**Keys of scores that are no protected health information, although some of their inputs are: their values can be
+searched and used in segments. A score that is not listed is protected if one of its inputs is. At most 100; it
+applies to this version alone, and the audit trail names each score.*/
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub clear_phi: ::std::vec::Vec<::std::string::String>,
+        ///Version of the form template that was read: what is published is what the administrator has seen.
+        pub version: i64,
+    }
+    impl PublishFormTemplate {
+        pub fn builder() -> builder::PublishFormTemplate {
             Default::default()
         }
     }
@@ -2767,6 +4675,255 @@ of the first appointment; if left out, they are that day alone.*/
             value.parse()
         }
     }
+    ///Band of a score, e.g. mild or severe.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ScoreBand {
+        ///Lowest score of the band; absent if it has no lower bound.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub from: ::std::option::Option<::std::string::String>,
+        ///Key of the band, unique in the score.
+        pub key: ::std::string::String,
+        ///Label, 1 to 200 characters.
+        pub label: ::std::string::String,
+        ///Highest score of the band, not below `from`; absent if it has no upper bound.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub to: ::std::option::Option<::std::string::String>,
+        ///Label in other languages, at most 20.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub translations: ::std::vec::Vec<FormTranslation>,
+    }
+    impl ScoreBand {
+        pub fn builder() -> builder::ScoreBand {
+            Default::default()
+        }
+    }
+    /**Formula of a score.
+
+- `sum`: points of the answers, added
+- `mean`: points of the answers, added and divided by the number of answers
+- `weighted`: points of the answers, each multiplied by its weight, added
+- `count`: number of the answers that meet the condition of their input*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ScoreFormula {
+        #[serde(rename = "sum")]
+        Sum,
+        #[serde(rename = "mean")]
+        Mean,
+        #[serde(rename = "weighted")]
+        Weighted,
+        #[serde(rename = "count")]
+        Count,
+    }
+    impl ::std::fmt::Display for ScoreFormula {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Sum => f.write_str("sum"),
+                Self::Mean => f.write_str("mean"),
+                Self::Weighted => f.write_str("weighted"),
+                Self::Count => f.write_str("count"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ScoreFormula {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "sum" => Ok(Self::Sum),
+                "mean" => Ok(Self::Mean),
+                "weighted" => Ok(Self::Weighted),
+                "count" => Ok(Self::Count),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ScoreFormula {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ScoreFormula {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    /**Input of a score: a field outside of groups, or another score.
+
+The points of an answer are the number itself for the types `integer`, `decimal` and `scale` and for scores, 1 or 0
+for `boolean`, and those in `points` for choices, added if several options are chosen. Other types can't be scored.*/
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ScoreInput {
+        /**Number from which on `count` counts an answer or score; absent for choices and for other formulas. Fields of the
+type `boolean` need nothing: their `true` is counted.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub counted_from: ::std::option::Option<::std::string::String>,
+        /**Options of a choice; `count` counts an answer that has any of them. At most 200, none for other formulas and
+types.*/
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub counted_options: ::std::vec::Vec<::std::string::String>,
+        ///Treatment of the input while it is hidden.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub hidden: ::std::option::Option<HiddenRule>,
+        ///Points of the hidden input, before its weight; absent unless `hidden` is `points`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub hidden_points: ::std::option::Option<::std::string::String>,
+        ///Key of the field or score.
+        pub key: ::std::string::String,
+        /**Points of the options of a choice: of every option, once, also of retired ones, which earlier answers may have.
+At most 200; not for `count` and for other types.*/
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub points: ::std::vec::Vec<OptionPoints>,
+        /**`true` if the points count from the other end: the lowest plus the highest possible points, minus the points.
+The bounds are those of the field's validation or of its options' points. Not for `count`, scores, and fields of
+the type `multiple_choice`.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub reverse: ::std::option::Option<bool>,
+        ///Weight of the points, 1 if left out; not 0. Only for `weighted`. For `prorate` all weights are positive.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub weight: ::std::option::Option<::std::string::String>,
+    }
+    impl ScoreInput {
+        pub fn builder() -> builder::ScoreInput {
+            Default::default()
+        }
+    }
+    /**Score: a number that is computed from answers and other scores, exactly and in decimal.
+
+The result of `formula` is multiplied by `multiplier`, divided by `divisor`, increased by `offset` and rounded to
+`decimals`. There is no score while more answers are missing than `may_miss`, while none is given, while every input
+is hidden and excluded, or if the result has more than 18 digits before the point.*/
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ScoreItem {
+        ///Bands of the rounded score, at most 20, without overlap. A score between them has no band.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub bands: ::std::vec::Vec<ScoreBand>,
+        ///Number of decimals that the score is rounded to, 0 to 6. A half is rounded away from zero.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub decimals: ::std::option::Option<i32>,
+        ///Divisor, 1 if left out; not 0.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub divisor: ::std::option::Option<::std::string::String>,
+        ///Formula.
+        pub formula: ScoreFormula,
+        ///Explanation, 1 to 2,000 characters; absent if there is none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub help: ::std::option::Option<::std::string::String>,
+        ///Treatment of missing answers, for `sum` and `weighted` with `may_miss` above 0; absent for all others.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub if_missing: ::std::option::Option<MissingRule>,
+        ///Inputs, 1 to 200 different ones.
+        pub inputs: ::std::vec::Vec<ScoreInput>,
+        ///Label, 1 to 200 characters.
+        pub label: ::std::string::String,
+        ///Number of visible inputs that may be without an answer, 0 to 200. A hidden input never counts as missing.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub may_miss: ::std::option::Option<i32>,
+        ///Factor, 1 if left out; not 0.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub multiplier: ::std::option::Option<::std::string::String>,
+        ///Number that is added last, 0 if left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub offset: ::std::option::Option<::std::string::String>,
+        ///Label and explanation in other languages, at most 20.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub translations: ::std::vec::Vec<FormTranslation>,
+    }
+    impl ScoreItem {
+        pub fn builder() -> builder::ScoreItem {
+            Default::default()
+        }
+    }
+    /**State of a score.
+
+- `scored`: there is a score
+- `missing`: more answers are missing than may be, or all are
+- `hidden`: the score is hidden
+- `not_applicable`: every input is hidden and excluded
+- `out_of_range`: the result has more than 18 digits before the point*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ScoreState {
+        #[serde(rename = "scored")]
+        Scored,
+        #[serde(rename = "missing")]
+        Missing,
+        #[serde(rename = "hidden")]
+        Hidden,
+        #[serde(rename = "not_applicable")]
+        NotApplicable,
+        #[serde(rename = "out_of_range")]
+        OutOfRange,
+    }
+    impl ::std::fmt::Display for ScoreState {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Scored => f.write_str("scored"),
+                Self::Missing => f.write_str("missing"),
+                Self::Hidden => f.write_str("hidden"),
+                Self::NotApplicable => f.write_str("not_applicable"),
+                Self::OutOfRange => f.write_str("out_of_range"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ScoreState {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "scored" => Ok(Self::Scored),
+                "missing" => Ok(Self::Missing),
+                "hidden" => Ok(Self::Hidden),
+                "not_applicable" => Ok(Self::NotApplicable),
+                "out_of_range" => Ok(Self::OutOfRange),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ScoreState {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ScoreState {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///Request to search a calendar.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SearchCalendar {
@@ -3112,7 +5269,7 @@ slot that is booked without a template.*/
     /**Kind of the person's id.
 
 - `user`: id of a user; covers every patient and specialist record that is linked to the user
-- `patient`: id of a patient record; does not cover a linked user*/
+- `patient`: id of a patient record; covers records that were merged into it, but not a linked user*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -3191,6 +5348,20 @@ slot that is booked without a template.*/
             Default::default()
         }
     }
+    ///Text between the fields of a section.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct TextItem {
+        ///Text, 1 to 5,000 characters.
+        pub text: ::std::string::String,
+        ///Text in other languages, at most 20.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub translations: ::std::vec::Vec<FormTextTranslation>,
+    }
+    impl TextItem {
+        pub fn builder() -> builder::TextItem {
+            Default::default()
+        }
+    }
     ///Request to replace an appointment.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateAppointment {
@@ -3240,6 +5411,47 @@ amount of local time.*/
     }
     impl UpdateAppointmentSeries {
         pub fn builder() -> builder::UpdateAppointmentSeries {
+            Default::default()
+        }
+    }
+    ///New properties of a custom field, which replace the present ones.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct UpdateCustomField {
+        ///Type, texts and bounds.
+        pub definition: FieldDefinition,
+        ///Roles that see the values. Administrators do, listed or not.
+        pub readable_by: ::std::vec::Vec<FieldRole>,
+        ///Version that the change is based on; 409 `stale_version` if it is not the current one.
+        pub version: i32,
+        ///Roles that write the values, each of which must also see them. Administrators do, listed or not.
+        pub writable_by: ::std::vec::Vec<FieldRole>,
+    }
+    impl UpdateCustomField {
+        pub fn builder() -> builder::UpdateCustomField {
+            Default::default()
+        }
+    }
+    ///Replacement of a form template and its draft.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct UpdateFormTemplate {
+        /**Draft: what the next version will ask. It may have faults, e.g. conditions on fields that are yet to be added;
+the answer lists them, and publishing refuses them.*/
+        pub definition: FormDefinition,
+        ///Description for the clinic's staff; forms don't show it.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub description: ::std::option::Option<::std::string::String>,
+        /**Name by which the clinic's staff find it, unique among the templates in use: case, accents, and the shapes of
+quotes and hyphens make no difference.*/
+        pub name: ::std::string::String,
+        /**Name in links, unique among the templates in use. If left out, a new template derives it from the name, and a
+replaced one keeps it.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub slug: ::std::option::Option<::std::string::String>,
+        ///Version that the change is based on.
+        pub version: i64,
+    }
+    impl UpdateFormTemplate {
+        pub fn builder() -> builder::UpdateFormTemplate {
             Default::default()
         }
     }
@@ -3318,6 +5530,20 @@ read as numbers of this country.*/
     }
     impl UpdatePatient {
         pub fn builder() -> builder::UpdatePatient {
+            Default::default()
+        }
+    }
+    ///New values of a profile. Fields that it does not name keep theirs.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct UpdateProfile {
+        ///New values by the keys of their fields, at most 200; `null` removes a value.
+        pub values: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+        /**Version of the profile that the change is based on; 0 if nothing was ever written. 409 `stale_version` if
+somebody else has changed one of the named fields to another value since.*/
+        pub version: i64,
+    }
+    impl UpdateProfile {
+        pub fn builder() -> builder::UpdateProfile {
             Default::default()
         }
     }
@@ -3536,6 +5762,80 @@ midnight that ends the day.*/
     }
     /// Types for composing complex structures.
     pub mod builder {
+        #[derive(Clone, Debug)]
+        pub struct AnswerFault {
+            message: ::std::result::Result<::std::string::String, ::std::string::String>,
+            pointer: ::std::result::Result<::std::string::String, ::std::string::String>,
+            rule: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for AnswerFault {
+            fn default() -> Self {
+                Self {
+                    message: Err("no value supplied for message".to_string()),
+                    pointer: Err("no value supplied for pointer".to_string()),
+                    rule: Err("no value supplied for rule".to_string()),
+                }
+            }
+        }
+        impl AnswerFault {
+            pub fn message<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.message = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for message: {e}")
+                    });
+                self
+            }
+            pub fn pointer<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.pointer = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for pointer: {e}")
+                    });
+                self
+            }
+            pub fn rule<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rule = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rule: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AnswerFault> for super::AnswerFault {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AnswerFault,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    message: value.message?,
+                    pointer: value.pointer?,
+                    rule: value.rule?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AnswerFault> for AnswerFault {
+            fn from(value: super::AnswerFault) -> Self {
+                Self {
+                    message: Ok(value.message),
+                    pointer: Ok(value.pointer),
+                    rule: Ok(value.rule),
+                }
+            }
+        }
         #[derive(Clone, Debug)]
         pub struct ApiKey {
             created_at: ::std::result::Result<
@@ -6237,6 +8537,83 @@ midnight that ends the day.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct ConsentDecision {
+            granted: ::std::result::Result<bool, ::std::string::String>,
+            purpose: ::std::result::Result<super::ConsentPurpose, ::std::string::String>,
+            text_version: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ConsentDecision {
+            fn default() -> Self {
+                Self {
+                    granted: Err("no value supplied for granted".to_string()),
+                    purpose: Err("no value supplied for purpose".to_string()),
+                    text_version: Err("no value supplied for text_version".to_string()),
+                }
+            }
+        }
+        impl ConsentDecision {
+            pub fn granted<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.granted = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for granted: {e}")
+                    });
+                self
+            }
+            pub fn purpose<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ConsentPurpose>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.purpose = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for purpose: {e}")
+                    });
+                self
+            }
+            pub fn text_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.text_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for text_version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ConsentDecision> for super::ConsentDecision {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ConsentDecision,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    granted: value.granted?,
+                    purpose: value.purpose?,
+                    text_version: value.text_version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ConsentDecision> for ConsentDecision {
+            fn from(value: super::ConsentDecision) -> Self {
+                Self {
+                    granted: Ok(value.granted),
+                    purpose: Ok(value.purpose),
+                    text_version: Ok(value.text_version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct CreateApiKey {
             expires_at: ::std::result::Result<
                 ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
@@ -6626,6 +9003,121 @@ midnight that ends the day.*/
                     started_at: Ok(value.started_at),
                     template_id: Ok(value.template_id),
                     title: Ok(value.title),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CreateCustomField {
+            definition: ::std::result::Result<
+                super::FieldDefinition,
+                ::std::string::String,
+            >,
+            entity: ::std::result::Result<super::FieldEntity, ::std::string::String>,
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            readable_by: ::std::result::Result<
+                ::std::vec::Vec<super::FieldRole>,
+                ::std::string::String,
+            >,
+            writable_by: ::std::result::Result<
+                ::std::vec::Vec<super::FieldRole>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CreateCustomField {
+            fn default() -> Self {
+                Self {
+                    definition: Err("no value supplied for definition".to_string()),
+                    entity: Err("no value supplied for entity".to_string()),
+                    key: Err("no value supplied for key".to_string()),
+                    readable_by: Err("no value supplied for readable_by".to_string()),
+                    writable_by: Err("no value supplied for writable_by".to_string()),
+                }
+            }
+        }
+        impl CreateCustomField {
+            pub fn definition<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FieldDefinition>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.definition = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for definition: {e}")
+                    });
+                self
+            }
+            pub fn entity<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FieldEntity>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.entity = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for entity: {e}")
+                    });
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn readable_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FieldRole>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.readable_by = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for readable_by: {e}")
+                    });
+                self
+            }
+            pub fn writable_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FieldRole>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.writable_by = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for writable_by: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CreateCustomField> for super::CreateCustomField {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CreateCustomField,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    definition: value.definition?,
+                    entity: value.entity?,
+                    key: value.key?,
+                    readable_by: value.readable_by?,
+                    writable_by: value.writable_by?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CreateCustomField> for CreateCustomField {
+            fn from(value: super::CreateCustomField) -> Self {
+                Self {
+                    definition: Ok(value.definition),
+                    entity: Ok(value.entity),
+                    key: Ok(value.key),
+                    readable_by: Ok(value.readable_by),
+                    writable_by: Ok(value.writable_by),
                 }
             }
         }
@@ -7077,6 +9569,328 @@ midnight that ends the day.*/
                     requested_to: Ok(value.requested_to),
                     specialist_id: Ok(value.specialist_id),
                     template_id: Ok(value.template_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CustomField {
+            archived_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            definition: ::std::result::Result<
+                super::FieldDefinition,
+                ::std::string::String,
+            >,
+            entity: ::std::result::Result<super::FieldEntity, ::std::string::String>,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            readable_by: ::std::result::Result<
+                ::std::vec::Vec<super::FieldRole>,
+                ::std::string::String,
+            >,
+            updated_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i32, ::std::string::String>,
+            writable_by: ::std::result::Result<
+                ::std::vec::Vec<super::FieldRole>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CustomField {
+            fn default() -> Self {
+                Self {
+                    archived_at: Ok(Default::default()),
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    definition: Err("no value supplied for definition".to_string()),
+                    entity: Err("no value supplied for entity".to_string()),
+                    id: Err("no value supplied for id".to_string()),
+                    key: Err("no value supplied for key".to_string()),
+                    readable_by: Err("no value supplied for readable_by".to_string()),
+                    updated_at: Err("no value supplied for updated_at".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                    writable_by: Err("no value supplied for writable_by".to_string()),
+                }
+            }
+        }
+        impl CustomField {
+            pub fn archived_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.archived_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for archived_at: {e}")
+                    });
+                self
+            }
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn definition<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FieldDefinition>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.definition = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for definition: {e}")
+                    });
+                self
+            }
+            pub fn entity<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FieldEntity>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.entity = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for entity: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn readable_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FieldRole>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.readable_by = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for readable_by: {e}")
+                    });
+                self
+            }
+            pub fn updated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.updated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for updated_at: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+            pub fn writable_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FieldRole>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.writable_by = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for writable_by: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CustomField> for super::CustomField {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CustomField,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    archived_at: value.archived_at?,
+                    created_at: value.created_at?,
+                    definition: value.definition?,
+                    entity: value.entity?,
+                    id: value.id?,
+                    key: value.key?,
+                    readable_by: value.readable_by?,
+                    updated_at: value.updated_at?,
+                    version: value.version?,
+                    writable_by: value.writable_by?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CustomField> for CustomField {
+            fn from(value: super::CustomField) -> Self {
+                Self {
+                    archived_at: Ok(value.archived_at),
+                    created_at: Ok(value.created_at),
+                    definition: Ok(value.definition),
+                    entity: Ok(value.entity),
+                    id: Ok(value.id),
+                    key: Ok(value.key),
+                    readable_by: Ok(value.readable_by),
+                    updated_at: Ok(value.updated_at),
+                    version: Ok(value.version),
+                    writable_by: Ok(value.writable_by),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CustomFieldVersion {
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            definition: ::std::result::Result<
+                super::FieldDefinition,
+                ::std::string::String,
+            >,
+            readable_by: ::std::result::Result<
+                ::std::vec::Vec<super::FieldRole>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i32, ::std::string::String>,
+            writable_by: ::std::result::Result<
+                ::std::vec::Vec<super::FieldRole>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CustomFieldVersion {
+            fn default() -> Self {
+                Self {
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    definition: Err("no value supplied for definition".to_string()),
+                    readable_by: Err("no value supplied for readable_by".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                    writable_by: Err("no value supplied for writable_by".to_string()),
+                }
+            }
+        }
+        impl CustomFieldVersion {
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn definition<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FieldDefinition>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.definition = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for definition: {e}")
+                    });
+                self
+            }
+            pub fn readable_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FieldRole>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.readable_by = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for readable_by: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+            pub fn writable_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FieldRole>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.writable_by = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for writable_by: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CustomFieldVersion> for super::CustomFieldVersion {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CustomFieldVersion,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    created_at: value.created_at?,
+                    definition: value.definition?,
+                    readable_by: value.readable_by?,
+                    version: value.version?,
+                    writable_by: value.writable_by?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CustomFieldVersion> for CustomFieldVersion {
+            fn from(value: super::CustomFieldVersion) -> Self {
+                Self {
+                    created_at: Ok(value.created_at),
+                    definition: Ok(value.definition),
+                    readable_by: Ok(value.readable_by),
+                    version: Ok(value.version),
+                    writable_by: Ok(value.writable_by),
                 }
             }
         }
@@ -7947,6 +10761,3424 @@ midnight that ends the day.*/
                     rows: Ok(value.rows),
                     store: Ok(value.store),
                     table: Ok(value.table),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FieldDefinition {
+            field_type: ::std::result::Result<super::FieldType, ::std::string::String>,
+            help: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            label: ::std::result::Result<::std::string::String, ::std::string::String>,
+            options: ::std::result::Result<
+                ::std::vec::Vec<super::FieldOption>,
+                ::std::string::String,
+            >,
+            phi: ::std::result::Result<bool, ::std::string::String>,
+            translations: ::std::result::Result<
+                ::std::vec::Vec<super::FieldTranslation>,
+                ::std::string::String,
+            >,
+            unit: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            validation: ::std::result::Result<
+                ::std::option::Option<super::FieldValidation>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FieldDefinition {
+            fn default() -> Self {
+                Self {
+                    field_type: Err("no value supplied for field_type".to_string()),
+                    help: Ok(Default::default()),
+                    label: Err("no value supplied for label".to_string()),
+                    options: Ok(Default::default()),
+                    phi: Err("no value supplied for phi".to_string()),
+                    translations: Ok(Default::default()),
+                    unit: Ok(Default::default()),
+                    validation: Ok(Default::default()),
+                }
+            }
+        }
+        impl FieldDefinition {
+            pub fn field_type<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FieldType>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.field_type = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for field_type: {e}")
+                    });
+                self
+            }
+            pub fn help<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.help = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for help: {e}")
+                    });
+                self
+            }
+            pub fn label<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.label = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for label: {e}")
+                    });
+                self
+            }
+            pub fn options<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FieldOption>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.options = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for options: {e}")
+                    });
+                self
+            }
+            pub fn phi<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.phi = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for phi: {e}")
+                    });
+                self
+            }
+            pub fn translations<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FieldTranslation>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.translations = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for translations: {e}")
+                    });
+                self
+            }
+            pub fn unit<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.unit = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for unit: {e}")
+                    });
+                self
+            }
+            pub fn validation<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::FieldValidation>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.validation = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for validation: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FieldDefinition> for super::FieldDefinition {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FieldDefinition,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    field_type: value.field_type?,
+                    help: value.help?,
+                    label: value.label?,
+                    options: value.options?,
+                    phi: value.phi?,
+                    translations: value.translations?,
+                    unit: value.unit?,
+                    validation: value.validation?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FieldDefinition> for FieldDefinition {
+            fn from(value: super::FieldDefinition) -> Self {
+                Self {
+                    field_type: Ok(value.field_type),
+                    help: Ok(value.help),
+                    label: Ok(value.label),
+                    options: Ok(value.options),
+                    phi: Ok(value.phi),
+                    translations: Ok(value.translations),
+                    unit: Ok(value.unit),
+                    validation: Ok(value.validation),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FieldItem {
+            custom_field: ::std::result::Result<
+                ::std::option::Option<super::PinnedField>,
+                ::std::string::String,
+            >,
+            definition: ::std::result::Result<
+                ::std::option::Option<super::FieldDefinition>,
+                ::std::string::String,
+            >,
+            prefill: ::std::result::Result<
+                ::std::option::Option<super::FormPrefill>,
+                ::std::string::String,
+            >,
+            required: ::std::result::Result<
+                ::std::option::Option<bool>,
+                ::std::string::String,
+            >,
+            required_if: ::std::result::Result<
+                ::std::option::Option<super::FormCondition>,
+                ::std::string::String,
+            >,
+            write_back: ::std::result::Result<
+                ::std::option::Option<bool>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FieldItem {
+            fn default() -> Self {
+                Self {
+                    custom_field: Ok(Default::default()),
+                    definition: Ok(Default::default()),
+                    prefill: Ok(Default::default()),
+                    required: Ok(Default::default()),
+                    required_if: Ok(Default::default()),
+                    write_back: Ok(Default::default()),
+                }
+            }
+        }
+        impl FieldItem {
+            pub fn custom_field<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::PinnedField>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.custom_field = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for custom_field: {e}")
+                    });
+                self
+            }
+            pub fn definition<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::FieldDefinition>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.definition = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for definition: {e}")
+                    });
+                self
+            }
+            pub fn prefill<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::FormPrefill>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.prefill = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for prefill: {e}")
+                    });
+                self
+            }
+            pub fn required<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.required = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for required: {e}")
+                    });
+                self
+            }
+            pub fn required_if<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::FormCondition>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.required_if = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for required_if: {e}")
+                    });
+                self
+            }
+            pub fn write_back<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.write_back = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for write_back: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FieldItem> for super::FieldItem {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FieldItem,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    custom_field: value.custom_field?,
+                    definition: value.definition?,
+                    prefill: value.prefill?,
+                    required: value.required?,
+                    required_if: value.required_if?,
+                    write_back: value.write_back?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FieldItem> for FieldItem {
+            fn from(value: super::FieldItem) -> Self {
+                Self {
+                    custom_field: Ok(value.custom_field),
+                    definition: Ok(value.definition),
+                    prefill: Ok(value.prefill),
+                    required: Ok(value.required),
+                    required_if: Ok(value.required_if),
+                    write_back: Ok(value.write_back),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FieldOption {
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            label: ::std::result::Result<::std::string::String, ::std::string::String>,
+            retired: ::std::result::Result<
+                ::std::option::Option<bool>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FieldOption {
+            fn default() -> Self {
+                Self {
+                    key: Err("no value supplied for key".to_string()),
+                    label: Err("no value supplied for label".to_string()),
+                    retired: Ok(Default::default()),
+                }
+            }
+        }
+        impl FieldOption {
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn label<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.label = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for label: {e}")
+                    });
+                self
+            }
+            pub fn retired<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.retired = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for retired: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FieldOption> for super::FieldOption {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FieldOption,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    key: value.key?,
+                    label: value.label?,
+                    retired: value.retired?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FieldOption> for FieldOption {
+            fn from(value: super::FieldOption) -> Self {
+                Self {
+                    key: Ok(value.key),
+                    label: Ok(value.label),
+                    retired: Ok(value.retired),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FieldTranslation {
+            help: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            label: ::std::result::Result<::std::string::String, ::std::string::String>,
+            language: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            options: ::std::result::Result<
+                ::std::collections::HashMap<
+                    ::std::string::String,
+                    ::std::string::String,
+                >,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FieldTranslation {
+            fn default() -> Self {
+                Self {
+                    help: Ok(Default::default()),
+                    label: Err("no value supplied for label".to_string()),
+                    language: Err("no value supplied for language".to_string()),
+                    options: Ok(Default::default()),
+                }
+            }
+        }
+        impl FieldTranslation {
+            pub fn help<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.help = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for help: {e}")
+                    });
+                self
+            }
+            pub fn label<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.label = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for label: {e}")
+                    });
+                self
+            }
+            pub fn language<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.language = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for language: {e}")
+                    });
+                self
+            }
+            pub fn options<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::collections::HashMap<
+                        ::std::string::String,
+                        ::std::string::String,
+                    >,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.options = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for options: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FieldTranslation> for super::FieldTranslation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FieldTranslation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    help: value.help?,
+                    label: value.label?,
+                    language: value.language?,
+                    options: value.options?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FieldTranslation> for FieldTranslation {
+            fn from(value: super::FieldTranslation) -> Self {
+                Self {
+                    help: Ok(value.help),
+                    label: Ok(value.label),
+                    language: Ok(value.language),
+                    options: Ok(value.options),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FieldValidation {
+            earliest: ::std::result::Result<
+                ::std::option::Option<::chrono::naive::NaiveDate>,
+                ::std::string::String,
+            >,
+            latest: ::std::result::Result<
+                ::std::option::Option<::chrono::naive::NaiveDate>,
+                ::std::string::String,
+            >,
+            max_length: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            max_selected: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            maximum: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            min_length: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            min_selected: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            minimum: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            step: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FieldValidation {
+            fn default() -> Self {
+                Self {
+                    earliest: Ok(Default::default()),
+                    latest: Ok(Default::default()),
+                    max_length: Ok(Default::default()),
+                    max_selected: Ok(Default::default()),
+                    maximum: Ok(Default::default()),
+                    min_length: Ok(Default::default()),
+                    min_selected: Ok(Default::default()),
+                    minimum: Ok(Default::default()),
+                    step: Ok(Default::default()),
+                }
+            }
+        }
+        impl FieldValidation {
+            pub fn earliest<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::naive::NaiveDate>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.earliest = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for earliest: {e}")
+                    });
+                self
+            }
+            pub fn latest<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::naive::NaiveDate>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.latest = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for latest: {e}")
+                    });
+                self
+            }
+            pub fn max_length<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.max_length = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for max_length: {e}")
+                    });
+                self
+            }
+            pub fn max_selected<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.max_selected = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for max_selected: {e}")
+                    });
+                self
+            }
+            pub fn maximum<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.maximum = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for maximum: {e}")
+                    });
+                self
+            }
+            pub fn min_length<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.min_length = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for min_length: {e}")
+                    });
+                self
+            }
+            pub fn min_selected<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.min_selected = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for min_selected: {e}")
+                    });
+                self
+            }
+            pub fn minimum<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.minimum = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for minimum: {e}")
+                    });
+                self
+            }
+            pub fn step<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.step = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for step: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FieldValidation> for super::FieldValidation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FieldValidation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    earliest: value.earliest?,
+                    latest: value.latest?,
+                    max_length: value.max_length?,
+                    max_selected: value.max_selected?,
+                    maximum: value.maximum?,
+                    min_length: value.min_length?,
+                    min_selected: value.min_selected?,
+                    minimum: value.minimum?,
+                    step: value.step?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FieldValidation> for FieldValidation {
+            fn from(value: super::FieldValidation) -> Self {
+                Self {
+                    earliest: Ok(value.earliest),
+                    latest: Ok(value.latest),
+                    max_length: Ok(value.max_length),
+                    max_selected: Ok(value.max_selected),
+                    maximum: Ok(value.maximum),
+                    min_length: Ok(value.min_length),
+                    min_selected: Ok(value.min_selected),
+                    minimum: Ok(value.minimum),
+                    step: Ok(value.step),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormChange {
+            group: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            kind: ::std::result::Result<super::FormChangeKind, ::std::string::String>,
+            part: ::std::result::Result<super::FormPart, ::std::string::String>,
+            properties: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormChange {
+            fn default() -> Self {
+                Self {
+                    group: Ok(Default::default()),
+                    key: Err("no value supplied for key".to_string()),
+                    kind: Err("no value supplied for kind".to_string()),
+                    part: Err("no value supplied for part".to_string()),
+                    properties: Err("no value supplied for properties".to_string()),
+                }
+            }
+        }
+        impl FormChange {
+            pub fn group<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.group = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for group: {e}")
+                    });
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn kind<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormChangeKind>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kind = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kind: {e}")
+                    });
+                self
+            }
+            pub fn part<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormPart>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.part = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for part: {e}")
+                    });
+                self
+            }
+            pub fn properties<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.properties = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for properties: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormChange> for super::FormChange {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormChange,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    group: value.group?,
+                    key: value.key?,
+                    kind: value.kind?,
+                    part: value.part?,
+                    properties: value.properties?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormChange> for FormChange {
+            fn from(value: super::FormChange) -> Self {
+                Self {
+                    group: Ok(value.group),
+                    key: Ok(value.key),
+                    kind: Ok(value.kind),
+                    part: Ok(value.part),
+                    properties: Ok(value.properties),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormCondition {
+            conditions: ::std::result::Result<
+                ::std::vec::Vec<super::FormCondition>,
+                ::std::string::String,
+            >,
+            field: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            op: ::std::result::Result<super::ConditionOp, ::std::string::String>,
+            value: ::std::result::Result<
+                ::std::option::Option<::serde_json::Value>,
+                ::std::string::String,
+            >,
+            values: ::std::result::Result<
+                ::std::vec::Vec<::serde_json::Value>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormCondition {
+            fn default() -> Self {
+                Self {
+                    conditions: Ok(Default::default()),
+                    field: Ok(Default::default()),
+                    op: Err("no value supplied for op".to_string()),
+                    value: Ok(Default::default()),
+                    values: Ok(Default::default()),
+                }
+            }
+        }
+        impl FormCondition {
+            pub fn conditions<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormCondition>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.conditions = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for conditions: {e}")
+                    });
+                self
+            }
+            pub fn field<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.field = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for field: {e}")
+                    });
+                self
+            }
+            pub fn op<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ConditionOp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.op = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for op: {e}"));
+                self
+            }
+            pub fn value<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::serde_json::Value>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.value = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for value: {e}")
+                    });
+                self
+            }
+            pub fn values<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::serde_json::Value>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.values = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for values: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormCondition> for super::FormCondition {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormCondition,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    conditions: value.conditions?,
+                    field: value.field?,
+                    op: value.op?,
+                    value: value.value?,
+                    values: value.values?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormCondition> for FormCondition {
+            fn from(value: super::FormCondition) -> Self {
+                Self {
+                    conditions: Ok(value.conditions),
+                    field: Ok(value.field),
+                    op: Ok(value.op),
+                    value: Ok(value.value),
+                    values: Ok(value.values),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormContent {
+            definition: ::std::result::Result<
+                super::FormDefinition,
+                ::std::string::String,
+            >,
+            fields: ::std::result::Result<
+                ::std::vec::Vec<super::FormField>,
+                ::std::string::String,
+            >,
+            phi_cleared: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormContent {
+            fn default() -> Self {
+                Self {
+                    definition: Err("no value supplied for definition".to_string()),
+                    fields: Err("no value supplied for fields".to_string()),
+                    phi_cleared: Err("no value supplied for phi_cleared".to_string()),
+                }
+            }
+        }
+        impl FormContent {
+            pub fn definition<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormDefinition>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.definition = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for definition: {e}")
+                    });
+                self
+            }
+            pub fn fields<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormField>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.fields = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for fields: {e}")
+                    });
+                self
+            }
+            pub fn phi_cleared<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.phi_cleared = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for phi_cleared: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormContent> for super::FormContent {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormContent,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    definition: value.definition?,
+                    fields: value.fields?,
+                    phi_cleared: value.phi_cleared?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormContent> for FormContent {
+            fn from(value: super::FormContent) -> Self {
+                Self {
+                    definition: Ok(value.definition),
+                    fields: Ok(value.fields),
+                    phi_cleared: Ok(value.phi_cleared),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormDefinition {
+            language: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            sections: ::std::result::Result<
+                ::std::vec::Vec<super::FormSection>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormDefinition {
+            fn default() -> Self {
+                Self {
+                    language: Err("no value supplied for language".to_string()),
+                    sections: Err("no value supplied for sections".to_string()),
+                }
+            }
+        }
+        impl FormDefinition {
+            pub fn language<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.language = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for language: {e}")
+                    });
+                self
+            }
+            pub fn sections<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormSection>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sections = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sections: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormDefinition> for super::FormDefinition {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormDefinition,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    language: value.language?,
+                    sections: value.sections?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormDefinition> for FormDefinition {
+            fn from(value: super::FormDefinition) -> Self {
+                Self {
+                    language: Ok(value.language),
+                    sections: Ok(value.sections),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormEvaluation {
+            faults: ::std::result::Result<
+                ::std::vec::Vec<super::AnswerFault>,
+                ::std::string::String,
+            >,
+            hidden_answers: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::FormItemState>,
+                ::std::string::String,
+            >,
+            kept_answers: ::std::result::Result<
+                ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+                ::std::string::String,
+            >,
+            missing_answers: ::std::result::Result<
+                ::std::vec::Vec<super::AnswerFault>,
+                ::std::string::String,
+            >,
+            scores: ::std::result::Result<
+                ::std::vec::Vec<super::FormScoreResult>,
+                ::std::string::String,
+            >,
+            sections: ::std::result::Result<
+                ::std::vec::Vec<super::FormSectionState>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormEvaluation {
+            fn default() -> Self {
+                Self {
+                    faults: Err("no value supplied for faults".to_string()),
+                    hidden_answers: Err(
+                        "no value supplied for hidden_answers".to_string(),
+                    ),
+                    items: Err("no value supplied for items".to_string()),
+                    kept_answers: Err("no value supplied for kept_answers".to_string()),
+                    missing_answers: Err(
+                        "no value supplied for missing_answers".to_string(),
+                    ),
+                    scores: Err("no value supplied for scores".to_string()),
+                    sections: Err("no value supplied for sections".to_string()),
+                }
+            }
+        }
+        impl FormEvaluation {
+            pub fn faults<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::AnswerFault>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.faults = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for faults: {e}")
+                    });
+                self
+            }
+            pub fn hidden_answers<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.hidden_answers = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for hidden_answers: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormItemState>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+            pub fn kept_answers<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kept_answers = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kept_answers: {e}")
+                    });
+                self
+            }
+            pub fn missing_answers<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::AnswerFault>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.missing_answers = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for missing_answers: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn scores<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormScoreResult>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.scores = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for scores: {e}")
+                    });
+                self
+            }
+            pub fn sections<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormSectionState>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.sections = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for sections: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormEvaluation> for super::FormEvaluation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormEvaluation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    faults: value.faults?,
+                    hidden_answers: value.hidden_answers?,
+                    items: value.items?,
+                    kept_answers: value.kept_answers?,
+                    missing_answers: value.missing_answers?,
+                    scores: value.scores?,
+                    sections: value.sections?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormEvaluation> for FormEvaluation {
+            fn from(value: super::FormEvaluation) -> Self {
+                Self {
+                    faults: Ok(value.faults),
+                    hidden_answers: Ok(value.hidden_answers),
+                    items: Ok(value.items),
+                    kept_answers: Ok(value.kept_answers),
+                    missing_answers: Ok(value.missing_answers),
+                    scores: Ok(value.scores),
+                    sections: Ok(value.sections),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormFault {
+            message: ::std::result::Result<::std::string::String, ::std::string::String>,
+            pointer: ::std::result::Result<::std::string::String, ::std::string::String>,
+            rule: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for FormFault {
+            fn default() -> Self {
+                Self {
+                    message: Err("no value supplied for message".to_string()),
+                    pointer: Err("no value supplied for pointer".to_string()),
+                    rule: Err("no value supplied for rule".to_string()),
+                }
+            }
+        }
+        impl FormFault {
+            pub fn message<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.message = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for message: {e}")
+                    });
+                self
+            }
+            pub fn pointer<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.pointer = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for pointer: {e}")
+                    });
+                self
+            }
+            pub fn rule<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rule = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rule: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormFault> for super::FormFault {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormFault,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    message: value.message?,
+                    pointer: value.pointer?,
+                    rule: value.rule?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormFault> for FormFault {
+            fn from(value: super::FormFault) -> Self {
+                Self {
+                    message: Ok(value.message),
+                    pointer: Ok(value.pointer),
+                    rule: Ok(value.rule),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormField {
+            custom_field_id: ::std::result::Result<i64, ::std::string::String>,
+            definition: ::std::result::Result<
+                super::FieldDefinition,
+                ::std::string::String,
+            >,
+            entity: ::std::result::Result<super::FieldEntity, ::std::string::String>,
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            version: ::std::result::Result<i32, ::std::string::String>,
+        }
+        impl ::std::default::Default for FormField {
+            fn default() -> Self {
+                Self {
+                    custom_field_id: Err(
+                        "no value supplied for custom_field_id".to_string(),
+                    ),
+                    definition: Err("no value supplied for definition".to_string()),
+                    entity: Err("no value supplied for entity".to_string()),
+                    key: Err("no value supplied for key".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl FormField {
+            pub fn custom_field_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.custom_field_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for custom_field_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn definition<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FieldDefinition>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.definition = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for definition: {e}")
+                    });
+                self
+            }
+            pub fn entity<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FieldEntity>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.entity = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for entity: {e}")
+                    });
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormField> for super::FormField {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormField,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    custom_field_id: value.custom_field_id?,
+                    definition: value.definition?,
+                    entity: value.entity?,
+                    key: value.key?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormField> for FormField {
+            fn from(value: super::FormField) -> Self {
+                Self {
+                    custom_field_id: Ok(value.custom_field_id),
+                    definition: Ok(value.definition),
+                    entity: Ok(value.entity),
+                    key: Ok(value.key),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormItem {
+            field: ::std::result::Result<
+                ::std::option::Option<super::FieldItem>,
+                ::std::string::String,
+            >,
+            group: ::std::result::Result<
+                ::std::option::Option<super::GroupItem>,
+                ::std::string::String,
+            >,
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            score: ::std::result::Result<
+                ::std::option::Option<super::ScoreItem>,
+                ::std::string::String,
+            >,
+            text: ::std::result::Result<
+                ::std::option::Option<super::TextItem>,
+                ::std::string::String,
+            >,
+            visible_if: ::std::result::Result<
+                ::std::option::Option<super::FormCondition>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormItem {
+            fn default() -> Self {
+                Self {
+                    field: Ok(Default::default()),
+                    group: Ok(Default::default()),
+                    key: Err("no value supplied for key".to_string()),
+                    score: Ok(Default::default()),
+                    text: Ok(Default::default()),
+                    visible_if: Ok(Default::default()),
+                }
+            }
+        }
+        impl FormItem {
+            pub fn field<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::FieldItem>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.field = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for field: {e}")
+                    });
+                self
+            }
+            pub fn group<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::GroupItem>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.group = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for group: {e}")
+                    });
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn score<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::ScoreItem>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.score = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for score: {e}")
+                    });
+                self
+            }
+            pub fn text<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::TextItem>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.text = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for text: {e}")
+                    });
+                self
+            }
+            pub fn visible_if<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::FormCondition>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.visible_if = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for visible_if: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormItem> for super::FormItem {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormItem,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    field: value.field?,
+                    group: value.group?,
+                    key: value.key?,
+                    score: value.score?,
+                    text: value.text?,
+                    visible_if: value.visible_if?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormItem> for FormItem {
+            fn from(value: super::FormItem) -> Self {
+                Self {
+                    field: Ok(value.field),
+                    group: Ok(value.group),
+                    key: Ok(value.key),
+                    score: Ok(value.score),
+                    text: Ok(value.text),
+                    visible_if: Ok(value.visible_if),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormItemState {
+            entry: ::std::result::Result<
+                ::std::option::Option<::uuid::Uuid>,
+                ::std::string::String,
+            >,
+            group: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            missing: ::std::result::Result<bool, ::std::string::String>,
+            required: ::std::result::Result<bool, ::std::string::String>,
+            visible: ::std::result::Result<bool, ::std::string::String>,
+        }
+        impl ::std::default::Default for FormItemState {
+            fn default() -> Self {
+                Self {
+                    entry: Ok(Default::default()),
+                    group: Ok(Default::default()),
+                    key: Err("no value supplied for key".to_string()),
+                    missing: Err("no value supplied for missing".to_string()),
+                    required: Err("no value supplied for required".to_string()),
+                    visible: Err("no value supplied for visible".to_string()),
+                }
+            }
+        }
+        impl FormItemState {
+            pub fn entry<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::uuid::Uuid>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.entry = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for entry: {e}")
+                    });
+                self
+            }
+            pub fn group<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.group = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for group: {e}")
+                    });
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn missing<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.missing = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for missing: {e}")
+                    });
+                self
+            }
+            pub fn required<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.required = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for required: {e}")
+                    });
+                self
+            }
+            pub fn visible<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.visible = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for visible: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormItemState> for super::FormItemState {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormItemState,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    entry: value.entry?,
+                    group: value.group?,
+                    key: value.key?,
+                    missing: value.missing?,
+                    required: value.required?,
+                    visible: value.visible?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormItemState> for FormItemState {
+            fn from(value: super::FormItemState) -> Self {
+                Self {
+                    entry: Ok(value.entry),
+                    group: Ok(value.group),
+                    key: Ok(value.key),
+                    missing: Ok(value.missing),
+                    required: Ok(value.required),
+                    visible: Ok(value.visible),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormPrefill {
+            patient: ::std::result::Result<
+                ::std::option::Option<super::PatientAttribute>,
+                ::std::string::String,
+            >,
+            profile: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormPrefill {
+            fn default() -> Self {
+                Self {
+                    patient: Ok(Default::default()),
+                    profile: Ok(Default::default()),
+                }
+            }
+        }
+        impl FormPrefill {
+            pub fn patient<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::PatientAttribute>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient: {e}")
+                    });
+                self
+            }
+            pub fn profile<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.profile = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for profile: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormPrefill> for super::FormPrefill {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormPrefill,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    patient: value.patient?,
+                    profile: value.profile?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormPrefill> for FormPrefill {
+            fn from(value: super::FormPrefill) -> Self {
+                Self {
+                    patient: Ok(value.patient),
+                    profile: Ok(value.profile),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormPreview {
+            definition: ::std::result::Result<
+                super::FormDefinition,
+                ::std::string::String,
+            >,
+            evaluation: ::std::result::Result<
+                super::FormEvaluation,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormPreview {
+            fn default() -> Self {
+                Self {
+                    definition: Err("no value supplied for definition".to_string()),
+                    evaluation: Err("no value supplied for evaluation".to_string()),
+                }
+            }
+        }
+        impl FormPreview {
+            pub fn definition<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormDefinition>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.definition = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for definition: {e}")
+                    });
+                self
+            }
+            pub fn evaluation<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormEvaluation>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.evaluation = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for evaluation: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormPreview> for super::FormPreview {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormPreview,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    definition: value.definition?,
+                    evaluation: value.evaluation?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormPreview> for FormPreview {
+            fn from(value: super::FormPreview) -> Self {
+                Self {
+                    definition: Ok(value.definition),
+                    evaluation: Ok(value.evaluation),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormScoreResult {
+            band: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            state: ::std::result::Result<super::ScoreState, ::std::string::String>,
+            value: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormScoreResult {
+            fn default() -> Self {
+                Self {
+                    band: Ok(Default::default()),
+                    key: Err("no value supplied for key".to_string()),
+                    state: Err("no value supplied for state".to_string()),
+                    value: Ok(Default::default()),
+                }
+            }
+        }
+        impl FormScoreResult {
+            pub fn band<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.band = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for band: {e}")
+                    });
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn state<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ScoreState>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.state = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for state: {e}")
+                    });
+                self
+            }
+            pub fn value<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.value = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for value: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormScoreResult> for super::FormScoreResult {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormScoreResult,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    band: value.band?,
+                    key: value.key?,
+                    state: value.state?,
+                    value: value.value?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormScoreResult> for FormScoreResult {
+            fn from(value: super::FormScoreResult) -> Self {
+                Self {
+                    band: Ok(value.band),
+                    key: Ok(value.key),
+                    state: Ok(value.state),
+                    value: Ok(value.value),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormSection {
+            help: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::FormItem>,
+                ::std::string::String,
+            >,
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            label: ::std::result::Result<::std::string::String, ::std::string::String>,
+            translations: ::std::result::Result<
+                ::std::vec::Vec<super::FormTranslation>,
+                ::std::string::String,
+            >,
+            visible_if: ::std::result::Result<
+                ::std::option::Option<super::FormCondition>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormSection {
+            fn default() -> Self {
+                Self {
+                    help: Ok(Default::default()),
+                    items: Err("no value supplied for items".to_string()),
+                    key: Err("no value supplied for key".to_string()),
+                    label: Err("no value supplied for label".to_string()),
+                    translations: Ok(Default::default()),
+                    visible_if: Ok(Default::default()),
+                }
+            }
+        }
+        impl FormSection {
+            pub fn help<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.help = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for help: {e}")
+                    });
+                self
+            }
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormItem>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn label<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.label = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for label: {e}")
+                    });
+                self
+            }
+            pub fn translations<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormTranslation>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.translations = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for translations: {e}")
+                    });
+                self
+            }
+            pub fn visible_if<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::FormCondition>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.visible_if = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for visible_if: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormSection> for super::FormSection {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormSection,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    help: value.help?,
+                    items: value.items?,
+                    key: value.key?,
+                    label: value.label?,
+                    translations: value.translations?,
+                    visible_if: value.visible_if?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormSection> for FormSection {
+            fn from(value: super::FormSection) -> Self {
+                Self {
+                    help: Ok(value.help),
+                    items: Ok(value.items),
+                    key: Ok(value.key),
+                    label: Ok(value.label),
+                    translations: Ok(value.translations),
+                    visible_if: Ok(value.visible_if),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormSectionState {
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            visible: ::std::result::Result<bool, ::std::string::String>,
+        }
+        impl ::std::default::Default for FormSectionState {
+            fn default() -> Self {
+                Self {
+                    key: Err("no value supplied for key".to_string()),
+                    visible: Err("no value supplied for visible".to_string()),
+                }
+            }
+        }
+        impl FormSectionState {
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn visible<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.visible = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for visible: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormSectionState> for super::FormSectionState {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormSectionState,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    key: value.key?,
+                    visible: value.visible?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormSectionState> for FormSectionState {
+            fn from(value: super::FormSectionState) -> Self {
+                Self {
+                    key: Ok(value.key),
+                    visible: Ok(value.visible),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormTemplate {
+            archived_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            definition: ::std::result::Result<
+                super::FormDefinition,
+                ::std::string::String,
+            >,
+            description: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            faults: ::std::result::Result<
+                ::std::vec::Vec<super::FormFault>,
+                ::std::string::String,
+            >,
+            fields: ::std::result::Result<
+                ::std::vec::Vec<super::FormField>,
+                ::std::string::String,
+            >,
+            has_unpublished_changes: ::std::result::Result<bool, ::std::string::String>,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            published_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            published_version: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            slug: ::std::result::Result<::std::string::String, ::std::string::String>,
+            updated_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for FormTemplate {
+            fn default() -> Self {
+                Self {
+                    archived_at: Ok(Default::default()),
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    definition: Err("no value supplied for definition".to_string()),
+                    description: Err("no value supplied for description".to_string()),
+                    faults: Err("no value supplied for faults".to_string()),
+                    fields: Err("no value supplied for fields".to_string()),
+                    has_unpublished_changes: Err(
+                        "no value supplied for has_unpublished_changes".to_string(),
+                    ),
+                    id: Err("no value supplied for id".to_string()),
+                    name: Err("no value supplied for name".to_string()),
+                    published_at: Ok(Default::default()),
+                    published_version: Ok(Default::default()),
+                    slug: Err("no value supplied for slug".to_string()),
+                    updated_at: Err("no value supplied for updated_at".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl FormTemplate {
+            pub fn archived_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.archived_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for archived_at: {e}")
+                    });
+                self
+            }
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn definition<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormDefinition>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.definition = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for definition: {e}")
+                    });
+                self
+            }
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn faults<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormFault>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.faults = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for faults: {e}")
+                    });
+                self
+            }
+            pub fn fields<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormField>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.fields = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for fields: {e}")
+                    });
+                self
+            }
+            pub fn has_unpublished_changes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.has_unpublished_changes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for has_unpublished_changes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn published_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.published_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for published_at: {e}")
+                    });
+                self
+            }
+            pub fn published_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.published_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for published_version: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn slug<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.slug = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for slug: {e}")
+                    });
+                self
+            }
+            pub fn updated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.updated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for updated_at: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormTemplate> for super::FormTemplate {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormTemplate,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    archived_at: value.archived_at?,
+                    created_at: value.created_at?,
+                    definition: value.definition?,
+                    description: value.description?,
+                    faults: value.faults?,
+                    fields: value.fields?,
+                    has_unpublished_changes: value.has_unpublished_changes?,
+                    id: value.id?,
+                    name: value.name?,
+                    published_at: value.published_at?,
+                    published_version: value.published_version?,
+                    slug: value.slug?,
+                    updated_at: value.updated_at?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormTemplate> for FormTemplate {
+            fn from(value: super::FormTemplate) -> Self {
+                Self {
+                    archived_at: Ok(value.archived_at),
+                    created_at: Ok(value.created_at),
+                    definition: Ok(value.definition),
+                    description: Ok(value.description),
+                    faults: Ok(value.faults),
+                    fields: Ok(value.fields),
+                    has_unpublished_changes: Ok(value.has_unpublished_changes),
+                    id: Ok(value.id),
+                    name: Ok(value.name),
+                    published_at: Ok(value.published_at),
+                    published_version: Ok(value.published_version),
+                    slug: Ok(value.slug),
+                    updated_at: Ok(value.updated_at),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormTemplateInput {
+            definition: ::std::result::Result<
+                super::FormDefinition,
+                ::std::string::String,
+            >,
+            description: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            slug: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormTemplateInput {
+            fn default() -> Self {
+                Self {
+                    definition: Err("no value supplied for definition".to_string()),
+                    description: Ok(Default::default()),
+                    name: Err("no value supplied for name".to_string()),
+                    slug: Ok(Default::default()),
+                }
+            }
+        }
+        impl FormTemplateInput {
+            pub fn definition<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormDefinition>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.definition = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for definition: {e}")
+                    });
+                self
+            }
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn slug<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.slug = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for slug: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormTemplateInput> for super::FormTemplateInput {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormTemplateInput,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    definition: value.definition?,
+                    description: value.description?,
+                    name: value.name?,
+                    slug: value.slug?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormTemplateInput> for FormTemplateInput {
+            fn from(value: super::FormTemplateInput) -> Self {
+                Self {
+                    definition: Ok(value.definition),
+                    description: Ok(value.description),
+                    name: Ok(value.name),
+                    slug: Ok(value.slug),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormTemplatePublication {
+            changes: ::std::result::Result<
+                ::std::vec::Vec<super::FormChange>,
+                ::std::string::String,
+            >,
+            content_hash: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            form_template_id: ::std::result::Result<i64, ::std::string::String>,
+            published_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i32, ::std::string::String>,
+        }
+        impl ::std::default::Default for FormTemplatePublication {
+            fn default() -> Self {
+                Self {
+                    changes: Err("no value supplied for changes".to_string()),
+                    content_hash: Err("no value supplied for content_hash".to_string()),
+                    form_template_id: Err(
+                        "no value supplied for form_template_id".to_string(),
+                    ),
+                    published_at: Err("no value supplied for published_at".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl FormTemplatePublication {
+            pub fn changes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormChange>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.changes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for changes: {e}")
+                    });
+                self
+            }
+            pub fn content_hash<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.content_hash = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for content_hash: {e}")
+                    });
+                self
+            }
+            pub fn form_template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn published_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.published_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for published_at: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormTemplatePublication>
+        for super::FormTemplatePublication {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormTemplatePublication,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    changes: value.changes?,
+                    content_hash: value.content_hash?,
+                    form_template_id: value.form_template_id?,
+                    published_at: value.published_at?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormTemplatePublication>
+        for FormTemplatePublication {
+            fn from(value: super::FormTemplatePublication) -> Self {
+                Self {
+                    changes: Ok(value.changes),
+                    content_hash: Ok(value.content_hash),
+                    form_template_id: Ok(value.form_template_id),
+                    published_at: Ok(value.published_at),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormTemplateSummary {
+            archived_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            description: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            has_unpublished_changes: ::std::result::Result<bool, ::std::string::String>,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            published_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            published_version: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            slug: ::std::result::Result<::std::string::String, ::std::string::String>,
+            updated_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for FormTemplateSummary {
+            fn default() -> Self {
+                Self {
+                    archived_at: Ok(Default::default()),
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    description: Err("no value supplied for description".to_string()),
+                    has_unpublished_changes: Err(
+                        "no value supplied for has_unpublished_changes".to_string(),
+                    ),
+                    id: Err("no value supplied for id".to_string()),
+                    name: Err("no value supplied for name".to_string()),
+                    published_at: Ok(Default::default()),
+                    published_version: Ok(Default::default()),
+                    slug: Err("no value supplied for slug".to_string()),
+                    updated_at: Err("no value supplied for updated_at".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl FormTemplateSummary {
+            pub fn archived_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.archived_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for archived_at: {e}")
+                    });
+                self
+            }
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn has_unpublished_changes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.has_unpublished_changes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for has_unpublished_changes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn published_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.published_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for published_at: {e}")
+                    });
+                self
+            }
+            pub fn published_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.published_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for published_version: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn slug<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.slug = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for slug: {e}")
+                    });
+                self
+            }
+            pub fn updated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.updated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for updated_at: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormTemplateSummary>
+        for super::FormTemplateSummary {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormTemplateSummary,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    archived_at: value.archived_at?,
+                    created_at: value.created_at?,
+                    description: value.description?,
+                    has_unpublished_changes: value.has_unpublished_changes?,
+                    id: value.id?,
+                    name: value.name?,
+                    published_at: value.published_at?,
+                    published_version: value.published_version?,
+                    slug: value.slug?,
+                    updated_at: value.updated_at?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormTemplateSummary> for FormTemplateSummary {
+            fn from(value: super::FormTemplateSummary) -> Self {
+                Self {
+                    archived_at: Ok(value.archived_at),
+                    created_at: Ok(value.created_at),
+                    description: Ok(value.description),
+                    has_unpublished_changes: Ok(value.has_unpublished_changes),
+                    id: Ok(value.id),
+                    name: Ok(value.name),
+                    published_at: Ok(value.published_at),
+                    published_version: Ok(value.published_version),
+                    slug: Ok(value.slug),
+                    updated_at: Ok(value.updated_at),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormTemplateVersion {
+            content: ::std::result::Result<super::FormContent, ::std::string::String>,
+            content_hash: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            form_template_id: ::std::result::Result<i64, ::std::string::String>,
+            published_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i32, ::std::string::String>,
+        }
+        impl ::std::default::Default for FormTemplateVersion {
+            fn default() -> Self {
+                Self {
+                    content: Err("no value supplied for content".to_string()),
+                    content_hash: Err("no value supplied for content_hash".to_string()),
+                    form_template_id: Err(
+                        "no value supplied for form_template_id".to_string(),
+                    ),
+                    published_at: Err("no value supplied for published_at".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl FormTemplateVersion {
+            pub fn content<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormContent>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.content = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for content: {e}")
+                    });
+                self
+            }
+            pub fn content_hash<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.content_hash = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for content_hash: {e}")
+                    });
+                self
+            }
+            pub fn form_template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn published_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.published_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for published_at: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormTemplateVersion>
+        for super::FormTemplateVersion {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormTemplateVersion,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    content: value.content?,
+                    content_hash: value.content_hash?,
+                    form_template_id: value.form_template_id?,
+                    published_at: value.published_at?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormTemplateVersion> for FormTemplateVersion {
+            fn from(value: super::FormTemplateVersion) -> Self {
+                Self {
+                    content: Ok(value.content),
+                    content_hash: Ok(value.content_hash),
+                    form_template_id: Ok(value.form_template_id),
+                    published_at: Ok(value.published_at),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormTemplateVersionSummary {
+            content_hash: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            form_template_id: ::std::result::Result<i64, ::std::string::String>,
+            published_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i32, ::std::string::String>,
+        }
+        impl ::std::default::Default for FormTemplateVersionSummary {
+            fn default() -> Self {
+                Self {
+                    content_hash: Err("no value supplied for content_hash".to_string()),
+                    form_template_id: Err(
+                        "no value supplied for form_template_id".to_string(),
+                    ),
+                    published_at: Err("no value supplied for published_at".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl FormTemplateVersionSummary {
+            pub fn content_hash<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.content_hash = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for content_hash: {e}")
+                    });
+                self
+            }
+            pub fn form_template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn published_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.published_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for published_at: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormTemplateVersionSummary>
+        for super::FormTemplateVersionSummary {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormTemplateVersionSummary,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    content_hash: value.content_hash?,
+                    form_template_id: value.form_template_id?,
+                    published_at: value.published_at?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormTemplateVersionSummary>
+        for FormTemplateVersionSummary {
+            fn from(value: super::FormTemplateVersionSummary) -> Self {
+                Self {
+                    content_hash: Ok(value.content_hash),
+                    form_template_id: Ok(value.form_template_id),
+                    published_at: Ok(value.published_at),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormTextTranslation {
+            language: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            text: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for FormTextTranslation {
+            fn default() -> Self {
+                Self {
+                    language: Err("no value supplied for language".to_string()),
+                    text: Err("no value supplied for text".to_string()),
+                }
+            }
+        }
+        impl FormTextTranslation {
+            pub fn language<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.language = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for language: {e}")
+                    });
+                self
+            }
+            pub fn text<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.text = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for text: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormTextTranslation>
+        for super::FormTextTranslation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormTextTranslation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    language: value.language?,
+                    text: value.text?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormTextTranslation> for FormTextTranslation {
+            fn from(value: super::FormTextTranslation) -> Self {
+                Self {
+                    language: Ok(value.language),
+                    text: Ok(value.text),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormTranslation {
+            help: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            label: ::std::result::Result<::std::string::String, ::std::string::String>,
+            language: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormTranslation {
+            fn default() -> Self {
+                Self {
+                    help: Ok(Default::default()),
+                    label: Err("no value supplied for label".to_string()),
+                    language: Err("no value supplied for language".to_string()),
+                }
+            }
+        }
+        impl FormTranslation {
+            pub fn help<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.help = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for help: {e}")
+                    });
+                self
+            }
+            pub fn label<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.label = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for label: {e}")
+                    });
+                self
+            }
+            pub fn language<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.language = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for language: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormTranslation> for super::FormTranslation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormTranslation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    help: value.help?,
+                    label: value.label?,
+                    language: value.language?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormTranslation> for FormTranslation {
+            fn from(value: super::FormTranslation) -> Self {
+                Self {
+                    help: Ok(value.help),
+                    label: Ok(value.label),
+                    language: Ok(value.language),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct GroupField {
+            field: ::std::result::Result<super::FieldItem, ::std::string::String>,
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            visible_if: ::std::result::Result<
+                ::std::option::Option<super::FormCondition>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for GroupField {
+            fn default() -> Self {
+                Self {
+                    field: Err("no value supplied for field".to_string()),
+                    key: Err("no value supplied for key".to_string()),
+                    visible_if: Ok(Default::default()),
+                }
+            }
+        }
+        impl GroupField {
+            pub fn field<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FieldItem>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.field = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for field: {e}")
+                    });
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn visible_if<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::FormCondition>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.visible_if = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for visible_if: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<GroupField> for super::GroupField {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: GroupField,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    field: value.field?,
+                    key: value.key?,
+                    visible_if: value.visible_if?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::GroupField> for GroupField {
+            fn from(value: super::GroupField) -> Self {
+                Self {
+                    field: Ok(value.field),
+                    key: Ok(value.key),
+                    visible_if: Ok(value.visible_if),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct GroupItem {
+            help: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            items: ::std::result::Result<
+                ::std::vec::Vec<super::GroupField>,
+                ::std::string::String,
+            >,
+            label: ::std::result::Result<::std::string::String, ::std::string::String>,
+            max_entries: ::std::result::Result<i32, ::std::string::String>,
+            min_entries: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            translations: ::std::result::Result<
+                ::std::vec::Vec<super::FormTranslation>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for GroupItem {
+            fn default() -> Self {
+                Self {
+                    help: Ok(Default::default()),
+                    items: Err("no value supplied for items".to_string()),
+                    label: Err("no value supplied for label".to_string()),
+                    max_entries: Err("no value supplied for max_entries".to_string()),
+                    min_entries: Ok(Default::default()),
+                    translations: Ok(Default::default()),
+                }
+            }
+        }
+        impl GroupItem {
+            pub fn help<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.help = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for help: {e}")
+                    });
+                self
+            }
+            pub fn items<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::GroupField>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.items = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for items: {e}")
+                    });
+                self
+            }
+            pub fn label<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.label = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for label: {e}")
+                    });
+                self
+            }
+            pub fn max_entries<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.max_entries = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for max_entries: {e}")
+                    });
+                self
+            }
+            pub fn min_entries<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.min_entries = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for min_entries: {e}")
+                    });
+                self
+            }
+            pub fn translations<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormTranslation>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.translations = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for translations: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<GroupItem> for super::GroupItem {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: GroupItem,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    help: value.help?,
+                    items: value.items?,
+                    label: value.label?,
+                    max_entries: value.max_entries?,
+                    min_entries: value.min_entries?,
+                    translations: value.translations?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::GroupItem> for GroupItem {
+            fn from(value: super::GroupItem) -> Self {
+                Self {
+                    help: Ok(value.help),
+                    items: Ok(value.items),
+                    label: Ok(value.label),
+                    max_entries: Ok(value.max_entries),
+                    min_entries: Ok(value.min_entries),
+                    translations: Ok(value.translations),
                 }
             }
         }
@@ -8957,6 +15189,88 @@ midnight that ends the day.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct MergePatient {
+            merged_patient_id: ::std::result::Result<i64, ::std::string::String>,
+            merged_version: ::std::result::Result<i64, ::std::string::String>,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for MergePatient {
+            fn default() -> Self {
+                Self {
+                    merged_patient_id: Err(
+                        "no value supplied for merged_patient_id".to_string(),
+                    ),
+                    merged_version: Err(
+                        "no value supplied for merged_version".to_string(),
+                    ),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl MergePatient {
+            pub fn merged_patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.merged_patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for merged_patient_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn merged_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.merged_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for merged_version: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<MergePatient> for super::MergePatient {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: MergePatient,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    merged_patient_id: value.merged_patient_id?,
+                    merged_version: value.merged_version?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::MergePatient> for MergePatient {
+            fn from(value: super::MergePatient) -> Self {
+                Self {
+                    merged_patient_id: Ok(value.merged_patient_id),
+                    merged_version: Ok(value.merged_version),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct MyInvitation {
             expires_at: ::std::result::Result<
                 ::chrono::DateTime<::chrono::offset::Utc>,
@@ -9199,6 +15513,191 @@ midnight that ends the day.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct OnboardPatient {
+            consents: ::std::result::Result<
+                ::std::vec::Vec<super::ConsentDecision>,
+                ::std::string::String,
+            >,
+            login: ::std::result::Result<
+                ::std::option::Option<super::LinkRecord>,
+                ::std::string::String,
+            >,
+            patient: ::std::result::Result<super::CreatePatient, ::std::string::String>,
+            values: ::std::result::Result<
+                ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for OnboardPatient {
+            fn default() -> Self {
+                Self {
+                    consents: Ok(Default::default()),
+                    login: Ok(Default::default()),
+                    patient: Err("no value supplied for patient".to_string()),
+                    values: Ok(Default::default()),
+                }
+            }
+        }
+        impl OnboardPatient {
+            pub fn consents<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ConsentDecision>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.consents = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for consents: {e}")
+                    });
+                self
+            }
+            pub fn login<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::LinkRecord>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.login = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for login: {e}")
+                    });
+                self
+            }
+            pub fn patient<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::CreatePatient>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient: {e}")
+                    });
+                self
+            }
+            pub fn values<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.values = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for values: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<OnboardPatient> for super::OnboardPatient {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: OnboardPatient,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    consents: value.consents?,
+                    login: value.login?,
+                    patient: value.patient?,
+                    values: value.values?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::OnboardPatient> for OnboardPatient {
+            fn from(value: super::OnboardPatient) -> Self {
+                Self {
+                    consents: Ok(value.consents),
+                    login: Ok(value.login),
+                    patient: Ok(value.patient),
+                    values: Ok(value.values),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct OnboardedPatient {
+            invitation: ::std::result::Result<
+                ::std::option::Option<super::Invitation>,
+                ::std::string::String,
+            >,
+            patient: ::std::result::Result<super::Patient, ::std::string::String>,
+            possible_duplicates: ::std::result::Result<
+                ::std::vec::Vec<super::PossibleDuplicate>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for OnboardedPatient {
+            fn default() -> Self {
+                Self {
+                    invitation: Ok(Default::default()),
+                    patient: Err("no value supplied for patient".to_string()),
+                    possible_duplicates: Err(
+                        "no value supplied for possible_duplicates".to_string(),
+                    ),
+                }
+            }
+        }
+        impl OnboardedPatient {
+            pub fn invitation<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::Invitation>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.invitation = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for invitation: {e}")
+                    });
+                self
+            }
+            pub fn patient<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Patient>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient: {e}")
+                    });
+                self
+            }
+            pub fn possible_duplicates<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::PossibleDuplicate>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.possible_duplicates = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for possible_duplicates: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<OnboardedPatient> for super::OnboardedPatient {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: OnboardedPatient,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    invitation: value.invitation?,
+                    patient: value.patient?,
+                    possible_duplicates: value.possible_duplicates?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::OnboardedPatient> for OnboardedPatient {
+            fn from(value: super::OnboardedPatient) -> Self {
+                Self {
+                    invitation: Ok(value.invitation),
+                    patient: Ok(value.patient),
+                    possible_duplicates: Ok(value.possible_duplicates),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct OpenSlot {
             ended_at: ::std::result::Result<
                 ::chrono::DateTime<::chrono::offset::Utc>,
@@ -9259,6 +15758,64 @@ midnight that ends the day.*/
                 Self {
                     ended_at: Ok(value.ended_at),
                     started_at: Ok(value.started_at),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct OptionPoints {
+            option: ::std::result::Result<::std::string::String, ::std::string::String>,
+            points: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for OptionPoints {
+            fn default() -> Self {
+                Self {
+                    option: Err("no value supplied for option".to_string()),
+                    points: Err("no value supplied for points".to_string()),
+                }
+            }
+        }
+        impl OptionPoints {
+            pub fn option<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.option = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for option: {e}")
+                    });
+                self
+            }
+            pub fn points<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.points = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for points: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<OptionPoints> for super::OptionPoints {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: OptionPoints,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    option: value.option?,
+                    points: value.points?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::OptionPoints> for OptionPoints {
+            fn from(value: super::OptionPoints) -> Self {
+                Self {
+                    option: Ok(value.option),
+                    points: Ok(value.points),
                 }
             }
         }
@@ -9713,6 +16270,258 @@ midnight that ends the day.*/
         impl ::std::convert::From<super::PageAppointmentTemplate>
         for PageAppointmentTemplate {
             fn from(value: super::PageAppointmentTemplate) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PageCustomField {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::CustomField>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::PageMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for PageCustomField {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl PageCustomField {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::CustomField>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::PageMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PageCustomField> for super::PageCustomField {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PageCustomField,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PageCustomField> for PageCustomField {
+            fn from(value: super::PageCustomField) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PageCustomFieldVersion {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::CustomFieldVersion>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::PageMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for PageCustomFieldVersion {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl PageCustomFieldVersion {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::CustomFieldVersion>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::PageMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PageCustomFieldVersion>
+        for super::PageCustomFieldVersion {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PageCustomFieldVersion,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PageCustomFieldVersion>
+        for PageCustomFieldVersion {
+            fn from(value: super::PageCustomFieldVersion) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PageFormTemplateSummary {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::FormTemplateSummary>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::PageMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for PageFormTemplateSummary {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl PageFormTemplateSummary {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormTemplateSummary>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::PageMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PageFormTemplateSummary>
+        for super::PageFormTemplateSummary {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PageFormTemplateSummary,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PageFormTemplateSummary>
+        for PageFormTemplateSummary {
+            fn from(value: super::PageFormTemplateSummary) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PageFormTemplateVersionSummary {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::FormTemplateVersionSummary>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::PageMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for PageFormTemplateVersionSummary {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl PageFormTemplateVersionSummary {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::vec::Vec<super::FormTemplateVersionSummary>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::PageMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PageFormTemplateVersionSummary>
+        for super::PageFormTemplateVersionSummary {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PageFormTemplateVersionSummary,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PageFormTemplateVersionSummary>
+        for PageFormTemplateVersionSummary {
+            fn from(value: super::PageFormTemplateVersionSummary) -> Self {
                 Self {
                     data: Ok(value.data),
                     meta: Ok(value.meta),
@@ -10624,6 +17433,87 @@ midnight that ends the day.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct PatientMerge {
+            merged_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            merged_patient_id: ::std::result::Result<i64, ::std::string::String>,
+            patient_id: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for PatientMerge {
+            fn default() -> Self {
+                Self {
+                    merged_at: Err("no value supplied for merged_at".to_string()),
+                    merged_patient_id: Err(
+                        "no value supplied for merged_patient_id".to_string(),
+                    ),
+                    patient_id: Err("no value supplied for patient_id".to_string()),
+                }
+            }
+        }
+        impl PatientMerge {
+            pub fn merged_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.merged_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for merged_at: {e}")
+                    });
+                self
+            }
+            pub fn merged_patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.merged_patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for merged_patient_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PatientMerge> for super::PatientMerge {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PatientMerge,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    merged_at: value.merged_at?,
+                    merged_patient_id: value.merged_patient_id?,
+                    patient_id: value.patient_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PatientMerge> for PatientMerge {
+            fn from(value: super::PatientMerge) -> Self {
+                Self {
+                    merged_at: Ok(value.merged_at),
+                    merged_patient_id: Ok(value.merged_patient_id),
+                    patient_id: Ok(value.patient_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct PersonExport {
             core: ::std::result::Result<
                 ::std::vec::Vec<super::ExportedHolding>,
@@ -10759,6 +17649,594 @@ midnight that ends the day.*/
                     subject_id: Ok(value.subject_id),
                     subject_kind: Ok(value.subject_kind),
                     telemetry: Ok(value.telemetry),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PinnedField {
+            id: ::std::result::Result<i64, ::std::string::String>,
+            version: ::std::result::Result<i32, ::std::string::String>,
+        }
+        impl ::std::default::Default for PinnedField {
+            fn default() -> Self {
+                Self {
+                    id: Err("no value supplied for id".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl PinnedField {
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PinnedField> for super::PinnedField {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PinnedField,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    id: value.id?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PinnedField> for PinnedField {
+            fn from(value: super::PinnedField) -> Self {
+                Self {
+                    id: Ok(value.id),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PossibleDuplicate {
+            patient_id: ::std::result::Result<i64, ::std::string::String>,
+            reasons: ::std::result::Result<
+                ::std::vec::Vec<super::DuplicateReason>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for PossibleDuplicate {
+            fn default() -> Self {
+                Self {
+                    patient_id: Err("no value supplied for patient_id".to_string()),
+                    reasons: Err("no value supplied for reasons".to_string()),
+                }
+            }
+        }
+        impl PossibleDuplicate {
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+            pub fn reasons<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::DuplicateReason>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.reasons = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for reasons: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PossibleDuplicate> for super::PossibleDuplicate {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PossibleDuplicate,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    patient_id: value.patient_id?,
+                    reasons: value.reasons?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PossibleDuplicate> for PossibleDuplicate {
+            fn from(value: super::PossibleDuplicate) -> Self {
+                Self {
+                    patient_id: Ok(value.patient_id),
+                    reasons: Ok(value.reasons),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PreviewForm {
+            language: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            values: ::std::result::Result<
+                ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for PreviewForm {
+            fn default() -> Self {
+                Self {
+                    language: Ok(Default::default()),
+                    values: Ok(Default::default()),
+                    version: Ok(Default::default()),
+                }
+            }
+        }
+        impl PreviewForm {
+            pub fn language<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.language = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for language: {e}")
+                    });
+                self
+            }
+            pub fn values<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.values = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for values: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PreviewForm> for super::PreviewForm {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PreviewForm,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    language: value.language?,
+                    values: value.values?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PreviewForm> for PreviewForm {
+            fn from(value: super::PreviewForm) -> Self {
+                Self {
+                    language: Ok(value.language),
+                    values: Ok(value.values),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Profile {
+            fields: ::std::result::Result<
+                ::std::vec::Vec<super::ProfileField>,
+                ::std::string::String,
+            >,
+            values: ::std::result::Result<
+                ::std::collections::HashMap<::std::string::String, super::ProfileValue>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for Profile {
+            fn default() -> Self {
+                Self {
+                    fields: Err("no value supplied for fields".to_string()),
+                    values: Err("no value supplied for values".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl Profile {
+            pub fn fields<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ProfileField>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.fields = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for fields: {e}")
+                    });
+                self
+            }
+            pub fn values<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::collections::HashMap<
+                        ::std::string::String,
+                        super::ProfileValue,
+                    >,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.values = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for values: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Profile> for super::Profile {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Profile,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    fields: value.fields?,
+                    values: value.values?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Profile> for Profile {
+            fn from(value: super::Profile) -> Self {
+                Self {
+                    fields: Ok(value.fields),
+                    values: Ok(value.values),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ProfileField {
+            archived: ::std::result::Result<bool, ::std::string::String>,
+            definition: ::std::result::Result<
+                super::FieldDefinition,
+                ::std::string::String,
+            >,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            version: ::std::result::Result<i32, ::std::string::String>,
+            writable: ::std::result::Result<bool, ::std::string::String>,
+        }
+        impl ::std::default::Default for ProfileField {
+            fn default() -> Self {
+                Self {
+                    archived: Err("no value supplied for archived".to_string()),
+                    definition: Err("no value supplied for definition".to_string()),
+                    id: Err("no value supplied for id".to_string()),
+                    key: Err("no value supplied for key".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                    writable: Err("no value supplied for writable".to_string()),
+                }
+            }
+        }
+        impl ProfileField {
+            pub fn archived<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.archived = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for archived: {e}")
+                    });
+                self
+            }
+            pub fn definition<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FieldDefinition>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.definition = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for definition: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+            pub fn writable<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.writable = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for writable: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ProfileField> for super::ProfileField {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ProfileField,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    archived: value.archived?,
+                    definition: value.definition?,
+                    id: value.id?,
+                    key: value.key?,
+                    version: value.version?,
+                    writable: value.writable?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ProfileField> for ProfileField {
+            fn from(value: super::ProfileField) -> Self {
+                Self {
+                    archived: Ok(value.archived),
+                    definition: Ok(value.definition),
+                    id: Ok(value.id),
+                    key: Ok(value.key),
+                    version: Ok(value.version),
+                    writable: Ok(value.writable),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ProfileValue {
+            changed_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            changed_by_user_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            changed_in: ::std::result::Result<i64, ::std::string::String>,
+            field_version: ::std::result::Result<i32, ::std::string::String>,
+            value: ::std::result::Result<::serde_json::Value, ::std::string::String>,
+        }
+        impl ::std::default::Default for ProfileValue {
+            fn default() -> Self {
+                Self {
+                    changed_at: Err("no value supplied for changed_at".to_string()),
+                    changed_by_user_id: Ok(Default::default()),
+                    changed_in: Err("no value supplied for changed_in".to_string()),
+                    field_version: Err(
+                        "no value supplied for field_version".to_string(),
+                    ),
+                    value: Err("no value supplied for value".to_string()),
+                }
+            }
+        }
+        impl ProfileValue {
+            pub fn changed_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.changed_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for changed_at: {e}")
+                    });
+                self
+            }
+            pub fn changed_by_user_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.changed_by_user_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for changed_by_user_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn changed_in<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.changed_in = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for changed_in: {e}")
+                    });
+                self
+            }
+            pub fn field_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.field_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for field_version: {e}")
+                    });
+                self
+            }
+            pub fn value<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::serde_json::Value>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.value = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for value: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ProfileValue> for super::ProfileValue {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ProfileValue,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    changed_at: value.changed_at?,
+                    changed_by_user_id: value.changed_by_user_id?,
+                    changed_in: value.changed_in?,
+                    field_version: value.field_version?,
+                    value: value.value?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ProfileValue> for ProfileValue {
+            fn from(value: super::ProfileValue) -> Self {
+                Self {
+                    changed_at: Ok(value.changed_at),
+                    changed_by_user_id: Ok(value.changed_by_user_id),
+                    changed_in: Ok(value.changed_in),
+                    field_version: Ok(value.field_version),
+                    value: Ok(value.value),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PublishFormTemplate {
+            clear_phi: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for PublishFormTemplate {
+            fn default() -> Self {
+                Self {
+                    clear_phi: Ok(Default::default()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl PublishFormTemplate {
+            pub fn clear_phi<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.clear_phi = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for clear_phi: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PublishFormTemplate>
+        for super::PublishFormTemplate {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PublishFormTemplate,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    clear_phi: value.clear_phi?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PublishFormTemplate> for PublishFormTemplate {
+            fn from(value: super::PublishFormTemplate) -> Self {
+                Self {
+                    clear_phi: Ok(value.clear_phi),
+                    version: Ok(value.version),
                 }
             }
         }
@@ -11373,6 +18851,544 @@ midnight that ends the day.*/
                     ends_at: Ok(value.ends_at),
                     kind: Ok(value.kind),
                     starts_at: Ok(value.starts_at),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ScoreBand {
+            from: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            label: ::std::result::Result<::std::string::String, ::std::string::String>,
+            to: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            translations: ::std::result::Result<
+                ::std::vec::Vec<super::FormTranslation>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ScoreBand {
+            fn default() -> Self {
+                Self {
+                    from: Ok(Default::default()),
+                    key: Err("no value supplied for key".to_string()),
+                    label: Err("no value supplied for label".to_string()),
+                    to: Ok(Default::default()),
+                    translations: Ok(Default::default()),
+                }
+            }
+        }
+        impl ScoreBand {
+            pub fn from<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.from = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for from: {e}")
+                    });
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn label<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.label = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for label: {e}")
+                    });
+                self
+            }
+            pub fn to<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.to = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for to: {e}"));
+                self
+            }
+            pub fn translations<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormTranslation>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.translations = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for translations: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ScoreBand> for super::ScoreBand {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ScoreBand,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    from: value.from?,
+                    key: value.key?,
+                    label: value.label?,
+                    to: value.to?,
+                    translations: value.translations?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ScoreBand> for ScoreBand {
+            fn from(value: super::ScoreBand) -> Self {
+                Self {
+                    from: Ok(value.from),
+                    key: Ok(value.key),
+                    label: Ok(value.label),
+                    to: Ok(value.to),
+                    translations: Ok(value.translations),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ScoreInput {
+            counted_from: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            counted_options: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            hidden: ::std::result::Result<
+                ::std::option::Option<super::HiddenRule>,
+                ::std::string::String,
+            >,
+            hidden_points: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            points: ::std::result::Result<
+                ::std::vec::Vec<super::OptionPoints>,
+                ::std::string::String,
+            >,
+            reverse: ::std::result::Result<
+                ::std::option::Option<bool>,
+                ::std::string::String,
+            >,
+            weight: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ScoreInput {
+            fn default() -> Self {
+                Self {
+                    counted_from: Ok(Default::default()),
+                    counted_options: Ok(Default::default()),
+                    hidden: Ok(Default::default()),
+                    hidden_points: Ok(Default::default()),
+                    key: Err("no value supplied for key".to_string()),
+                    points: Ok(Default::default()),
+                    reverse: Ok(Default::default()),
+                    weight: Ok(Default::default()),
+                }
+            }
+        }
+        impl ScoreInput {
+            pub fn counted_from<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.counted_from = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for counted_from: {e}")
+                    });
+                self
+            }
+            pub fn counted_options<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.counted_options = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for counted_options: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn hidden<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::HiddenRule>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.hidden = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for hidden: {e}")
+                    });
+                self
+            }
+            pub fn hidden_points<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.hidden_points = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for hidden_points: {e}")
+                    });
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn points<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::OptionPoints>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.points = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for points: {e}")
+                    });
+                self
+            }
+            pub fn reverse<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.reverse = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for reverse: {e}")
+                    });
+                self
+            }
+            pub fn weight<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.weight = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for weight: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ScoreInput> for super::ScoreInput {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ScoreInput,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    counted_from: value.counted_from?,
+                    counted_options: value.counted_options?,
+                    hidden: value.hidden?,
+                    hidden_points: value.hidden_points?,
+                    key: value.key?,
+                    points: value.points?,
+                    reverse: value.reverse?,
+                    weight: value.weight?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ScoreInput> for ScoreInput {
+            fn from(value: super::ScoreInput) -> Self {
+                Self {
+                    counted_from: Ok(value.counted_from),
+                    counted_options: Ok(value.counted_options),
+                    hidden: Ok(value.hidden),
+                    hidden_points: Ok(value.hidden_points),
+                    key: Ok(value.key),
+                    points: Ok(value.points),
+                    reverse: Ok(value.reverse),
+                    weight: Ok(value.weight),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ScoreItem {
+            bands: ::std::result::Result<
+                ::std::vec::Vec<super::ScoreBand>,
+                ::std::string::String,
+            >,
+            decimals: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            divisor: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            formula: ::std::result::Result<super::ScoreFormula, ::std::string::String>,
+            help: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            if_missing: ::std::result::Result<
+                ::std::option::Option<super::MissingRule>,
+                ::std::string::String,
+            >,
+            inputs: ::std::result::Result<
+                ::std::vec::Vec<super::ScoreInput>,
+                ::std::string::String,
+            >,
+            label: ::std::result::Result<::std::string::String, ::std::string::String>,
+            may_miss: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            multiplier: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            offset: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            translations: ::std::result::Result<
+                ::std::vec::Vec<super::FormTranslation>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for ScoreItem {
+            fn default() -> Self {
+                Self {
+                    bands: Ok(Default::default()),
+                    decimals: Ok(Default::default()),
+                    divisor: Ok(Default::default()),
+                    formula: Err("no value supplied for formula".to_string()),
+                    help: Ok(Default::default()),
+                    if_missing: Ok(Default::default()),
+                    inputs: Err("no value supplied for inputs".to_string()),
+                    label: Err("no value supplied for label".to_string()),
+                    may_miss: Ok(Default::default()),
+                    multiplier: Ok(Default::default()),
+                    offset: Ok(Default::default()),
+                    translations: Ok(Default::default()),
+                }
+            }
+        }
+        impl ScoreItem {
+            pub fn bands<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ScoreBand>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.bands = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for bands: {e}")
+                    });
+                self
+            }
+            pub fn decimals<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.decimals = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for decimals: {e}")
+                    });
+                self
+            }
+            pub fn divisor<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.divisor = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for divisor: {e}")
+                    });
+                self
+            }
+            pub fn formula<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ScoreFormula>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.formula = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for formula: {e}")
+                    });
+                self
+            }
+            pub fn help<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.help = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for help: {e}")
+                    });
+                self
+            }
+            pub fn if_missing<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::MissingRule>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.if_missing = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for if_missing: {e}")
+                    });
+                self
+            }
+            pub fn inputs<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::ScoreInput>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.inputs = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for inputs: {e}")
+                    });
+                self
+            }
+            pub fn label<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.label = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for label: {e}")
+                    });
+                self
+            }
+            pub fn may_miss<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.may_miss = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for may_miss: {e}")
+                    });
+                self
+            }
+            pub fn multiplier<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.multiplier = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for multiplier: {e}")
+                    });
+                self
+            }
+            pub fn offset<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.offset = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for offset: {e}")
+                    });
+                self
+            }
+            pub fn translations<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormTranslation>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.translations = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for translations: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ScoreItem> for super::ScoreItem {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ScoreItem,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    bands: value.bands?,
+                    decimals: value.decimals?,
+                    divisor: value.divisor?,
+                    formula: value.formula?,
+                    help: value.help?,
+                    if_missing: value.if_missing?,
+                    inputs: value.inputs?,
+                    label: value.label?,
+                    may_miss: value.may_miss?,
+                    multiplier: value.multiplier?,
+                    offset: value.offset?,
+                    translations: value.translations?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ScoreItem> for ScoreItem {
+            fn from(value: super::ScoreItem) -> Self {
+                Self {
+                    bands: Ok(value.bands),
+                    decimals: Ok(value.decimals),
+                    divisor: Ok(value.divisor),
+                    formula: Ok(value.formula),
+                    help: Ok(value.help),
+                    if_missing: Ok(value.if_missing),
+                    inputs: Ok(value.inputs),
+                    label: Ok(value.label),
+                    may_miss: Ok(value.may_miss),
+                    multiplier: Ok(value.multiplier),
+                    offset: Ok(value.offset),
+                    translations: Ok(value.translations),
                 }
             }
         }
@@ -12432,6 +20448,67 @@ midnight that ends the day.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct TextItem {
+            text: ::std::result::Result<::std::string::String, ::std::string::String>,
+            translations: ::std::result::Result<
+                ::std::vec::Vec<super::FormTextTranslation>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for TextItem {
+            fn default() -> Self {
+                Self {
+                    text: Err("no value supplied for text".to_string()),
+                    translations: Ok(Default::default()),
+                }
+            }
+        }
+        impl TextItem {
+            pub fn text<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.text = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for text: {e}")
+                    });
+                self
+            }
+            pub fn translations<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormTextTranslation>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.translations = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for translations: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<TextItem> for super::TextItem {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: TextItem,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    text: value.text?,
+                    translations: value.translations?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::TextItem> for TextItem {
+            fn from(value: super::TextItem) -> Self {
+                Self {
+                    text: Ok(value.text),
+                    translations: Ok(value.translations),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct UpdateAppointment {
             ended_at: ::std::result::Result<
                 ::chrono::DateTime<::chrono::offset::Utc>,
@@ -12737,6 +20814,220 @@ midnight that ends the day.*/
                     specialty_id: Ok(value.specialty_id),
                     started_at: Ok(value.started_at),
                     title: Ok(value.title),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct UpdateCustomField {
+            definition: ::std::result::Result<
+                super::FieldDefinition,
+                ::std::string::String,
+            >,
+            readable_by: ::std::result::Result<
+                ::std::vec::Vec<super::FieldRole>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i32, ::std::string::String>,
+            writable_by: ::std::result::Result<
+                ::std::vec::Vec<super::FieldRole>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for UpdateCustomField {
+            fn default() -> Self {
+                Self {
+                    definition: Err("no value supplied for definition".to_string()),
+                    readable_by: Err("no value supplied for readable_by".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                    writable_by: Err("no value supplied for writable_by".to_string()),
+                }
+            }
+        }
+        impl UpdateCustomField {
+            pub fn definition<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FieldDefinition>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.definition = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for definition: {e}")
+                    });
+                self
+            }
+            pub fn readable_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FieldRole>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.readable_by = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for readable_by: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+            pub fn writable_by<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FieldRole>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.writable_by = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for writable_by: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<UpdateCustomField> for super::UpdateCustomField {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: UpdateCustomField,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    definition: value.definition?,
+                    readable_by: value.readable_by?,
+                    version: value.version?,
+                    writable_by: value.writable_by?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::UpdateCustomField> for UpdateCustomField {
+            fn from(value: super::UpdateCustomField) -> Self {
+                Self {
+                    definition: Ok(value.definition),
+                    readable_by: Ok(value.readable_by),
+                    version: Ok(value.version),
+                    writable_by: Ok(value.writable_by),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct UpdateFormTemplate {
+            definition: ::std::result::Result<
+                super::FormDefinition,
+                ::std::string::String,
+            >,
+            description: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            slug: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for UpdateFormTemplate {
+            fn default() -> Self {
+                Self {
+                    definition: Err("no value supplied for definition".to_string()),
+                    description: Ok(Default::default()),
+                    name: Err("no value supplied for name".to_string()),
+                    slug: Ok(Default::default()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl UpdateFormTemplate {
+            pub fn definition<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormDefinition>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.definition = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for definition: {e}")
+                    });
+                self
+            }
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn slug<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.slug = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for slug: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<UpdateFormTemplate> for super::UpdateFormTemplate {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: UpdateFormTemplate,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    definition: value.definition?,
+                    description: value.description?,
+                    name: value.name?,
+                    slug: value.slug?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::UpdateFormTemplate> for UpdateFormTemplate {
+            fn from(value: super::UpdateFormTemplate) -> Self {
+                Self {
+                    definition: Ok(value.definition),
+                    description: Ok(value.description),
+                    name: Ok(value.name),
+                    slug: Ok(value.slug),
                     version: Ok(value.version),
                 }
             }
@@ -13139,6 +21430,69 @@ midnight that ends the day.*/
                     last_name: Ok(value.last_name),
                     national_id: Ok(value.national_id),
                     phone: Ok(value.phone),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct UpdateProfile {
+            values: ::std::result::Result<
+                ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for UpdateProfile {
+            fn default() -> Self {
+                Self {
+                    values: Err("no value supplied for values".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl UpdateProfile {
+            pub fn values<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.values = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for values: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<UpdateProfile> for super::UpdateProfile {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: UpdateProfile,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    values: value.values?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::UpdateProfile> for UpdateProfile {
+            fn from(value: super::UpdateProfile) -> Self {
+                Self {
+                    values: Ok(value.values),
                     version: Ok(value.version),
                 }
             }
@@ -15020,7 +23374,8 @@ let response = client.patient_create()
     /**Get a patient
 
 Returns a patient and writes an audit entry. Includes clinical notes for specialists who treat the patient and
-for administrators.
+for administrators. Answers 404 `patient_merged` for a record that was merged into a patient whom the caller may
+read, with that patient's id in `details.merged_into`.
 
 Sends a `GET` request to `/v1/patients/{patient_id}`
 
@@ -15079,6 +23434,606 @@ let response = client.patient_delete()
 ```*/
     pub fn patient_delete(&self) -> builder::PatientDelete<'_> {
         builder::PatientDelete::new(self)
+    }
+    /**Merge another record of the patient
+
+Moves everything of the record `merged_patient_id` to this patient: appointments, series, entries of the
+waitlist, and the linked user. Decisions on consent that were recorded for it count for the patient's user. No
+value of this record changes, so copy what it lacks beforehand. A merge can't be undone. From then on,
+operations on the merged record answer 404 `patient_merged`, with this patient's id in `details.merged_into`;
+its values can only be exported, and are erased together with this patient. Invitations to the merged record are
+revoked, and impersonations of it end. Of open entries of the waitlist for the same specialist and template,
+only one stays: one with an offer, else the one that has waited longest. Answers 409 `appointments_overlap` if
+appointments of the two overlap (`details.overlaps` lists up to 100 pairs), `both_have_users` if a user is
+linked to each, `erasure_in_progress` if one of the two is being erased, `patient_already_merged` if the record
+was merged into another patient, `stale_version` if somebody else changed one of the two in the meantime. A
+repeated request has no further effect and gets the same answer.
+
+Sends a `POST` request to `/v1/patients/{patient_id}/merge`
+
+Arguments:
+- `patient_id`: Id of the patient whose record stays.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.patient_merge()
+    .patient_id(patient_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn patient_merge(&self) -> builder::PatientMerge<'_> {
+        builder::PatientMerge::new(self)
+    }
+    /**Onboard a patient
+
+Creates a patient with the first values of the profile, invites a person to sign in as the patient, and records
+decisions on consent: all of it or, after any error, nothing. The person is linked to the record by accepting;
+as for `patient_link`, the answer is the same whether or not an account has the address, and a person without
+one receives an e-mail from the identity provider. Decisions on consent are kept by the Telemetry API, where
+they arrive shortly after; they count for the person's events from the acceptance on, unless the person decides
+otherwise. The answer lists patients who may be the same person and writes an audit entry for each of them; they
+never prevent the creation. Answers 409 `patient_email_taken` as `patient_create` does. Answers 409
+`member_role_conflict` and `patient_user_taken` as `patient_link` does, but only to callers who see the members
+of the organization. Send an `Idempotency-Key`, so that a repeated request does not create a second patient.
+
+Sends a `POST` request to `/v1/patients/onboard`
+
+Arguments:
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.patient_onboard()
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn patient_onboard(&self) -> builder::PatientOnboard<'_> {
+        builder::PatientOnboard::new(self)
+    }
+    /**List custom fields
+
+Returns the fields in use, or with `archived=true` the archived ones, whose values can no longer be written,
+sorted by entity and key.
+
+Sends a `GET` request to `/v1/custom-fields`
+
+Arguments:
+- `archived`: `true` to list archived fields instead of those in use.
+- `entity`: Kind of record whose fields are listed; all kinds if left out.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.custom_field_list()
+    .archived(archived)
+    .entity(entity)
+    .page(page)
+    .page_size(page_size)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn custom_field_list(&self) -> builder::CustomFieldList<'_> {
+        builder::CustomFieldList::new(self)
+    }
+    /**Create a custom field
+
+Answers 409 `custom_field_key_taken` if the entity has a field with the key, archived ones included, and 409
+`too_many_custom_fields` if it has 200 fields in use or 500 in all. The answer 422 lists all faults of the
+definition.
+
+Sends a `POST` request to `/v1/custom-fields`
+
+Arguments:
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.custom_field_create()
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn custom_field_create(&self) -> builder::CustomFieldCreate<'_> {
+        builder::CustomFieldCreate::new(self)
+    }
+    /**Get a custom field
+
+Returns archived fields, too: profiles keep their values.
+
+Sends a `GET` request to `/v1/custom-fields/{custom_field_id}`
+
+Arguments:
+- `custom_field_id`: Id of the field.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.custom_field_get()
+    .custom_field_id(custom_field_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn custom_field_get(&self) -> builder::CustomFieldGet<'_> {
+        builder::CustomFieldGet::new(self)
+    }
+    /**Replace the properties of a custom field
+
+Creates the next version, unless nothing changes; stored values keep theirs. Another type is possible. An option
+that the field has ever had can be relabelled or retired, but not left out. Answers 409 `stale_version` if
+somebody else changed the field in the meantime, 409 `custom_field_archived` for an archived field, and 409
+`custom_field_phi_in_use` if `phi` would change while values are stored.
+
+Sends a `PUT` request to `/v1/custom-fields/{custom_field_id}`
+
+Arguments:
+- `custom_field_id`: Id of the field.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.custom_field_update()
+    .custom_field_id(custom_field_id)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn custom_field_update(&self) -> builder::CustomFieldUpdate<'_> {
+        builder::CustomFieldUpdate::new(self)
+    }
+    /**Delete or archive a custom field
+
+Archives a field that profiles or form templates refer to: its values stay, and can no longer be written.
+Deletes any other, together with its versions. Archiving again changes nothing.
+
+Sends a `DELETE` request to `/v1/custom-fields/{custom_field_id}`
+
+Arguments:
+- `custom_field_id`: Id of the field.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.custom_field_delete()
+    .custom_field_id(custom_field_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn custom_field_delete(&self) -> builder::CustomFieldDelete<'_> {
+        builder::CustomFieldDelete::new(self)
+    }
+    /**List the versions of a custom field
+
+Returns the newest version first. Versions never change; a value in a profile names the one that it was given
+under.
+
+Sends a `GET` request to `/v1/custom-fields/{custom_field_id}/versions`
+
+Arguments:
+- `custom_field_id`: Id of the field.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.custom_field_version_list()
+    .custom_field_id(custom_field_id)
+    .page(page)
+    .page_size(page_size)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn custom_field_version_list(&self) -> builder::CustomFieldVersionList<'_> {
+        builder::CustomFieldVersionList::new(self)
+    }
+    /**Take an archived custom field into use again
+
+Changes nothing if the field is in use. Answers 409 `too_many_custom_fields` if the entity has 200 fields in
+use.
+
+Sends a `POST` request to `/v1/custom-fields/{custom_field_id}/restore`
+
+Arguments:
+- `custom_field_id`: Id of the field.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.custom_field_restore()
+    .custom_field_id(custom_field_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn custom_field_restore(&self) -> builder::CustomFieldRestore<'_> {
+        builder::CustomFieldRestore::new(self)
+    }
+    /**Get the profile of a patient
+
+Returns the values of the custom fields that the caller's role may see, with their definitions. Permitted to
+those who may open the patient's record, and to the patient.
+
+Sends a `GET` request to `/v1/patients/{patient_id}/profile`
+
+Arguments:
+- `patient_id`: Id of the patient.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.patient_profile_get()
+    .patient_id(patient_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn patient_profile_get(&self) -> builder::PatientProfileGet<'_> {
+        builder::PatientProfileGet::new(self)
+    }
+    /**Set values in the profile of a patient
+
+Sets the values that the body names, removes those that it gives as `null`, and keeps the others. Answers 409
+`stale_version` only if somebody else has changed one of the named fields to another value since `version`; its
+details name these fields in `keys`. The answer 422 lists every fault by a pointer to its value: a field that is
+unknown, archived or not writable by the caller's role (`not_writable`), or a value that its field refuses.
+
+Sends a `PUT` request to `/v1/patients/{patient_id}/profile`
+
+Arguments:
+- `patient_id`: Id of the patient.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.patient_profile_update()
+    .patient_id(patient_id)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn patient_profile_update(&self) -> builder::PatientProfileUpdate<'_> {
+        builder::PatientProfileUpdate::new(self)
+    }
+    /**Get the profile of a specialist
+
+Returns the values of the custom fields that the caller's role may see, with their definitions. Permitted to all
+members of the clinic.
+
+Sends a `GET` request to `/v1/specialists/{specialist_id}/profile`
+
+Arguments:
+- `specialist_id`: Id of the specialist.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.specialist_profile_get()
+    .specialist_id(specialist_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn specialist_profile_get(&self) -> builder::SpecialistProfileGet<'_> {
+        builder::SpecialistProfileGet::new(self)
+    }
+    /**Set values in the profile of a specialist
+
+Permitted to administrators, and to the specialist. Merges and answers like `patient_profile_update`.
+
+Sends a `PUT` request to `/v1/specialists/{specialist_id}/profile`
+
+Arguments:
+- `specialist_id`: Id of the specialist.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.specialist_profile_update()
+    .specialist_id(specialist_id)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn specialist_profile_update(&self) -> builder::SpecialistProfileUpdate<'_> {
+        builder::SpecialistProfileUpdate::new(self)
+    }
+    /**Get the profile of an appointment
+
+Returns the values of the custom fields that the caller's role may see, with their definitions. Permitted to
+those who see the appointment; to a specialist only while the record of the patient is open to it, otherwise 403
+`patient_record_closed`.
+
+Sends a `GET` request to `/v1/appointments/{appointment_id}/profile`
+
+Arguments:
+- `appointment_id`: Id of the appointment.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.appointment_profile_get()
+    .appointment_id(appointment_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn appointment_profile_get(&self) -> builder::AppointmentProfileGet<'_> {
+        builder::AppointmentProfileGet::new(self)
+    }
+    /**Set values in the profile of an appointment
+
+Permitted like `appointment_profile_get`. Merges and answers like `patient_profile_update`. If the appointment
+is given to another patient, its values are deleted.
+
+Sends a `PUT` request to `/v1/appointments/{appointment_id}/profile`
+
+Arguments:
+- `appointment_id`: Id of the appointment.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.appointment_profile_update()
+    .appointment_id(appointment_id)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn appointment_profile_update(&self) -> builder::AppointmentProfileUpdate<'_> {
+        builder::AppointmentProfileUpdate::new(self)
+    }
+    /**Get the profile of an organization
+
+Returns the values of the custom fields that the caller's role may see, with their definitions. Permitted to
+members of the organization.
+
+Sends a `GET` request to `/v1/organizations/{organization_id}/profile`
+
+Arguments:
+- `organization_id`: Id of the organization, which is also the organization of the request.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.organization_profile_get()
+    .organization_id(organization_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn organization_profile_get(&self) -> builder::OrganizationProfileGet<'_> {
+        builder::OrganizationProfileGet::new(self)
+    }
+    /**Set values in the profile of an organization
+
+Permitted to administrators of the organization. Merges and answers like `patient_profile_update`.
+
+Sends a `PUT` request to `/v1/organizations/{organization_id}/profile`
+
+Arguments:
+- `organization_id`: Id of the organization, which is also the organization of the request.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.organization_profile_update()
+    .organization_id(organization_id)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn organization_profile_update(&self) -> builder::OrganizationProfileUpdate<'_> {
+        builder::OrganizationProfileUpdate::new(self)
+    }
+    /**List form templates
+
+Returns the templates in use, or with `archived=true` the archived ones, of which no form is created any more,
+sorted by name in the order of the Unicode collation. Leaves out the drafts.
+
+Sends a `GET` request to `/v1/form-templates`
+
+Arguments:
+- `archived`: `true` to list archived templates instead of those in use.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `sort`: Order of the list.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.form_template_list()
+    .archived(archived)
+    .page(page)
+    .page_size(page_size)
+    .sort(sort)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn form_template_list(&self) -> builder::FormTemplateList<'_> {
+        builder::FormTemplateList::new(self)
+    }
+    /**Create a form template
+
+Creates a template with a draft and no published version, so that it can't be used yet. The draft may have
+faults, which `faults` lists. Answers 409 `form_template_name_taken` or `slug_taken` if another template in use
+has the name or the slug.
+
+Sends a `POST` request to `/v1/form-templates`
+
+Arguments:
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.form_template_create()
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn form_template_create(&self) -> builder::FormTemplateCreate<'_> {
+        builder::FormTemplateCreate::new(self)
+    }
+    /**Get a form template
+
+Returns the template with its draft, also if it is archived.
+
+Sends a `GET` request to `/v1/form-templates/{form_template_id}`
+
+Arguments:
+- `form_template_id`: Id of the form template.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.form_template_get()
+    .form_template_id(form_template_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn form_template_get(&self) -> builder::FormTemplateGet<'_> {
+        builder::FormTemplateGet::new(self)
+    }
+    /**Replace a form template
+
+Replaces the template and its draft; published versions, and the forms that were created from them, stay as
+they are. The draft may have faults, which `faults` lists. Answers 409 `stale_version` if somebody else has
+changed the template in the meantime, and 409 `form_template_name_taken` or `slug_taken` like
+`form_template_create`.
+
+Sends a `PUT` request to `/v1/form-templates/{form_template_id}`
+
+Arguments:
+- `form_template_id`: Id of the form template.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.form_template_update()
+    .form_template_id(form_template_id)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn form_template_update(&self) -> builder::FormTemplateUpdate<'_> {
+        builder::FormTemplateUpdate::new(self)
+    }
+    /**Delete or archive a form template
+
+Archives a template that has a published version: no form is created from it any more, and forms that exist are
+finished. Deletes any other. Archiving again changes nothing.
+
+Sends a `DELETE` request to `/v1/form-templates/{form_template_id}`
+
+Arguments:
+- `form_template_id`: Id of the form template.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.form_template_delete()
+    .form_template_id(form_template_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn form_template_delete(&self) -> builder::FormTemplateDelete<'_> {
+        builder::FormTemplateDelete::new(self)
+    }
+    /**Publish a form template
+
+Makes the draft the next version, which nobody can change or delete, and returns its differences from the
+version before. New forms are created from it; those that exist keep their version.
+
+Answers 422 with every fault of the draft at once, each with a JSON pointer into the template, e.g.
+`/definition/sections/0/items/2/visible_if`; a cycle of conditions is named by its keys. Answers 409
+`nothing_to_publish` if the last version has the same content, 409 `stale_version` if somebody else has changed
+the template in the meantime, and 409 `form_template_archived` if it is archived.
+
+Sends a `POST` request to `/v1/form-templates/{form_template_id}/publish`
+
+Arguments:
+- `form_template_id`: Id of the form template.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.form_template_publish()
+    .form_template_id(form_template_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn form_template_publish(&self) -> builder::FormTemplatePublish<'_> {
+        builder::FormTemplatePublish::new(self)
+    }
+    /**List the versions of a form template
+
+Returns the published versions without their contents, the last one first.
+
+Sends a `GET` request to `/v1/form-templates/{form_template_id}/versions`
+
+Arguments:
+- `form_template_id`: Id of the form template.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.form_template_version_list()
+    .form_template_id(form_template_id)
+    .page(page)
+    .page_size(page_size)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn form_template_version_list(&self) -> builder::FormTemplateVersionList<'_> {
+        builder::FormTemplateVersionList::new(self)
+    }
+    /**Get a version of a form template
+
+Returns a published version with its content. SHA-256 of `content` in its canonical form (RFC 8785) is
+`content_hash`.
+
+Sends a `GET` request to `/v1/form-templates/{form_template_id}/versions/{version}`
+
+Arguments:
+- `form_template_id`: Id of the form template.
+- `version`: Number of the version, from 1.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.form_template_version_get()
+    .form_template_id(form_template_id)
+    .version(version)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn form_template_version_get(&self) -> builder::FormTemplateVersionGet<'_> {
+        builder::FormTemplateVersionGet::new(self)
+    }
+    /**Preview a form
+
+Returns what the draft, or a published version, shows and requires for the given values, their faults, and the
+scores, by the rules of forms that are filled in. Stores nothing, neither the values nor an audit entry. Answers
+422 with the faults of the draft, each with a JSON pointer into the template, if it has any.
+
+Sends a `POST` request to `/v1/form-templates/{form_template_id}/preview`
+
+Arguments:
+- `form_template_id`: Id of the form template.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.form_template_preview()
+    .form_template_id(form_template_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn form_template_preview(&self) -> builder::FormTemplatePreview<'_> {
+        builder::FormTemplatePreview::new(self)
     }
     /**Get a specialist's schedule
 
@@ -16060,8 +25015,9 @@ let response = client.gdpr_user_anonymize()
     }
     /**Export the data of a patient
 
-Does the same as `gdpr_user_export`, for a patient. If the patient is linked to a user whose only role is
-`patient`, exports the data of the user.
+Does the same as `gdpr_user_export`, for a patient and the records that were merged into it. If the patient is
+linked to a user whose only role is `patient`, exports the data of the user. Answers 404 `patient_merged` for a
+merged record; `details.merged_into` is the patient to export instead.
 
 Sends a `GET` request to `/v1/gdpr/patients/{patient_id}/export`
 
@@ -16083,7 +25039,8 @@ let response = client.gdpr_patient_export()
 Does the same as `gdpr_user_erase`, for a patient. The patient's data key is destroyed, so that data encrypted
 with it can't be decrypted any more, not even in backups. If the patient is linked to a user whose only role is
 `patient`, erases the user; if the user has another role here, erases only the patient record. A repeated
-request returns the same job in both cases. Answers 404 `patient_not_found` if there is neither data of the
+request returns the same job in both cases. Records that were merged into the patient are erased with it;
+such a record alone is 404 `patient_merged`. Answers 404 `patient_not_found` if there is neither data of the
 patient nor such a job.
 
 Sends a `DELETE` request to `/v1/gdpr/patients/{patient_id}`
@@ -24935,6 +33892,4952 @@ pub mod builder {
                     )
                 }
                 415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::patient_merge`]
+
+[`Client::patient_merge`]: super::Client::patient_merge*/
+    #[derive(Debug, Clone)]
+    pub struct PatientMerge<'a> {
+        client: &'a super::Client,
+        patient_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::MergePatient, String>,
+    }
+    impl<'a> PatientMerge<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                patient_id: Err("patient_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn patient_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.patient_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::MergePatient>,
+            <V as std::convert::TryInto<types::MergePatient>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `MergePatient` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::MergePatient,
+            ) -> types::builder::MergePatient,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/patients/{patient_id}/merge`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::PatientMerge>, Error<types::ErrorEnvelope>> {
+            let Self { client, patient_id, idempotency_key, x_organization_id, body } = self;
+            let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::MergePatient::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/patients/{}/merge", client.baseurl, encode_path(& patient_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "patient_merge",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::patient_onboard`]
+
+[`Client::patient_onboard`]: super::Client::patient_onboard*/
+    #[derive(Debug, Clone)]
+    pub struct PatientOnboard<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::OnboardPatient, String>,
+    }
+    impl<'a> PatientOnboard<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::OnboardPatient>,
+            <V as std::convert::TryInto<
+                types::OnboardPatient,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `OnboardPatient` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::OnboardPatient,
+            ) -> types::builder::OnboardPatient,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/patients/onboard`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::OnboardedPatient>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::OnboardPatient::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/patients/onboard", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "patient_onboard",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::custom_field_list`]
+
+[`Client::custom_field_list`]: super::Client::custom_field_list*/
+    #[derive(Debug, Clone)]
+    pub struct CustomFieldList<'a> {
+        client: &'a super::Client,
+        archived: Result<Option<bool>, String>,
+        entity: Result<Option<types::FieldEntity>, String>,
+        page: Result<Option<i32>, String>,
+        page_size: Result<Option<i32>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> CustomFieldList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                archived: Ok(None),
+                entity: Ok(None),
+                page: Ok(None),
+                page_size: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn archived<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.archived = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for archived failed".to_string());
+            self
+        }
+        pub fn entity<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::FieldEntity>,
+        {
+            self.entity = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `FieldEntity` for entity failed".to_string()
+                });
+            self
+        }
+        pub fn page<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page failed".to_string());
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/custom-fields`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::PageCustomField>, Error<types::ErrorEnvelope>> {
+            let Self { client, archived, entity, page, page_size, x_organization_id } = self;
+            let archived = archived.map_err(Error::InvalidRequest)?;
+            let entity = entity.map_err(Error::InvalidRequest)?;
+            let page = page.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/custom-fields", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("archived", &archived))
+                .query(&progenitor_client::QueryParam::new("entity", &entity))
+                .query(&progenitor_client::QueryParam::new("page", &page))
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "custom_field_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::custom_field_create`]
+
+[`Client::custom_field_create`]: super::Client::custom_field_create*/
+    #[derive(Debug, Clone)]
+    pub struct CustomFieldCreate<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::CreateCustomField, String>,
+    }
+    impl<'a> CustomFieldCreate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::CreateCustomField>,
+            <V as std::convert::TryInto<
+                types::CreateCustomField,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `CreateCustomField` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::CreateCustomField,
+            ) -> types::builder::CreateCustomField,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/custom-fields`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::CustomField>, Error<types::ErrorEnvelope>> {
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::CreateCustomField::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/custom-fields", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "custom_field_create",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::custom_field_get`]
+
+[`Client::custom_field_get`]: super::Client::custom_field_get*/
+    #[derive(Debug, Clone)]
+    pub struct CustomFieldGet<'a> {
+        client: &'a super::Client,
+        custom_field_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> CustomFieldGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                custom_field_id: Err("custom_field_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn custom_field_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.custom_field_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for custom_field_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/custom-fields/{custom_field_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::CustomField>, Error<types::ErrorEnvelope>> {
+            let Self { client, custom_field_id, x_organization_id } = self;
+            let custom_field_id = custom_field_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/custom-fields/{}", client.baseurl, encode_path(& custom_field_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "custom_field_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::custom_field_update`]
+
+[`Client::custom_field_update`]: super::Client::custom_field_update*/
+    #[derive(Debug, Clone)]
+    pub struct CustomFieldUpdate<'a> {
+        client: &'a super::Client,
+        custom_field_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::UpdateCustomField, String>,
+    }
+    impl<'a> CustomFieldUpdate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                custom_field_id: Err("custom_field_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn custom_field_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.custom_field_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for custom_field_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::UpdateCustomField>,
+            <V as std::convert::TryInto<
+                types::UpdateCustomField,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `UpdateCustomField` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::UpdateCustomField,
+            ) -> types::builder::UpdateCustomField,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/custom-fields/{custom_field_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::CustomField>, Error<types::ErrorEnvelope>> {
+            let Self { client, custom_field_id, x_organization_id, body } = self;
+            let custom_field_id = custom_field_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::UpdateCustomField::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/custom-fields/{}", client.baseurl, encode_path(& custom_field_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "custom_field_update",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::custom_field_delete`]
+
+[`Client::custom_field_delete`]: super::Client::custom_field_delete*/
+    #[derive(Debug, Clone)]
+    pub struct CustomFieldDelete<'a> {
+        client: &'a super::Client,
+        custom_field_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> CustomFieldDelete<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                custom_field_id: Err("custom_field_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn custom_field_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.custom_field_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for custom_field_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/custom-fields/{custom_field_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
+            let Self { client, custom_field_id, x_organization_id } = self;
+            let custom_field_id = custom_field_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/custom-fields/{}", client.baseurl, encode_path(& custom_field_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "custom_field_delete",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::custom_field_version_list`]
+
+[`Client::custom_field_version_list`]: super::Client::custom_field_version_list*/
+    #[derive(Debug, Clone)]
+    pub struct CustomFieldVersionList<'a> {
+        client: &'a super::Client,
+        custom_field_id: Result<i64, String>,
+        page: Result<Option<i32>, String>,
+        page_size: Result<Option<i32>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> CustomFieldVersionList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                custom_field_id: Err("custom_field_id was not initialized".to_string()),
+                page: Ok(None),
+                page_size: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn custom_field_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.custom_field_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for custom_field_id failed".to_string()
+                });
+            self
+        }
+        pub fn page<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page failed".to_string());
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/custom-fields/{custom_field_id}/versions`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::PageCustomFieldVersion>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, custom_field_id, page, page_size, x_organization_id } = self;
+            let custom_field_id = custom_field_id.map_err(Error::InvalidRequest)?;
+            let page = page.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/custom-fields/{}/versions", client.baseurl, encode_path(&
+                custom_field_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("page", &page))
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "custom_field_version_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::custom_field_restore`]
+
+[`Client::custom_field_restore`]: super::Client::custom_field_restore*/
+    #[derive(Debug, Clone)]
+    pub struct CustomFieldRestore<'a> {
+        client: &'a super::Client,
+        custom_field_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> CustomFieldRestore<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                custom_field_id: Err("custom_field_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn custom_field_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.custom_field_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for custom_field_id failed".to_string()
+                });
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/custom-fields/{custom_field_id}/restore`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::CustomField>, Error<types::ErrorEnvelope>> {
+            let Self { client, custom_field_id, idempotency_key, x_organization_id } = self;
+            let custom_field_id = custom_field_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/custom-fields/{}/restore", client.baseurl, encode_path(&
+                custom_field_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "custom_field_restore",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::patient_profile_get`]
+
+[`Client::patient_profile_get`]: super::Client::patient_profile_get*/
+    #[derive(Debug, Clone)]
+    pub struct PatientProfileGet<'a> {
+        client: &'a super::Client,
+        patient_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> PatientProfileGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                patient_id: Err("patient_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn patient_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.patient_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/patients/{patient_id}/profile`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Profile>, Error<types::ErrorEnvelope>> {
+            let Self { client, patient_id, x_organization_id } = self;
+            let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/patients/{}/profile", client.baseurl, encode_path(& patient_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "patient_profile_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::patient_profile_update`]
+
+[`Client::patient_profile_update`]: super::Client::patient_profile_update*/
+    #[derive(Debug, Clone)]
+    pub struct PatientProfileUpdate<'a> {
+        client: &'a super::Client,
+        patient_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::UpdateProfile, String>,
+    }
+    impl<'a> PatientProfileUpdate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                patient_id: Err("patient_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn patient_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.patient_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::UpdateProfile>,
+            <V as std::convert::TryInto<types::UpdateProfile>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `UpdateProfile` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::UpdateProfile,
+            ) -> types::builder::UpdateProfile,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/patients/{patient_id}/profile`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Profile>, Error<types::ErrorEnvelope>> {
+            let Self { client, patient_id, x_organization_id, body } = self;
+            let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::UpdateProfile::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/patients/{}/profile", client.baseurl, encode_path(& patient_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "patient_profile_update",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::specialist_profile_get`]
+
+[`Client::specialist_profile_get`]: super::Client::specialist_profile_get*/
+    #[derive(Debug, Clone)]
+    pub struct SpecialistProfileGet<'a> {
+        client: &'a super::Client,
+        specialist_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> SpecialistProfileGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                specialist_id: Err("specialist_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn specialist_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.specialist_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for specialist_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/specialists/{specialist_id}/profile`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Profile>, Error<types::ErrorEnvelope>> {
+            let Self { client, specialist_id, x_organization_id } = self;
+            let specialist_id = specialist_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/specialists/{}/profile", client.baseurl, encode_path(&
+                specialist_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "specialist_profile_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::specialist_profile_update`]
+
+[`Client::specialist_profile_update`]: super::Client::specialist_profile_update*/
+    #[derive(Debug, Clone)]
+    pub struct SpecialistProfileUpdate<'a> {
+        client: &'a super::Client,
+        specialist_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::UpdateProfile, String>,
+    }
+    impl<'a> SpecialistProfileUpdate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                specialist_id: Err("specialist_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn specialist_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.specialist_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for specialist_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::UpdateProfile>,
+            <V as std::convert::TryInto<types::UpdateProfile>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `UpdateProfile` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::UpdateProfile,
+            ) -> types::builder::UpdateProfile,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/specialists/{specialist_id}/profile`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Profile>, Error<types::ErrorEnvelope>> {
+            let Self { client, specialist_id, x_organization_id, body } = self;
+            let specialist_id = specialist_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::UpdateProfile::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/specialists/{}/profile", client.baseurl, encode_path(&
+                specialist_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "specialist_profile_update",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::appointment_profile_get`]
+
+[`Client::appointment_profile_get`]: super::Client::appointment_profile_get*/
+    #[derive(Debug, Clone)]
+    pub struct AppointmentProfileGet<'a> {
+        client: &'a super::Client,
+        appointment_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> AppointmentProfileGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                appointment_id: Err("appointment_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn appointment_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.appointment_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for appointment_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/appointments/{appointment_id}/profile`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Profile>, Error<types::ErrorEnvelope>> {
+            let Self { client, appointment_id, x_organization_id } = self;
+            let appointment_id = appointment_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/appointments/{}/profile", client.baseurl, encode_path(&
+                appointment_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "appointment_profile_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::appointment_profile_update`]
+
+[`Client::appointment_profile_update`]: super::Client::appointment_profile_update*/
+    #[derive(Debug, Clone)]
+    pub struct AppointmentProfileUpdate<'a> {
+        client: &'a super::Client,
+        appointment_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::UpdateProfile, String>,
+    }
+    impl<'a> AppointmentProfileUpdate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                appointment_id: Err("appointment_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn appointment_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.appointment_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for appointment_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::UpdateProfile>,
+            <V as std::convert::TryInto<types::UpdateProfile>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `UpdateProfile` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::UpdateProfile,
+            ) -> types::builder::UpdateProfile,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/appointments/{appointment_id}/profile`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Profile>, Error<types::ErrorEnvelope>> {
+            let Self { client, appointment_id, x_organization_id, body } = self;
+            let appointment_id = appointment_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::UpdateProfile::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/appointments/{}/profile", client.baseurl, encode_path(&
+                appointment_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "appointment_profile_update",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::organization_profile_get`]
+
+[`Client::organization_profile_get`]: super::Client::organization_profile_get*/
+    #[derive(Debug, Clone)]
+    pub struct OrganizationProfileGet<'a> {
+        client: &'a super::Client,
+        organization_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> OrganizationProfileGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                organization_id: Err("organization_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.organization_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/organizations/{organization_id}/profile`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Profile>, Error<types::ErrorEnvelope>> {
+            let Self { client, organization_id, x_organization_id } = self;
+            let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/organizations/{}/profile", client.baseurl, encode_path(&
+                organization_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "organization_profile_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::organization_profile_update`]
+
+[`Client::organization_profile_update`]: super::Client::organization_profile_update*/
+    #[derive(Debug, Clone)]
+    pub struct OrganizationProfileUpdate<'a> {
+        client: &'a super::Client,
+        organization_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::UpdateProfile, String>,
+    }
+    impl<'a> OrganizationProfileUpdate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                organization_id: Err("organization_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.organization_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::UpdateProfile>,
+            <V as std::convert::TryInto<types::UpdateProfile>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `UpdateProfile` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::UpdateProfile,
+            ) -> types::builder::UpdateProfile,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/organizations/{organization_id}/profile`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Profile>, Error<types::ErrorEnvelope>> {
+            let Self { client, organization_id, x_organization_id, body } = self;
+            let organization_id = organization_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::UpdateProfile::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/organizations/{}/profile", client.baseurl, encode_path(&
+                organization_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "organization_profile_update",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_template_list`]
+
+[`Client::form_template_list`]: super::Client::form_template_list*/
+    #[derive(Debug, Clone)]
+    pub struct FormTemplateList<'a> {
+        client: &'a super::Client,
+        archived: Result<Option<bool>, String>,
+        page: Result<Option<i32>, String>,
+        page_size: Result<Option<i32>, String>,
+        sort: Result<Option<types::FormTemplateSort>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> FormTemplateList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                archived: Ok(None),
+                page: Ok(None),
+                page_size: Ok(None),
+                sort: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn archived<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<bool>,
+        {
+            self.archived = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `bool` for archived failed".to_string());
+            self
+        }
+        pub fn page<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page failed".to_string());
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        pub fn sort<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::FormTemplateSort>,
+        {
+            self.sort = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `FormTemplateSort` for sort failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/form-templates`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::PageFormTemplateSummary>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, archived, page, page_size, sort, x_organization_id } = self;
+            let archived = archived.map_err(Error::InvalidRequest)?;
+            let page = page.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let sort = sort.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/form-templates", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("archived", &archived))
+                .query(&progenitor_client::QueryParam::new("page", &page))
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .query(&progenitor_client::QueryParam::new("sort", &sort))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_template_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_template_create`]
+
+[`Client::form_template_create`]: super::Client::form_template_create*/
+    #[derive(Debug, Clone)]
+    pub struct FormTemplateCreate<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::FormTemplateInput, String>,
+    }
+    impl<'a> FormTemplateCreate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::FormTemplateInput>,
+            <V as std::convert::TryInto<
+                types::FormTemplateInput,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `FormTemplateInput` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::FormTemplateInput,
+            ) -> types::builder::FormTemplateInput,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/form-templates`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::FormTemplate>, Error<types::ErrorEnvelope>> {
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::FormTemplateInput::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/form-templates", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_template_create",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_template_get`]
+
+[`Client::form_template_get`]: super::Client::form_template_get*/
+    #[derive(Debug, Clone)]
+    pub struct FormTemplateGet<'a> {
+        client: &'a super::Client,
+        form_template_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> FormTemplateGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_template_id: Err(
+                    "form_template_id was not initialized".to_string(),
+                ),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn form_template_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_template_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for form_template_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/form-templates/{form_template_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::FormTemplate>, Error<types::ErrorEnvelope>> {
+            let Self { client, form_template_id, x_organization_id } = self;
+            let form_template_id = form_template_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/form-templates/{}", client.baseurl, encode_path(& form_template_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_template_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_template_update`]
+
+[`Client::form_template_update`]: super::Client::form_template_update*/
+    #[derive(Debug, Clone)]
+    pub struct FormTemplateUpdate<'a> {
+        client: &'a super::Client,
+        form_template_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::UpdateFormTemplate, String>,
+    }
+    impl<'a> FormTemplateUpdate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_template_id: Err(
+                    "form_template_id was not initialized".to_string(),
+                ),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn form_template_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_template_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for form_template_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::UpdateFormTemplate>,
+            <V as std::convert::TryInto<
+                types::UpdateFormTemplate,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `UpdateFormTemplate` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::UpdateFormTemplate,
+            ) -> types::builder::UpdateFormTemplate,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/form-templates/{form_template_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::FormTemplate>, Error<types::ErrorEnvelope>> {
+            let Self { client, form_template_id, x_organization_id, body } = self;
+            let form_template_id = form_template_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::UpdateFormTemplate::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/form-templates/{}", client.baseurl, encode_path(& form_template_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_template_update",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_template_delete`]
+
+[`Client::form_template_delete`]: super::Client::form_template_delete*/
+    #[derive(Debug, Clone)]
+    pub struct FormTemplateDelete<'a> {
+        client: &'a super::Client,
+        form_template_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> FormTemplateDelete<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_template_id: Err(
+                    "form_template_id was not initialized".to_string(),
+                ),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn form_template_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_template_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for form_template_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/form-templates/{form_template_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
+            let Self { client, form_template_id, x_organization_id } = self;
+            let form_template_id = form_template_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/form-templates/{}", client.baseurl, encode_path(& form_template_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_template_delete",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_template_publish`]
+
+[`Client::form_template_publish`]: super::Client::form_template_publish*/
+    #[derive(Debug, Clone)]
+    pub struct FormTemplatePublish<'a> {
+        client: &'a super::Client,
+        form_template_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::PublishFormTemplate, String>,
+    }
+    impl<'a> FormTemplatePublish<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_template_id: Err(
+                    "form_template_id was not initialized".to_string(),
+                ),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn form_template_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_template_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for form_template_id failed".to_string()
+                });
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::PublishFormTemplate>,
+            <V as std::convert::TryInto<
+                types::PublishFormTemplate,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `PublishFormTemplate` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::PublishFormTemplate,
+            ) -> types::builder::PublishFormTemplate,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/form-templates/{form_template_id}/publish`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::FormTemplatePublication>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self {
+                client,
+                form_template_id,
+                idempotency_key,
+                x_organization_id,
+                body,
+            } = self;
+            let form_template_id = form_template_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::PublishFormTemplate::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/form-templates/{}/publish", client.baseurl, encode_path(&
+                form_template_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_template_publish",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_template_version_list`]
+
+[`Client::form_template_version_list`]: super::Client::form_template_version_list*/
+    #[derive(Debug, Clone)]
+    pub struct FormTemplateVersionList<'a> {
+        client: &'a super::Client,
+        form_template_id: Result<i64, String>,
+        page: Result<Option<i32>, String>,
+        page_size: Result<Option<i32>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> FormTemplateVersionList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_template_id: Err(
+                    "form_template_id was not initialized".to_string(),
+                ),
+                page: Ok(None),
+                page_size: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn form_template_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_template_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for form_template_id failed".to_string()
+                });
+            self
+        }
+        pub fn page<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page failed".to_string());
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/form-templates/{form_template_id}/versions`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::PageFormTemplateVersionSummary>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, form_template_id, page, page_size, x_organization_id } = self;
+            let form_template_id = form_template_id.map_err(Error::InvalidRequest)?;
+            let page = page.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/form-templates/{}/versions", client.baseurl, encode_path(&
+                form_template_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("page", &page))
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_template_version_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_template_version_get`]
+
+[`Client::form_template_version_get`]: super::Client::form_template_version_get*/
+    #[derive(Debug, Clone)]
+    pub struct FormTemplateVersionGet<'a> {
+        client: &'a super::Client,
+        form_template_id: Result<i64, String>,
+        version: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> FormTemplateVersionGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_template_id: Err(
+                    "form_template_id was not initialized".to_string(),
+                ),
+                version: Err("version was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn form_template_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_template_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for form_template_id failed".to_string()
+                });
+            self
+        }
+        pub fn version<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.version = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for version failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/form-templates/{form_template_id}/versions/{version}`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::FormTemplateVersion>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, form_template_id, version, x_organization_id } = self;
+            let form_template_id = form_template_id.map_err(Error::InvalidRequest)?;
+            let version = version.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/form-templates/{}/versions/{}", client.baseurl, encode_path(&
+                form_template_id.to_string()), encode_path(& version.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_template_version_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_template_preview`]
+
+[`Client::form_template_preview`]: super::Client::form_template_preview*/
+    #[derive(Debug, Clone)]
+    pub struct FormTemplatePreview<'a> {
+        client: &'a super::Client,
+        form_template_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::PreviewForm, String>,
+    }
+    impl<'a> FormTemplatePreview<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_template_id: Err(
+                    "form_template_id was not initialized".to_string(),
+                ),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn form_template_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_template_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for form_template_id failed".to_string()
+                });
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::PreviewForm>,
+            <V as std::convert::TryInto<types::PreviewForm>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `PreviewForm` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::PreviewForm,
+            ) -> types::builder::PreviewForm,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/form-templates/{form_template_id}/preview`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::FormPreview>, Error<types::ErrorEnvelope>> {
+            let Self {
+                client,
+                form_template_id,
+                idempotency_key,
+                x_organization_id,
+                body,
+            } = self;
+            let form_template_id = form_template_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::PreviewForm::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/form-templates/{}/preview", client.baseurl, encode_path(&
+                form_template_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_template_preview",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,

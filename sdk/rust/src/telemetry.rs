@@ -1530,7 +1530,7 @@ it.*/
         ///Maximum number of entries on a page.
         pub page_size: i64,
         /**Number of entries on all pages if `total_is_exact` is `true`; else the list has more entries than this number.
-Core counts up to 1,000 entries, or up to the first entry after this page if that is more.*/
+Core counts up to 250 entries, or up to the first entry after this page if that is more.*/
         pub total: i64,
         ///`true` if `total` is the number of all entries; `false` if the list has more.
         pub total_is_exact: bool,
@@ -8199,11 +8199,11 @@ let response = client.privacy_subject_consent_put()
     }
     /**Join a patient with a user
 
-Permitted to Core only. Core sends it when a user has accepted to sign in as the patient: decisions on consent
-that are stored for the patient, or arrive later, count for the user, unless the user has decided later. A
-repeated request has no further effect, and the end of the link in Core undoes nothing. Answers 409
-`erasure_in_progress` while the data of patient or user is being erased, and 409 `subject_erased` after the
-patient's data has been erased.
+Permitted to Core only. Core sends it when a user has accepted to sign in as the patient, or as the patient
+whose record this one was merged into: decisions on consent that are stored for the patient, or arrive later,
+count for the user, unless the user has decided later. A repeated request has no further effect, and the end of
+the link in Core undoes nothing. Answers 409 `erasure_in_progress` while the data of patient or user is being
+erased, and 409 `subject_erased` after the patient's data has been erased.
 
 Sends a `POST` request to `/v1/privacy/subjects/{subject_id}/join`
 

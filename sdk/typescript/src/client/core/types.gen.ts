@@ -5,6 +5,26 @@ export type ClientOptions = {
 };
 
 /**
+ * AnswerFault
+ *
+ * Fault of an answer.
+ */
+export type AnswerFault = {
+    /**
+     * JSON pointer to the answer.
+     */
+    pointer: string;
+    /**
+     * Name of the broken rule, e.g. `type`.
+     */
+    rule: string;
+    /**
+     * Description of a valid answer, for people.
+     */
+    message: string;
+};
+
+/**
  * ApiKey
  *
  * API key, with which programs of an organization call the API. Only a hash of its secret is stored.
@@ -661,6 +681,24 @@ export type ClerkEvent = {
 };
 
 /**
+ * Operator of a condition.
+ *
+ * - `and`: all `conditions` are true
+ * - `or`: at least one of `conditions` is true
+ * - `not`: the one condition in `conditions` is false
+ * - `equals`: the answer is `value`
+ * - `not_equals`: there is an answer, and it is another than `value`
+ * - `less`: the answer is less than `value`, or earlier
+ * - `less_or_equal`: the answer is `value`, less or earlier
+ * - `greater`: the answer is greater than `value`, or later
+ * - `greater_or_equal`: the answer is `value`, greater or later
+ * - `in`: the answer is one of `values`
+ * - `is_empty`: there is no answer; for a group, it has no entries
+ * - `contains`: the text contains `value`; for a field of the type `multiple_choice`, the option `value` is chosen
+ */
+export type ConditionOp = 'and' | 'or' | 'not' | 'equals' | 'not_equals' | 'less' | 'less_or_equal' | 'greater' | 'greater_or_equal' | 'in' | 'is_empty' | 'contains';
+
+/**
  * Reason for which an appointment of a series can't take place at a time.
  *
  * - `slot_taken`: the specialist or the patient has an appointment at this time
@@ -689,6 +727,35 @@ export type ConnectUser = {
      */
     role: MemberRole;
 };
+
+/**
+ * ConsentDecision
+ *
+ * Decision of a person on one purpose. The time of the decision is that of the request.
+ */
+export type ConsentDecision = {
+    /**
+     * Purpose of the decision; at most one decision for each.
+     */
+    purpose: ConsentPurpose;
+    /**
+     * `true` if data may be stored for this purpose, `false` if the person refused.
+     */
+    granted: boolean;
+    /**
+     * Version of the text that the person was shown, from 1 to 128 characters.
+     */
+    text_version: string;
+};
+
+/**
+ * Purpose for which Telemetry stores data about a person.
+ *
+ * - `analytics`: events of pages
+ * - `media`: sessions of calls and exercises
+ * - `pose`: body landmarks
+ */
+export type ConsentPurpose = 'analytics' | 'media' | 'pose';
 
 /**
  * CreateApiKey
@@ -782,6 +849,35 @@ export type CreateAppointmentSeries = {
      * Rule by which the appointments repeat.
      */
     recurrence: Recurrence;
+};
+
+/**
+ * CreateCustomField
+ *
+ * New custom field.
+ */
+export type CreateCustomField = {
+    /**
+     * Kind of record whose profile gets the field; can't be changed.
+     */
+    entity: FieldEntity;
+    /**
+     * Key by which profiles name the field, unique among the fields of the entity, archived ones included; can't be
+     * changed.
+     */
+    key: string;
+    /**
+     * Type, texts and bounds.
+     */
+    definition: FieldDefinition;
+    /**
+     * Roles that see the values. Administrators do, listed or not.
+     */
+    readable_by: Array<FieldRole>;
+    /**
+     * Roles that write the values, each of which must also see them. Administrators do, listed or not.
+     */
+    writable_by: Array<FieldRole>;
 };
 
 /**
@@ -887,6 +983,82 @@ export type CreateWaitlistEntry = {
 };
 
 /**
+ * CustomField
+ *
+ * Field that a clinic adds to profiles.
+ */
+export type CustomField = {
+    /**
+     * Id of the field.
+     */
+    id: number;
+    /**
+     * Kind of record whose profile has the field.
+     */
+    entity: FieldEntity;
+    /**
+     * Key by which profiles name the field, unique among the fields of the entity, archived ones included.
+     */
+    key: string;
+    /**
+     * Number of the present version, to be sent with the next change; increases with each change.
+     */
+    version: number;
+    /**
+     * Type, texts and bounds.
+     */
+    definition: FieldDefinition;
+    /**
+     * Roles that see the values, in a fixed order; administrators always.
+     */
+    readable_by: Array<FieldRole>;
+    /**
+     * Roles that write the values, in a fixed order; administrators always.
+     */
+    writable_by: Array<FieldRole>;
+    /**
+     * Time of archiving; absent while values can be written.
+     */
+    archived_at?: string;
+    /**
+     * Time of creation.
+     */
+    created_at: string;
+    /**
+     * Time of the last change.
+     */
+    updated_at: string;
+};
+
+/**
+ * CustomFieldVersion
+ *
+ * Version of a custom field. It never changes, and values keep the one that they were given under.
+ */
+export type CustomFieldVersion = {
+    /**
+     * Number of the version, from 1.
+     */
+    version: number;
+    /**
+     * Type, texts and bounds.
+     */
+    definition: FieldDefinition;
+    /**
+     * Roles that saw the values.
+     */
+    readable_by: Array<FieldRole>;
+    /**
+     * Roles that wrote the values.
+     */
+    writable_by: Array<FieldRole>;
+    /**
+     * Time at which the version came into use.
+     */
+    created_at: string;
+};
+
+/**
  * DependencyState
  *
  * State of a dependency.
@@ -909,6 +1081,16 @@ export type DependencyState = {
      */
     latency_ms: number;
 };
+
+/**
+ * Value that two patients have in common.
+ *
+ * - `name_and_birth_date`: the date of birth and the words of the name, in any order; letter case and accents make no
+ * difference
+ * - `phone`: the telephone number
+ * - `national_id`: the number of an identity document or health insurance
+ */
+export type DuplicateReason = 'name_and_birth_date' | 'phone' | 'national_id';
 
 /**
  * ErasureAccepted
@@ -1127,6 +1309,926 @@ export type ExportedHolding = {
 };
 
 /**
+ * FieldDefinition
+ *
+ * Definition of a field: the type of its values, their bounds, and the texts that people see.
+ */
+export type FieldDefinition = {
+    /**
+     * Type of the values.
+     */
+    field_type: FieldType;
+    /**
+     * Label that people see beside the field, 1 to 200 characters.
+     */
+    label: string;
+    /**
+     * Explanation for people who fill in the field, 1 to 2,000 characters; absent if there is none.
+     */
+    help?: string;
+    /**
+     * Unit of a number, e.g. `kg`, 1 to 40 characters; absent if it has none.
+     */
+    unit?: string;
+    /**
+     * Options of a choice in their order, at most 200, retired ones included; empty for other types.
+     */
+    options?: Array<FieldOption>;
+    /**
+     * Bounds of the values; absent if those of the type apply.
+     */
+    validation?: FieldValidation;
+    /**
+     * Texts in other languages, at most 20.
+     */
+    translations?: Array<FieldTranslation>;
+    /**
+     * `true` if the values are protected health information: they are stored encrypted, and no segment, list or search
+     * uses them.
+     */
+    phi: boolean;
+};
+
+/**
+ * Kind of record whose profile has a custom field.
+ *
+ * - `patient`: profiles of patients
+ * - `specialist`: profiles of specialists
+ * - `appointment`: profiles of appointments
+ * - `organization`: the profile of the clinic itself
+ */
+export type FieldEntity = 'patient' | 'specialist' | 'appointment' | 'organization';
+
+/**
+ * FieldItem
+ *
+ * Field of a form: exactly one of `custom_field` and `definition`.
+ */
+export type FieldItem = {
+    /**
+     * Version of a custom field that defines this field; absent if the form defines it. A later version of the custom
+     * field doesn't change the form.
+     */
+    custom_field?: PinnedField;
+    /**
+     * Definition of a field that only this form has; absent if a custom field defines it. A form that is shown to be
+     * filled in has the definition of the custom field here.
+     */
+    definition?: FieldDefinition;
+    /**
+     * `true` if the form can't be submitted without an answer while the field is visible. Files and signatures can't
+     * be required yet.
+     */
+    required?: boolean;
+    /**
+     * Condition under which an answer is required; absent if `required` says it all. It can't be combined with
+     * `required: true`.
+     */
+    required_if?: FormCondition;
+    /**
+     * Source of a first answer when a form is created; absent if the field begins empty. Fields in groups have none,
+     * and a field that is filled from protected values has protected values itself.
+     */
+    prefill?: FormPrefill;
+    /**
+     * `true` if the answer becomes the value of the patient's custom field when the form is signed. Only for custom
+     * fields of patients, outside of groups, and for one field of each.
+     */
+    write_back?: boolean;
+};
+
+/**
+ * FieldOption
+ *
+ * Option of a field of the type `single_choice` or `multiple_choice`.
+ */
+export type FieldOption = {
+    /**
+     * Key of the option, unique in the field. Values store it; it never gets another meaning.
+     */
+    key: string;
+    /**
+     * Label that people choose by, 1 to 200 characters, unique among the field's options that are not retired.
+     */
+    label: string;
+    /**
+     * `true` if the option can no longer be chosen; stored values keep it.
+     */
+    retired?: boolean;
+};
+
+/**
+ * Role that may see or write the values of a custom field, in profiles that it reaches.
+ *
+ * - `admin`: administrators, always
+ * - `specialist`: specialists, in profiles of patients whose record is open to them
+ * - `staff`: the front desk, and API keys; keys get protected health information of profiles of patients only
+ * - `patient`: patients, in their own profiles
+ */
+export type FieldRole = 'admin' | 'specialist' | 'staff' | 'patient';
+
+/**
+ * FieldTranslation
+ *
+ * Texts of a field in another language. A text that it leaves out is shown in the language of the field itself.
+ */
+export type FieldTranslation = {
+    /**
+     * Language of the texts, unique among the translations of the field.
+     */
+    language: string;
+    /**
+     * Label of the field, 1 to 200 characters.
+     */
+    label: string;
+    /**
+     * Explanation of the field, 1 to 2,000 characters; absent if it is not translated.
+     */
+    help?: string;
+    /**
+     * Labels of the options by their keys, at most 200; options that are left out are not translated.
+     */
+    options?: {
+        [key: string]: string;
+    };
+};
+
+/**
+ * Type of the values of a field.
+ *
+ * - `text`: one line of at most 500 characters
+ * - `long_text`: text of any number of lines, of at most 10,000 characters
+ * - `integer`: whole number between −(2⁵³ − 1) and 2⁵³ − 1
+ * - `decimal`: exact decimal number with at most 18 digits before the point and 10 after it
+ * - `boolean`: `true` or `false`
+ * - `date`: day, as YYYY-MM-DD
+ * - `time`: local time of day, as HH:MM:SS
+ * - `datetime`: moment, in RFC 3339
+ * - `single_choice`: key of one of the field's options
+ * - `multiple_choice`: keys of several of the field's options
+ * - `scale`: whole number on a scale, from 0 to 10 unless its validation states others
+ * - `email`: e-mail address
+ * - `phone`: telephone number, in E.164
+ * - `file`: file; its values can't be stored yet
+ * - `signature`: drawn signature; its values can't be stored yet
+ */
+export type FieldType = 'text' | 'long_text' | 'integer' | 'decimal' | 'boolean' | 'date' | 'time' | 'datetime' | 'single_choice' | 'multiple_choice' | 'scale' | 'email' | 'phone' | 'file' | 'signature';
+
+/**
+ * FieldValidation
+ *
+ * Bounds of a field's values. Each applies to the types that it names, and is refused for others.
+ */
+export type FieldValidation = {
+    /**
+     * Minimum number of characters of `text` and `long_text`; 1 if left out.
+     */
+    min_length?: number;
+    /**
+     * Maximum number of characters of `text` (500 if left out) and `long_text` (10,000 if left out).
+     */
+    max_length?: number;
+    /**
+     * Smallest value of `integer`, `decimal` and `scale`; for a scale 0 if left out.
+     */
+    minimum?: string;
+    /**
+     * Largest value of `integer`, `decimal` and `scale`; for a scale 10 if left out.
+     */
+    maximum?: string;
+    /**
+     * Distance between two positions of a `scale`; 1 if left out. A scale has at most 1,000 steps.
+     */
+    step?: number;
+    /**
+     * First day of `date` and `datetime`; of a moment, the day in UTC counts.
+     */
+    earliest?: string;
+    /**
+     * Last day of `date` and `datetime`; of a moment, the day in UTC counts.
+     */
+    latest?: string;
+    /**
+     * Minimum number of options that a `multiple_choice` selects; 1 if left out, 0 if an empty selection is an answer.
+     */
+    min_selected?: number;
+    /**
+     * Maximum number of options that a `multiple_choice` selects; all if left out.
+     */
+    max_selected?: number;
+};
+
+/**
+ * FormChange
+ *
+ * Difference between two versions of a form.
+ */
+export type FormChange = {
+    /**
+     * Kind of the change.
+     */
+    kind: FormChangeKind;
+    /**
+     * Part of the form that changed.
+     */
+    part: FormPart;
+    /**
+     * Key of the part.
+     */
+    key: string;
+    /**
+     * Key of the group that the field is in; absent for everything outside of groups.
+     */
+    group?: string;
+    /**
+     * Names of the properties that changed, e.g. `visible_if` or `definition.label`; empty unless `kind` is `changed`.
+     */
+    properties: Array<string>;
+};
+
+/**
+ * Kind of a change.
+ *
+ * - `added`: the newer version has it, the older one doesn't
+ * - `removed`: the older version has it, the newer one doesn't
+ * - `moved`: it is in another section or at another place among the parts that both versions have
+ * - `changed`: it has other properties
+ */
+export type FormChangeKind = 'added' | 'removed' | 'moved' | 'changed';
+
+/**
+ * FormCondition
+ *
+ * Condition on answers and scores, with at most 200 conditions in it, itself counted, on at most 8 levels.
+ *
+ * `op` decides which other fields must be present; others must not be. `field` is the key of a field, of a score, or
+ * of a group, which stands for the number of its entries. A condition in a group sees the fields of its own entry and
+ * everything outside of groups; a condition outside of a group sees no field in it.
+ *
+ * An answer is missing if there is none or if its field is hidden; `false`, 0 and, if the field allows it, an empty
+ * selection are answers. Every comparison with a missing answer is false, `not_equals` too; `is_empty` is true. A
+ * hidden group has 0 entries. Texts are compared without regard to letter case and accents.
+ */
+export type FormCondition = {
+    /**
+     * Operator.
+     */
+    op: ConditionOp;
+    /**
+     * Conditions that `and` and `or` combine (1 to 50), or the one that `not` reverses; none for other operators.
+     */
+    conditions?: Array<FormCondition>;
+    /**
+     * Key of the field, score or group that is compared; absent for `and`, `or` and `not`.
+     */
+    field?: string;
+    /**
+     * Value that the answer is compared with, of the type of the field: a text, `true` or `false`, a whole number, or
+     * the key of an option. A number with a fraction is written as text, e.g. `"1.5"`, as whole numbers may be. Absent
+     * for `in`, `is_empty`, `and`, `or` and `not`.
+     */
+    value?: unknown;
+    /**
+     * Values of `in`, 1 to 100 different ones in the form of `value`; none for other operators.
+     */
+    values?: Array<unknown>;
+};
+
+/**
+ * FormContent
+ *
+ * Content of a published version: everything that its forms ask and show.
+ */
+export type FormContent = {
+    /**
+     * Definition of the form.
+     */
+    definition: FormDefinition;
+    /**
+     * Custom fields that the definition refers to, by id and version, as they are defined in that version.
+     */
+    fields: Array<FormField>;
+    /**
+     * Keys of the scores that an administrator has published without protection, in alphabetical order.
+     */
+    phi_cleared: Array<string>;
+};
+
+/**
+ * FormDefinition
+ *
+ * Definition of a form: sections of fields, repeated groups of fields, texts and scores.
+ *
+ * Conditions decide what is visible or required. They settle together: a hidden item is not required, counts as
+ * unanswered for every other condition, is treated by scores as each score states, and its answer is dropped when the
+ * form is submitted. A definition whose conditions and scores depend on themselves is refused.
+ *
+ * A definition has at most 1,000 items, those in groups counted, and at most 100 scores.
+ */
+export type FormDefinition = {
+    /**
+     * Language of all texts that are not in `translations`. A text without a translation is shown in it.
+     */
+    language: string;
+    /**
+     * Sections in the order in which they are shown, at most 50.
+     */
+    sections: Array<FormSection>;
+};
+
+/**
+ * FormEvaluation
+ *
+ * Evaluation of answers: everything that a form shows, requires and computes for them.
+ */
+export type FormEvaluation = {
+    /**
+     * Sections in their order.
+     */
+    sections: Array<FormSectionState>;
+    /**
+     * Items in their order; after a group, the fields of its entries, entry by entry.
+     */
+    items: Array<FormItemState>;
+    /**
+     * Scores in the order of their items.
+     */
+    scores: Array<FormScoreResult>;
+    /**
+     * JSON pointers to answers of hidden fields, which are dropped when the form is submitted; the entries of a hidden
+     * group are named once.
+     */
+    hidden_answers: Array<string>;
+    /**
+     * Faults of the answers, at most 100. An answer with a fault counts as missing.
+     */
+    faults: Array<AnswerFault>;
+    /**
+     * Answers that are required and missing, at most 100, as the faults that submitting the form would report.
+     */
+    missing_answers: Array<AnswerFault>;
+    /**
+     * Answers as submitting the form would keep them: each in its one form, without those that are faulty or hidden.
+     */
+    kept_answers: {
+        [key: string]: unknown;
+    };
+};
+
+/**
+ * FormFault
+ *
+ * Fault for which a draft can't be published.
+ */
+export type FormFault = {
+    /**
+     * JSON pointer into the form template as it is answered, e.g. `/definition/sections/0/items/2/visible_if`.
+     */
+    pointer: string;
+    /**
+     * Name of the broken rule, e.g. `unknown_reference` or `cycle`.
+     */
+    rule: string;
+    /**
+     * Description of the fault for people.
+     */
+    message: string;
+};
+
+/**
+ * FormField
+ *
+ * Custom field that a form refers to, as it is defined in the version that the form refers to.
+ */
+export type FormField = {
+    /**
+     * Id of the custom field.
+     */
+    custom_field_id: number;
+    /**
+     * Version of the custom field, from 1.
+     */
+    version: number;
+    /**
+     * Kind of records whose profiles have the custom field.
+     */
+    entity: FieldEntity;
+    /**
+     * Key of the custom field.
+     */
+    key: string;
+    /**
+     * Definition of the custom field in this version.
+     */
+    definition: FieldDefinition;
+};
+
+/**
+ * FormItem
+ *
+ * Item of a section: exactly one of `field`, `group`, `text` and `score`.
+ */
+export type FormItem = {
+    /**
+     * Key of the item, unique among the items of all sections of the form; items in groups have keys of their own.
+     * Answers are stored under it, so a changed key is another item.
+     */
+    key: string;
+    /**
+     * Condition under which the item is visible; absent if it always is while its section is visible.
+     */
+    visible_if?: FormCondition;
+    /**
+     * Field; absent if the item is something else.
+     */
+    field?: FieldItem;
+    /**
+     * Group of fields that is answered any number of times; absent if the item is something else.
+     */
+    group?: GroupItem;
+    /**
+     * Text between the fields; absent if the item is something else.
+     */
+    text?: TextItem;
+    /**
+     * Score; absent if the item is something else.
+     */
+    score?: ScoreItem;
+};
+
+/**
+ * FormItemState
+ *
+ * State of an item, or of a field in an entry of a group.
+ */
+export type FormItemState = {
+    /**
+     * Key of the item or field.
+     */
+    key: string;
+    /**
+     * Key of the group that the field is in; absent for items outside of groups.
+     */
+    group?: string;
+    /**
+     * Id of the entry that the field is in; absent for items outside of groups.
+     */
+    entry?: string;
+    /**
+     * `true` if the item is visible.
+     */
+    visible: boolean;
+    /**
+     * `true` if the item is visible and the form can't be submitted without an answer to it; for a group, without any
+     * entry.
+     */
+    required: boolean;
+    /**
+     * `true` if an answer is required and missing; for a group, if it has too few entries.
+     */
+    missing: boolean;
+};
+
+/**
+ * Part of a form.
+ *
+ * - `section`: section
+ * - `field`: field, in a group or outside of groups
+ * - `group`: group of fields
+ * - `text`: text between the fields
+ * - `score`: score
+ */
+export type FormPart = 'section' | 'field' | 'group' | 'text' | 'score';
+
+/**
+ * FormPrefill
+ *
+ * Source of a first answer: exactly one of `patient` and `profile`.
+ */
+export type FormPrefill = {
+    /**
+     * Attribute of the patient's record; absent if the source is the profile.
+     */
+    patient?: PatientAttribute;
+    /**
+     * Key of a custom field of patients, whose value in the patient's profile is the source; absent if the source is
+     * the record. The types of both fields must be equal, and a choice needs the same option.
+     */
+    profile?: string;
+};
+
+/**
+ * FormPreview
+ *
+ * Form in one language, and its state for the given values.
+ */
+export type FormPreview = {
+    /**
+     * Definition of the form with its texts in the requested language, and with the definitions of its custom fields.
+     */
+    definition: FormDefinition;
+    /**
+     * Everything that the form shows, requires and computes; pointers of faults begin with `/values`.
+     */
+    evaluation: FormEvaluation;
+};
+
+/**
+ * FormScoreResult
+ *
+ * Result of a score.
+ */
+export type FormScoreResult = {
+    /**
+     * Key of the score.
+     */
+    key: string;
+    /**
+     * State of the score.
+     */
+    state: ScoreState;
+    /**
+     * Rounded score; absent unless `state` is `scored`.
+     */
+    value?: string;
+    /**
+     * Key of the band that the score is in; absent if it is in none.
+     */
+    band?: string;
+};
+
+/**
+ * FormSection
+ *
+ * Section of a form.
+ */
+export type FormSection = {
+    /**
+     * Key of the section, unique among the sections of the form.
+     */
+    key: string;
+    /**
+     * Heading, 1 to 200 characters.
+     */
+    label: string;
+    /**
+     * Explanation below the heading, 1 to 2,000 characters; absent if there is none.
+     */
+    help?: string;
+    /**
+     * Heading and explanation in other languages, at most 20.
+     */
+    translations?: Array<FormTranslation>;
+    /**
+     * Condition under which the section and its items are visible; absent if they always are.
+     */
+    visible_if?: FormCondition;
+    /**
+     * Items in the order in which they are shown, at most 200.
+     */
+    items: Array<FormItem>;
+};
+
+/**
+ * FormSectionState
+ *
+ * State of a section.
+ */
+export type FormSectionState = {
+    /**
+     * Key of the section.
+     */
+    key: string;
+    /**
+     * `true` if the section is visible.
+     */
+    visible: boolean;
+};
+
+/**
+ * FormTemplate
+ *
+ * Template of forms: a draft, which can be changed, and published versions, which stay as they are. Lists leave out
+ * the draft.
+ */
+export type FormTemplate = {
+    /**
+     * Id of the form template.
+     */
+    id: number;
+    /**
+     * Name by which the clinic's staff find it, unique among the templates in use.
+     */
+    name: string;
+    /**
+     * Name in links, unique among the templates in use.
+     */
+    slug: string;
+    /**
+     * Description for the clinic's staff; forms don't show it.
+     */
+    description: string;
+    /**
+     * Number of changes, to be sent with the next one. Publishing does not count as a change.
+     */
+    version: number;
+    /**
+     * Draft: what the next version will ask.
+     */
+    definition: FormDefinition;
+    /**
+     * Custom fields that the draft refers to, by id and version, as they are defined in that version.
+     */
+    fields: Array<FormField>;
+    /**
+     * Faults for which the draft can't be published yet, as they were found when it was written, at most 100.
+     */
+    faults: Array<FormFault>;
+    /**
+     * Number of the last published version; absent before the first.
+     */
+    published_version?: number;
+    /**
+     * Time at which that version was published.
+     */
+    published_at?: string;
+    /**
+     * `true` if the draft differs from the last published version, or if there is none.
+     */
+    has_unpublished_changes: boolean;
+    /**
+     * Time of archiving, from which on no form is created from it; absent while it is in use.
+     */
+    archived_at?: string;
+    /**
+     * Time of creation.
+     */
+    created_at: string;
+    /**
+     * Time of the last change.
+     */
+    updated_at: string;
+};
+
+/**
+ * FormTemplateInput
+ *
+ * Values of a form template, for creating and replacing one.
+ */
+export type FormTemplateInput = {
+    /**
+     * Name by which the clinic's staff find it, unique among the templates in use: case, accents, and the shapes of
+     * quotes and hyphens make no difference.
+     */
+    name: string;
+    /**
+     * Name in links, unique among the templates in use. If left out, a new template derives it from the name, and a
+     * replaced one keeps it.
+     */
+    slug?: string;
+    /**
+     * Description for the clinic's staff; forms don't show it.
+     */
+    description?: string;
+    /**
+     * Draft: what the next version will ask. It may have faults, e.g. conditions on fields that are yet to be added;
+     * the answer lists them, and publishing refuses them.
+     */
+    definition: FormDefinition;
+};
+
+/**
+ * FormTemplatePublication
+ *
+ * Result of publishing the draft of a form template.
+ */
+export type FormTemplatePublication = {
+    /**
+     * Id of the form template.
+     */
+    form_template_id: number;
+    /**
+     * Number of the new version, from 1.
+     */
+    version: number;
+    /**
+     * Hash of the version's content.
+     */
+    content_hash: string;
+    /**
+     * Time of publication.
+     */
+    published_at: string;
+    /**
+     * Differences between this version and the one before; of a first version, there are none.
+     */
+    changes: Array<FormChange>;
+};
+
+/**
+ * Order of a list of form templates.
+ *
+ * - `name`: by name, from A to Z
+ * - `-name`: by name, from Z to A
+ */
+export type FormTemplateSort = 'name' | '-name';
+
+/**
+ * FormTemplateSummary
+ *
+ * Form template without its draft, as lists show it.
+ */
+export type FormTemplateSummary = {
+    /**
+     * Id of the form template.
+     */
+    id: number;
+    /**
+     * Name by which the clinic's staff find it, unique among the templates in use.
+     */
+    name: string;
+    /**
+     * Name in links, unique among the templates in use.
+     */
+    slug: string;
+    /**
+     * Description for the clinic's staff; forms don't show it.
+     */
+    description: string;
+    /**
+     * Number of changes, to be sent with the next one.
+     */
+    version: number;
+    /**
+     * Number of the last published version; absent before the first.
+     */
+    published_version?: number;
+    /**
+     * Time at which that version was published.
+     */
+    published_at?: string;
+    /**
+     * `true` if the draft differs from the last published version, or if there is none.
+     */
+    has_unpublished_changes: boolean;
+    /**
+     * Time of archiving, from which on no form is created from it; absent while it is in use.
+     */
+    archived_at?: string;
+    /**
+     * Time of creation.
+     */
+    created_at: string;
+    /**
+     * Time of the last change.
+     */
+    updated_at: string;
+};
+
+/**
+ * FormTemplateVersion
+ *
+ * Published version of a form template. It never changes.
+ */
+export type FormTemplateVersion = {
+    /**
+     * Id of the form template.
+     */
+    form_template_id: number;
+    /**
+     * Number of the version, from 1.
+     */
+    version: number;
+    /**
+     * SHA-256 of `content` in its canonical form (RFC 8785), as 64 hexadecimal digits.
+     */
+    content_hash: string;
+    /**
+     * Time of publication.
+     */
+    published_at: string;
+    /**
+     * Content: everything that forms of this version ask and show.
+     */
+    content: FormContent;
+};
+
+/**
+ * FormTemplateVersionSummary
+ *
+ * Published version of a form template, without its content.
+ */
+export type FormTemplateVersionSummary = {
+    /**
+     * Id of the form template.
+     */
+    form_template_id: number;
+    /**
+     * Number of the version, from 1.
+     */
+    version: number;
+    /**
+     * SHA-256 of the content in its canonical form (RFC 8785), as 64 hexadecimal digits.
+     */
+    content_hash: string;
+    /**
+     * Time of publication.
+     */
+    published_at: string;
+};
+
+/**
+ * FormTextTranslation
+ *
+ * Text between fields in another language.
+ */
+export type FormTextTranslation = {
+    /**
+     * Language of the text, unique among the translations of the same text and different from the form's language.
+     */
+    language: string;
+    /**
+     * Text, 1 to 5,000 characters.
+     */
+    text: string;
+};
+
+/**
+ * FormTranslation
+ *
+ * Label and explanation of a section, group, score or band in another language.
+ */
+export type FormTranslation = {
+    /**
+     * Language of the texts, unique among the translations of the same thing and different from the form's language.
+     */
+    language: string;
+    /**
+     * Label, 1 to 200 characters.
+     */
+    label: string;
+    /**
+     * Explanation, 1 to 2,000 characters; absent if it is not translated. Bands have none.
+     */
+    help?: string;
+};
+
+/**
+ * GroupField
+ *
+ * Field of a group.
+ */
+export type GroupField = {
+    /**
+     * Key of the field, unique in the group; `id` is reserved for the id of an entry.
+     */
+    key: string;
+    /**
+     * Condition under which the field is visible in an entry; absent if it always is while the group is visible. Its
+     * keys name fields of the same entry first, then items outside of the group.
+     */
+    visible_if?: FormCondition;
+    /**
+     * Field.
+     */
+    field: FieldItem;
+};
+
+/**
+ * GroupItem
+ *
+ * Group of fields that is answered any number of times, e.g. once for each medication. Its answer is a list of
+ * entries, each with a UUID `id` that the client chooses and that stays the same.
+ */
+export type GroupItem = {
+    /**
+     * Label, 1 to 200 characters.
+     */
+    label: string;
+    /**
+     * Explanation, 1 to 2,000 characters; absent if there is none.
+     */
+    help?: string;
+    /**
+     * Label and explanation in other languages, at most 20.
+     */
+    translations?: Array<FormTranslation>;
+    /**
+     * Number of entries without which the form can't be submitted while the group is visible, 0 to 50, at most
+     * `max_entries`.
+     */
+    min_entries?: number;
+    /**
+     * Maximum number of entries, 1 to 50.
+     */
+    max_entries: number;
+    /**
+     * Fields of each entry in the order in which they are shown, 1 to 100.
+     */
+    items: Array<GroupField>;
+};
+
+/**
  * Health
  *
  * State of the process.
@@ -1146,6 +2248,14 @@ export type Health = {
  * State of a running process.
  */
 export type HealthStatus = 'ok';
+
+/**
+ * Treatment of an input that is hidden.
+ *
+ * - `exclude`: the score is computed as if it did not have the input
+ * - `points`: the input counts as answered, with `hidden_points`
+ */
+export type HiddenRule = 'exclude' | 'points';
 
 /**
  * HoldAppointment
@@ -1428,6 +2538,34 @@ export type Member = {
 export type MemberRole = 'admin' | 'specialist' | 'staff' | 'patient';
 
 /**
+ * MergePatient
+ *
+ * Request to merge another record of a patient.
+ */
+export type MergePatient = {
+    /**
+     * Id of the record that is merged into the patient's.
+     */
+    merged_patient_id: number;
+    /**
+     * Version of the patient's record that the merge is based on; 409 `stale_version` if it is not the current one.
+     */
+    version: number;
+    /**
+     * Version of the merged record that the merge is based on; 409 `stale_version` if it is not the current one.
+     */
+    merged_version: number;
+};
+
+/**
+ * Treatment of missing answers, if they are no more than may be missing.
+ *
+ * - `omit`: they add nothing
+ * - `prorate`: they count as the mean of the answers that are given; with weights, as the weighted mean
+ */
+export type MissingRule = 'omit' | 'prorate';
+
+/**
  * Form of the meeting of specialist and patient.
  *
  * - `in_person`: at the clinic
@@ -1501,6 +2639,56 @@ export type MyMembership = {
 export type OnConflict = 'fail' | 'skip';
 
 /**
+ * OnboardPatient
+ *
+ * New patient, with everything that the front desk enters at once.
+ */
+export type OnboardPatient = {
+    /**
+     * Values of the record.
+     */
+    patient: CreatePatient;
+    /**
+     * Person who is to sign in as the patient, e.g. the patient or a parent; nobody is invited if left out. The
+     * address is not taken from the record. A member can be named by `user_id` only by callers who may use
+     * `patient_link`.
+     */
+    login?: LinkRecord;
+    /**
+     * First values of the patient's profile by the keys of their custom fields, at most 200; as in
+     * `patient_profile_update`.
+     */
+    values?: {
+        [key: string]: unknown;
+    };
+    /**
+     * Decisions of the patient on consent, at most one for each purpose.
+     */
+    consents?: Array<ConsentDecision>;
+};
+
+/**
+ * OnboardedPatient
+ *
+ * Patient who was onboarded.
+ */
+export type OnboardedPatient = {
+    /**
+     * Record of the patient. It has no user until the person accepts the invitation.
+     */
+    patient: Patient;
+    /**
+     * Pending invitation to sign in as the patient; absent if nobody was invited.
+     */
+    invitation?: Invitation;
+    /**
+     * At most ten other patients of the organization who may be the same person, those with the most in common first.
+     * A hint to look at them, and no error. Empty for callers who may not read patients.
+     */
+    possible_duplicates: Array<PossibleDuplicate>;
+};
+
+/**
  * OpenSlot
  *
  * Slot that can be booked.
@@ -1514,6 +2702,22 @@ export type OpenSlot = {
      * End of the slot.
      */
     ended_at: string;
+};
+
+/**
+ * OptionPoints
+ *
+ * Points of an option.
+ */
+export type OptionPoints = {
+    /**
+     * Key of the option.
+     */
+    option: string;
+    /**
+     * Points of an answer with this option.
+     */
+    points: string;
 };
 
 /**
@@ -1598,7 +2802,7 @@ export type PageMeta = {
     page_size: number;
     /**
      * Number of entries on all pages if `total_is_exact` is `true`; else the list has more entries than this number.
-     * Core counts up to 1,000 entries, or up to the first entry after this page if that is more.
+     * Core counts up to 250 entries, or up to the first entry after this page if that is more.
      */
     total: number;
     /**
@@ -1654,6 +2858,70 @@ export type PageAppointmentTemplate = {
      * Entries of this page, in the requested order.
      */
     data: Array<AppointmentTemplate>;
+    /**
+     * Position of the page in the list, and the size of the list.
+     */
+    meta: PageMeta;
+};
+
+/**
+ * Page_CustomField
+ *
+ * One page of a list.
+ */
+export type PageCustomField = {
+    /**
+     * Entries of this page, in the requested order.
+     */
+    data: Array<CustomField>;
+    /**
+     * Position of the page in the list, and the size of the list.
+     */
+    meta: PageMeta;
+};
+
+/**
+ * Page_CustomFieldVersion
+ *
+ * One page of a list.
+ */
+export type PageCustomFieldVersion = {
+    /**
+     * Entries of this page, in the requested order.
+     */
+    data: Array<CustomFieldVersion>;
+    /**
+     * Position of the page in the list, and the size of the list.
+     */
+    meta: PageMeta;
+};
+
+/**
+ * Page_FormTemplateSummary
+ *
+ * One page of a list.
+ */
+export type PageFormTemplateSummary = {
+    /**
+     * Entries of this page, in the requested order.
+     */
+    data: Array<FormTemplateSummary>;
+    /**
+     * Position of the page in the list, and the size of the list.
+     */
+    meta: PageMeta;
+};
+
+/**
+ * Page_FormTemplateVersionSummary
+ *
+ * One page of a list.
+ */
+export type PageFormTemplateVersionSummary = {
+    /**
+     * Entries of this page, in the requested order.
+     */
+    data: Array<FormTemplateVersionSummary>;
     /**
      * Position of the page in the list, and the size of the list.
      */
@@ -1857,6 +3125,41 @@ export type Patient = {
 };
 
 /**
+ * Attribute of a patient's record that answers may be prefilled from.
+ *
+ * - `first_name`: first name, for a field of the type `text` or `long_text`
+ * - `last_name`: last name, for a field of the type `text` or `long_text`
+ * - `email`: e-mail address, for a field of the type `email`, `text` or `long_text`
+ * - `phone`: telephone number, for a field of the type `phone`, `text` or `long_text`
+ * - `date_of_birth`: date of birth, for a field of the type `date`
+ * - `national_id`: number of a national identity document or health insurance, for a field of the type `text` or
+ * `long_text`
+ * - `address`: postal address, for a field of the type `long_text`
+ * - `emergency_contact`: contact in an emergency, for a field of the type `long_text`
+ */
+export type PatientAttribute = 'first_name' | 'last_name' | 'email' | 'phone' | 'date_of_birth' | 'national_id' | 'address' | 'emergency_contact';
+
+/**
+ * PatientMerge
+ *
+ * Merge of a record into the record of the same patient.
+ */
+export type PatientMerge = {
+    /**
+     * Id of the patient whose record stays.
+     */
+    patient_id: number;
+    /**
+     * Id of the merged record.
+     */
+    merged_patient_id: number;
+    /**
+     * Time of the merge.
+     */
+    merged_at: string;
+};
+
+/**
  * Order of a list of patients.
  *
  * - `last_name`: by last name, then first name, in the order of the Unicode collation
@@ -1894,6 +3197,164 @@ export type PersonExport = {
      * Data in Telemetry: one document for the user and one for each patient record.
      */
     telemetry: Array<unknown>;
+};
+
+/**
+ * PinnedField
+ *
+ * Version of a custom field.
+ */
+export type PinnedField = {
+    /**
+     * Id of the custom field.
+     */
+    id: number;
+    /**
+     * Number of its version, from 1.
+     */
+    version: number;
+};
+
+/**
+ * PossibleDuplicate
+ *
+ * Patient who may be the same person.
+ */
+export type PossibleDuplicate = {
+    /**
+     * Id of the other patient.
+     */
+    patient_id: number;
+    /**
+     * Values that both patients have, at least one.
+     */
+    reasons: Array<DuplicateReason>;
+};
+
+/**
+ * PreviewForm
+ *
+ * Values for which a form is previewed. They are not stored.
+ */
+export type PreviewForm = {
+    /**
+     * Number of the published version to preview; the draft if left out.
+     */
+    version?: number;
+    /**
+     * Language in which the form is returned; its own if left out. A text without a translation stays in the form's
+     * own language.
+     */
+    language?: string;
+    /**
+     * Values by the keys of the form's fields and groups; `null` is no value. The value of a group is a list of
+     * entries, each with an `id` (a UUID) and values by the keys of the group's fields.
+     */
+    values?: {
+        [key: string]: unknown;
+    };
+};
+
+/**
+ * Profile
+ *
+ * Values of the custom fields of a patient, a specialist, an appointment or the clinic itself. It contains the fields
+ * that the caller sees.
+ */
+export type Profile = {
+    /**
+     * Version of the profile, to be sent with the next change; 0 if nothing was ever written, and increases with each
+     * write.
+     */
+    version: number;
+    /**
+     * Values by the keys of their fields; a field without a value is left out.
+     */
+    values: {
+        [key: string]: ProfileValue;
+    };
+    /**
+     * Fields in the order of their keys: those in use, and archived ones that have a value here.
+     */
+    fields: Array<ProfileField>;
+};
+
+/**
+ * ProfileField
+ *
+ * Custom field, as a profile shows it.
+ */
+export type ProfileField = {
+    /**
+     * Id of the field.
+     */
+    id: number;
+    /**
+     * Key by which the values name the field.
+     */
+    key: string;
+    /**
+     * Number of the present version, which new values are given under.
+     */
+    version: number;
+    /**
+     * Type, texts and bounds of the present version.
+     */
+    definition: FieldDefinition;
+    /**
+     * `true` if the caller may write a value.
+     */
+    writable: boolean;
+    /**
+     * `true` if the field is archived: its value stays, and nobody can write another one.
+     */
+    archived: boolean;
+};
+
+/**
+ * ProfileValue
+ *
+ * Value of a custom field.
+ */
+export type ProfileValue = {
+    /**
+     * Value in the form of its type: text, number, boolean or list; decimals, days and times are texts.
+     */
+    value: unknown;
+    /**
+     * Version of the field that the value was given under.
+     */
+    field_version: number;
+    /**
+     * Version of the profile that brought the value.
+     */
+    changed_in: number;
+    /**
+     * Time at which the value was written.
+     */
+    changed_at: string;
+    /**
+     * Id of the user who wrote the value; absent if it was an API key, or the user was erased.
+     */
+    changed_by_user_id?: number;
+};
+
+/**
+ * PublishFormTemplate
+ *
+ * Request to publish the draft of a form template.
+ */
+export type PublishFormTemplate = {
+    /**
+     * Version of the form template that was read: what is published is what the administrator has seen.
+     */
+    version: number;
+    /**
+     * Keys of scores that are no protected health information, although some of their inputs are: their values can be
+     * searched and used in segments. A score that is not listed is protected if one of its inputs is. At most 100; it
+     * applies to this version alone, and the audit trail names each score.
+     */
+    clear_phi?: Array<string>;
 };
 
 /**
@@ -2093,6 +3554,163 @@ export type ScheduleExceptionKind = 'available' | 'unavailable';
  * - `webhooks:write`: change webhooks
  */
 export type Scope = 'patients:read' | 'patients:write' | 'appointments:read' | 'appointments:write' | 'specialists:read' | 'specialists:write' | 'specialties:read' | 'specialties:write' | 'calendar:read' | 'calendar:write' | 'forms:read' | 'forms:write' | 'documents:read' | 'documents:write' | 'webhooks:read' | 'webhooks:write';
+
+/**
+ * ScoreBand
+ *
+ * Band of a score, e.g. mild or severe.
+ */
+export type ScoreBand = {
+    /**
+     * Key of the band, unique in the score.
+     */
+    key: string;
+    /**
+     * Label, 1 to 200 characters.
+     */
+    label: string;
+    /**
+     * Label in other languages, at most 20.
+     */
+    translations?: Array<FormTranslation>;
+    /**
+     * Lowest score of the band; absent if it has no lower bound.
+     */
+    from?: string;
+    /**
+     * Highest score of the band, not below `from`; absent if it has no upper bound.
+     */
+    to?: string;
+};
+
+/**
+ * Formula of a score.
+ *
+ * - `sum`: points of the answers, added
+ * - `mean`: points of the answers, added and divided by the number of answers
+ * - `weighted`: points of the answers, each multiplied by its weight, added
+ * - `count`: number of the answers that meet the condition of their input
+ */
+export type ScoreFormula = 'sum' | 'mean' | 'weighted' | 'count';
+
+/**
+ * ScoreInput
+ *
+ * Input of a score: a field outside of groups, or another score.
+ *
+ * The points of an answer are the number itself for the types `integer`, `decimal` and `scale` and for scores, 1 or 0
+ * for `boolean`, and those in `points` for choices, added if several options are chosen. Other types can't be scored.
+ */
+export type ScoreInput = {
+    /**
+     * Key of the field or score.
+     */
+    key: string;
+    /**
+     * Weight of the points, 1 if left out; not 0. Only for `weighted`. For `prorate` all weights are positive.
+     */
+    weight?: string;
+    /**
+     * `true` if the points count from the other end: the lowest plus the highest possible points, minus the points.
+     * The bounds are those of the field's validation or of its options' points. Not for `count`, scores, and fields of
+     * the type `multiple_choice`.
+     */
+    reverse?: boolean;
+    /**
+     * Points of the options of a choice: of every option, once, also of retired ones, which earlier answers may have.
+     * At most 200; not for `count` and for other types.
+     */
+    points?: Array<OptionPoints>;
+    /**
+     * Options of a choice; `count` counts an answer that has any of them. At most 200, none for other formulas and
+     * types.
+     */
+    counted_options?: Array<string>;
+    /**
+     * Number from which on `count` counts an answer or score; absent for choices and for other formulas. Fields of the
+     * type `boolean` need nothing: their `true` is counted.
+     */
+    counted_from?: string;
+    /**
+     * Treatment of the input while it is hidden.
+     */
+    hidden?: HiddenRule;
+    /**
+     * Points of the hidden input, before its weight; absent unless `hidden` is `points`.
+     */
+    hidden_points?: string;
+};
+
+/**
+ * ScoreItem
+ *
+ * Score: a number that is computed from answers and other scores, exactly and in decimal.
+ *
+ * The result of `formula` is multiplied by `multiplier`, divided by `divisor`, increased by `offset` and rounded to
+ * `decimals`. There is no score while more answers are missing than `may_miss`, while none is given, while every input
+ * is hidden and excluded, or if the result has more than 18 digits before the point.
+ */
+export type ScoreItem = {
+    /**
+     * Label, 1 to 200 characters.
+     */
+    label: string;
+    /**
+     * Explanation, 1 to 2,000 characters; absent if there is none.
+     */
+    help?: string;
+    /**
+     * Label and explanation in other languages, at most 20.
+     */
+    translations?: Array<FormTranslation>;
+    /**
+     * Formula.
+     */
+    formula: ScoreFormula;
+    /**
+     * Inputs, 1 to 200 different ones.
+     */
+    inputs: Array<ScoreInput>;
+    /**
+     * Number of visible inputs that may be without an answer, 0 to 200. A hidden input never counts as missing.
+     */
+    may_miss?: number;
+    /**
+     * Treatment of missing answers, for `sum` and `weighted` with `may_miss` above 0; absent for all others.
+     */
+    if_missing?: MissingRule;
+    /**
+     * Factor, 1 if left out; not 0.
+     */
+    multiplier?: string;
+    /**
+     * Divisor, 1 if left out; not 0.
+     */
+    divisor?: string;
+    /**
+     * Number that is added last, 0 if left out.
+     */
+    offset?: string;
+    /**
+     * Number of decimals that the score is rounded to, 0 to 6. A half is rounded away from zero.
+     */
+    decimals?: number;
+    /**
+     * Bands of the rounded score, at most 20, without overlap. A score between them has no band.
+     */
+    bands?: Array<ScoreBand>;
+};
+
+/**
+ * State of a score.
+ *
+ * - `scored`: there is a score
+ * - `missing`: more answers are missing than may be, or all are
+ * - `hidden`: the score is hidden
+ * - `not_applicable`: every input is hidden and excluded
+ * - `out_of_range`: the result has more than 18 digits before the point
+ */
+export type ScoreState = 'scored' | 'missing' | 'hidden' | 'not_applicable' | 'out_of_range';
 
 /**
  * SearchCalendar
@@ -2350,7 +3968,7 @@ export type SpecialtySort = 'name' | '-name';
  * Kind of the person's id.
  *
  * - `user`: id of a user; covers every patient and specialist record that is linked to the user
- * - `patient`: id of a patient record; does not cover a linked user
+ * - `patient`: id of a patient record; covers records that were merged into it, but not a linked user
  */
 export type SubjectKind = 'user' | 'patient';
 
@@ -2380,6 +3998,22 @@ export type TelemetryToken = {
      * Time at which the token expires.
      */
     expires_at: string;
+};
+
+/**
+ * TextItem
+ *
+ * Text between the fields of a section.
+ */
+export type TextItem = {
+    /**
+     * Text, 1 to 5,000 characters.
+     */
+    text: string;
+    /**
+     * Text in other languages, at most 20.
+     */
+    translations?: Array<FormTextTranslation>;
 };
 
 /**
@@ -2454,6 +4088,61 @@ export type UpdateAppointmentSeries = {
      * New specialty.
      */
     specialty_id?: number;
+};
+
+/**
+ * UpdateCustomField
+ *
+ * New properties of a custom field, which replace the present ones.
+ */
+export type UpdateCustomField = {
+    /**
+     * Version that the change is based on; 409 `stale_version` if it is not the current one.
+     */
+    version: number;
+    /**
+     * Type, texts and bounds.
+     */
+    definition: FieldDefinition;
+    /**
+     * Roles that see the values. Administrators do, listed or not.
+     */
+    readable_by: Array<FieldRole>;
+    /**
+     * Roles that write the values, each of which must also see them. Administrators do, listed or not.
+     */
+    writable_by: Array<FieldRole>;
+};
+
+/**
+ * UpdateFormTemplate
+ *
+ * Replacement of a form template and its draft.
+ */
+export type UpdateFormTemplate = {
+    /**
+     * Version that the change is based on.
+     */
+    version: number;
+    /**
+     * Name by which the clinic's staff find it, unique among the templates in use: case, accents, and the shapes of
+     * quotes and hyphens make no difference.
+     */
+    name: string;
+    /**
+     * Name in links, unique among the templates in use. If left out, a new template derives it from the name, and a
+     * replaced one keeps it.
+     */
+    slug?: string;
+    /**
+     * Description for the clinic's staff; forms don't show it.
+     */
+    description?: string;
+    /**
+     * Draft: what the next version will ask. It may have faults, e.g. conditions on fields that are yet to be added;
+     * the answer lists them, and publishing refuses them.
+     */
+    definition: FormDefinition;
 };
 
 /**
@@ -2551,6 +4240,25 @@ export type UpdatePatient = {
      * Clinical notes. A value from a caller who may not read them is ignored.
      */
     clinical_notes?: string;
+};
+
+/**
+ * UpdateProfile
+ *
+ * New values of a profile. Fields that it does not name keep theirs.
+ */
+export type UpdateProfile = {
+    /**
+     * Version of the profile that the change is based on; 0 if nothing was ever written. 409 `stale_version` if
+     * somebody else has changed one of the named fields to another value since.
+     */
+    version: number;
+    /**
+     * New values by the keys of their fields, at most 200; `null` removes a value.
+     */
+    values: {
+        [key: string]: unknown;
+    };
 };
 
 /**
@@ -6544,6 +8252,2097 @@ export type PatientUpdateResponses = {
 };
 
 export type PatientUpdateResponse = PatientUpdateResponses[keyof PatientUpdateResponses];
+
+export type PatientMergeData = {
+    body: MergePatient;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the patient whose record stays.
+         */
+        patient_id: number;
+    };
+    query?: never;
+    url: '/v1/patients/{patient_id}/merge';
+};
+
+export type PatientMergeErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type PatientMergeError = PatientMergeErrors[keyof PatientMergeErrors];
+
+export type PatientMergeResponses = {
+    /**
+     * Success.
+     */
+    200: PatientMerge;
+};
+
+export type PatientMergeResponse = PatientMergeResponses[keyof PatientMergeResponses];
+
+export type PatientOnboardData = {
+    body: OnboardPatient;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/patients/onboard';
+};
+
+export type PatientOnboardErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type PatientOnboardError = PatientOnboardErrors[keyof PatientOnboardErrors];
+
+export type PatientOnboardResponses = {
+    /**
+     * Created. The body is the created resource.
+     */
+    201: OnboardedPatient;
+};
+
+export type PatientOnboardResponse = PatientOnboardResponses[keyof PatientOnboardResponses];
+
+export type CustomFieldListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path?: never;
+    query?: {
+        /**
+         * Number of the page, from 1; 1 if left out.
+         */
+        page?: number;
+        /**
+         * Maximum number of entries on a page, at most 100; 25 if left out.
+         */
+        page_size?: number;
+        /**
+         * Kind of record whose fields are listed; all kinds if left out.
+         */
+        entity?: FieldEntity;
+        /**
+         * `true` to list archived fields instead of those in use.
+         */
+        archived?: boolean;
+    };
+    url: '/v1/custom-fields';
+};
+
+export type CustomFieldListErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CustomFieldListError = CustomFieldListErrors[keyof CustomFieldListErrors];
+
+export type CustomFieldListResponses = {
+    /**
+     * Success.
+     */
+    200: PageCustomField;
+};
+
+export type CustomFieldListResponse = CustomFieldListResponses[keyof CustomFieldListResponses];
+
+export type CustomFieldCreateData = {
+    body: CreateCustomField;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/custom-fields';
+};
+
+export type CustomFieldCreateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CustomFieldCreateError = CustomFieldCreateErrors[keyof CustomFieldCreateErrors];
+
+export type CustomFieldCreateResponses = {
+    /**
+     * Created. The body is the created resource.
+     */
+    201: CustomField;
+};
+
+export type CustomFieldCreateResponse = CustomFieldCreateResponses[keyof CustomFieldCreateResponses];
+
+export type CustomFieldDeleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the field.
+         */
+        custom_field_id: number;
+    };
+    query?: never;
+    url: '/v1/custom-fields/{custom_field_id}';
+};
+
+export type CustomFieldDeleteErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CustomFieldDeleteError = CustomFieldDeleteErrors[keyof CustomFieldDeleteErrors];
+
+export type CustomFieldDeleteResponses = {
+    /**
+     * Success without a body.
+     */
+    204: void;
+};
+
+export type CustomFieldDeleteResponse = CustomFieldDeleteResponses[keyof CustomFieldDeleteResponses];
+
+export type CustomFieldGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the field.
+         */
+        custom_field_id: number;
+    };
+    query?: never;
+    url: '/v1/custom-fields/{custom_field_id}';
+};
+
+export type CustomFieldGetErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CustomFieldGetError = CustomFieldGetErrors[keyof CustomFieldGetErrors];
+
+export type CustomFieldGetResponses = {
+    /**
+     * Success.
+     */
+    200: CustomField;
+};
+
+export type CustomFieldGetResponse = CustomFieldGetResponses[keyof CustomFieldGetResponses];
+
+export type CustomFieldUpdateData = {
+    body: UpdateCustomField;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the field.
+         */
+        custom_field_id: number;
+    };
+    query?: never;
+    url: '/v1/custom-fields/{custom_field_id}';
+};
+
+export type CustomFieldUpdateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CustomFieldUpdateError = CustomFieldUpdateErrors[keyof CustomFieldUpdateErrors];
+
+export type CustomFieldUpdateResponses = {
+    /**
+     * Success.
+     */
+    200: CustomField;
+};
+
+export type CustomFieldUpdateResponse = CustomFieldUpdateResponses[keyof CustomFieldUpdateResponses];
+
+export type CustomFieldVersionListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the field.
+         */
+        custom_field_id: number;
+    };
+    query?: {
+        /**
+         * Number of the page, from 1; 1 if left out.
+         */
+        page?: number;
+        /**
+         * Maximum number of entries on a page, at most 100; 25 if left out.
+         */
+        page_size?: number;
+    };
+    url: '/v1/custom-fields/{custom_field_id}/versions';
+};
+
+export type CustomFieldVersionListErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CustomFieldVersionListError = CustomFieldVersionListErrors[keyof CustomFieldVersionListErrors];
+
+export type CustomFieldVersionListResponses = {
+    /**
+     * Success.
+     */
+    200: PageCustomFieldVersion;
+};
+
+export type CustomFieldVersionListResponse = CustomFieldVersionListResponses[keyof CustomFieldVersionListResponses];
+
+export type CustomFieldRestoreData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the field.
+         */
+        custom_field_id: number;
+    };
+    query?: never;
+    url: '/v1/custom-fields/{custom_field_id}/restore';
+};
+
+export type CustomFieldRestoreErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CustomFieldRestoreError = CustomFieldRestoreErrors[keyof CustomFieldRestoreErrors];
+
+export type CustomFieldRestoreResponses = {
+    /**
+     * Success.
+     */
+    200: CustomField;
+};
+
+export type CustomFieldRestoreResponse = CustomFieldRestoreResponses[keyof CustomFieldRestoreResponses];
+
+export type PatientProfileGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the patient.
+         */
+        patient_id: number;
+    };
+    query?: never;
+    url: '/v1/patients/{patient_id}/profile';
+};
+
+export type PatientProfileGetErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type PatientProfileGetError = PatientProfileGetErrors[keyof PatientProfileGetErrors];
+
+export type PatientProfileGetResponses = {
+    /**
+     * Success.
+     */
+    200: Profile;
+};
+
+export type PatientProfileGetResponse = PatientProfileGetResponses[keyof PatientProfileGetResponses];
+
+export type PatientProfileUpdateData = {
+    body: UpdateProfile;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the patient.
+         */
+        patient_id: number;
+    };
+    query?: never;
+    url: '/v1/patients/{patient_id}/profile';
+};
+
+export type PatientProfileUpdateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type PatientProfileUpdateError = PatientProfileUpdateErrors[keyof PatientProfileUpdateErrors];
+
+export type PatientProfileUpdateResponses = {
+    /**
+     * Success.
+     */
+    200: Profile;
+};
+
+export type PatientProfileUpdateResponse = PatientProfileUpdateResponses[keyof PatientProfileUpdateResponses];
+
+export type SpecialistProfileGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the specialist.
+         */
+        specialist_id: number;
+    };
+    query?: never;
+    url: '/v1/specialists/{specialist_id}/profile';
+};
+
+export type SpecialistProfileGetErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SpecialistProfileGetError = SpecialistProfileGetErrors[keyof SpecialistProfileGetErrors];
+
+export type SpecialistProfileGetResponses = {
+    /**
+     * Success.
+     */
+    200: Profile;
+};
+
+export type SpecialistProfileGetResponse = SpecialistProfileGetResponses[keyof SpecialistProfileGetResponses];
+
+export type SpecialistProfileUpdateData = {
+    body: UpdateProfile;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the specialist.
+         */
+        specialist_id: number;
+    };
+    query?: never;
+    url: '/v1/specialists/{specialist_id}/profile';
+};
+
+export type SpecialistProfileUpdateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SpecialistProfileUpdateError = SpecialistProfileUpdateErrors[keyof SpecialistProfileUpdateErrors];
+
+export type SpecialistProfileUpdateResponses = {
+    /**
+     * Success.
+     */
+    200: Profile;
+};
+
+export type SpecialistProfileUpdateResponse = SpecialistProfileUpdateResponses[keyof SpecialistProfileUpdateResponses];
+
+export type AppointmentProfileGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/profile';
+};
+
+export type AppointmentProfileGetErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentProfileGetError = AppointmentProfileGetErrors[keyof AppointmentProfileGetErrors];
+
+export type AppointmentProfileGetResponses = {
+    /**
+     * Success.
+     */
+    200: Profile;
+};
+
+export type AppointmentProfileGetResponse = AppointmentProfileGetResponses[keyof AppointmentProfileGetResponses];
+
+export type AppointmentProfileUpdateData = {
+    body: UpdateProfile;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/profile';
+};
+
+export type AppointmentProfileUpdateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentProfileUpdateError = AppointmentProfileUpdateErrors[keyof AppointmentProfileUpdateErrors];
+
+export type AppointmentProfileUpdateResponses = {
+    /**
+     * Success.
+     */
+    200: Profile;
+};
+
+export type AppointmentProfileUpdateResponse = AppointmentProfileUpdateResponses[keyof AppointmentProfileUpdateResponses];
+
+export type OrganizationProfileGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the organization, which is also the organization of the request.
+         */
+        organization_id: number;
+    };
+    query?: never;
+    url: '/v1/organizations/{organization_id}/profile';
+};
+
+export type OrganizationProfileGetErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type OrganizationProfileGetError = OrganizationProfileGetErrors[keyof OrganizationProfileGetErrors];
+
+export type OrganizationProfileGetResponses = {
+    /**
+     * Success.
+     */
+    200: Profile;
+};
+
+export type OrganizationProfileGetResponse = OrganizationProfileGetResponses[keyof OrganizationProfileGetResponses];
+
+export type OrganizationProfileUpdateData = {
+    body: UpdateProfile;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the organization, which is also the organization of the request.
+         */
+        organization_id: number;
+    };
+    query?: never;
+    url: '/v1/organizations/{organization_id}/profile';
+};
+
+export type OrganizationProfileUpdateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type OrganizationProfileUpdateError = OrganizationProfileUpdateErrors[keyof OrganizationProfileUpdateErrors];
+
+export type OrganizationProfileUpdateResponses = {
+    /**
+     * Success.
+     */
+    200: Profile;
+};
+
+export type OrganizationProfileUpdateResponse = OrganizationProfileUpdateResponses[keyof OrganizationProfileUpdateResponses];
+
+export type FormTemplateListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path?: never;
+    query?: {
+        /**
+         * Number of the page, from 1; 1 if left out.
+         */
+        page?: number;
+        /**
+         * Maximum number of entries on a page, at most 100; 25 if left out.
+         */
+        page_size?: number;
+        /**
+         * `true` to list archived templates instead of those in use.
+         */
+        archived?: boolean;
+        /**
+         * Order of the list.
+         */
+        sort?: FormTemplateSort;
+    };
+    url: '/v1/form-templates';
+};
+
+export type FormTemplateListErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormTemplateListError = FormTemplateListErrors[keyof FormTemplateListErrors];
+
+export type FormTemplateListResponses = {
+    /**
+     * Success.
+     */
+    200: PageFormTemplateSummary;
+};
+
+export type FormTemplateListResponse = FormTemplateListResponses[keyof FormTemplateListResponses];
+
+export type FormTemplateCreateData = {
+    body: FormTemplateInput;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/form-templates';
+};
+
+export type FormTemplateCreateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormTemplateCreateError = FormTemplateCreateErrors[keyof FormTemplateCreateErrors];
+
+export type FormTemplateCreateResponses = {
+    /**
+     * Created. The body is the created resource.
+     */
+    201: FormTemplate;
+};
+
+export type FormTemplateCreateResponse = FormTemplateCreateResponses[keyof FormTemplateCreateResponses];
+
+export type FormTemplateDeleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the form template.
+         */
+        form_template_id: number;
+    };
+    query?: never;
+    url: '/v1/form-templates/{form_template_id}';
+};
+
+export type FormTemplateDeleteErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormTemplateDeleteError = FormTemplateDeleteErrors[keyof FormTemplateDeleteErrors];
+
+export type FormTemplateDeleteResponses = {
+    /**
+     * Success without a body.
+     */
+    204: void;
+};
+
+export type FormTemplateDeleteResponse = FormTemplateDeleteResponses[keyof FormTemplateDeleteResponses];
+
+export type FormTemplateGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the form template.
+         */
+        form_template_id: number;
+    };
+    query?: never;
+    url: '/v1/form-templates/{form_template_id}';
+};
+
+export type FormTemplateGetErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormTemplateGetError = FormTemplateGetErrors[keyof FormTemplateGetErrors];
+
+export type FormTemplateGetResponses = {
+    /**
+     * Success.
+     */
+    200: FormTemplate;
+};
+
+export type FormTemplateGetResponse = FormTemplateGetResponses[keyof FormTemplateGetResponses];
+
+export type FormTemplateUpdateData = {
+    body: UpdateFormTemplate;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the form template.
+         */
+        form_template_id: number;
+    };
+    query?: never;
+    url: '/v1/form-templates/{form_template_id}';
+};
+
+export type FormTemplateUpdateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormTemplateUpdateError = FormTemplateUpdateErrors[keyof FormTemplateUpdateErrors];
+
+export type FormTemplateUpdateResponses = {
+    /**
+     * Success.
+     */
+    200: FormTemplate;
+};
+
+export type FormTemplateUpdateResponse = FormTemplateUpdateResponses[keyof FormTemplateUpdateResponses];
+
+export type FormTemplatePublishData = {
+    body: PublishFormTemplate;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the form template.
+         */
+        form_template_id: number;
+    };
+    query?: never;
+    url: '/v1/form-templates/{form_template_id}/publish';
+};
+
+export type FormTemplatePublishErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormTemplatePublishError = FormTemplatePublishErrors[keyof FormTemplatePublishErrors];
+
+export type FormTemplatePublishResponses = {
+    /**
+     * Created. The body is the created resource.
+     */
+    201: FormTemplatePublication;
+};
+
+export type FormTemplatePublishResponse = FormTemplatePublishResponses[keyof FormTemplatePublishResponses];
+
+export type FormTemplateVersionListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the form template.
+         */
+        form_template_id: number;
+    };
+    query?: {
+        /**
+         * Number of the page, from 1; 1 if left out.
+         */
+        page?: number;
+        /**
+         * Maximum number of entries on a page, at most 100; 25 if left out.
+         */
+        page_size?: number;
+    };
+    url: '/v1/form-templates/{form_template_id}/versions';
+};
+
+export type FormTemplateVersionListErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormTemplateVersionListError = FormTemplateVersionListErrors[keyof FormTemplateVersionListErrors];
+
+export type FormTemplateVersionListResponses = {
+    /**
+     * Success.
+     */
+    200: PageFormTemplateVersionSummary;
+};
+
+export type FormTemplateVersionListResponse = FormTemplateVersionListResponses[keyof FormTemplateVersionListResponses];
+
+export type FormTemplateVersionGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the form template.
+         */
+        form_template_id: number;
+        /**
+         * Number of the version, from 1.
+         */
+        version: number;
+    };
+    query?: never;
+    url: '/v1/form-templates/{form_template_id}/versions/{version}';
+};
+
+export type FormTemplateVersionGetErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormTemplateVersionGetError = FormTemplateVersionGetErrors[keyof FormTemplateVersionGetErrors];
+
+export type FormTemplateVersionGetResponses = {
+    /**
+     * Success.
+     */
+    200: FormTemplateVersion;
+};
+
+export type FormTemplateVersionGetResponse = FormTemplateVersionGetResponses[keyof FormTemplateVersionGetResponses];
+
+export type FormTemplatePreviewData = {
+    body: PreviewForm;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the form template.
+         */
+        form_template_id: number;
+    };
+    query?: never;
+    url: '/v1/form-templates/{form_template_id}/preview';
+};
+
+export type FormTemplatePreviewErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormTemplatePreviewError = FormTemplatePreviewErrors[keyof FormTemplatePreviewErrors];
+
+export type FormTemplatePreviewResponses = {
+    /**
+     * Success.
+     */
+    200: FormPreview;
+};
+
+export type FormTemplatePreviewResponse = FormTemplatePreviewResponses[keyof FormTemplatePreviewResponses];
 
 export type SpecialistScheduleGetData = {
     body?: never;

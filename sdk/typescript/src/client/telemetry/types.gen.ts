@@ -614,8 +614,8 @@ export type ErasureItem = {
      */
     table: string;
     /**
-     * Way in which the person is found (`user`, `audit_entry`, `entity`, `erasure`, `dry_run` or `pseudonym`),
-     * then `:` and the column.
+     * Way in which the person is found (`user`, `patient`, `audit_entry`, `entity`, `erasure`, `dry_run` or
+     * `pseudonym`), then `:` and the column.
      */
     found_by: string;
     /**
@@ -1193,7 +1193,7 @@ export type PageMeta = {
     page_size: number;
     /**
      * Number of entries on all pages if `total_is_exact` is `true`; else the list has more entries than this number.
-     * Core counts up to 1,000 entries, or up to the first entry after this page if that is more.
+     * Core counts up to 250 entries, or up to the first entry after this page if that is more.
      */
     total: number;
     /**
@@ -1272,6 +1272,15 @@ export type PoseFrame = {
  * Value of a property: a text, a number or a boolean.
  */
 export type PropertyValue = string | number | boolean;
+
+/**
+ * Purpose for which data about a person is stored.
+ *
+ * - `analytics`: events of pages
+ * - `media`: sessions of calls and exercises
+ * - `pose`: body landmarks
+ */
+export type Purpose = 'analytics' | 'media' | 'pose';
 
 /**
  * PurposeDecisions
@@ -1427,6 +1436,54 @@ export type SecuritySeverity = 'low' | 'medium' | 'high' | 'critical';
 export type SessionKind = 'video_call' | 'exercise';
 
 /**
+ * SubjectConsentUpdate
+ *
+ * Decisions on consent that Core collected for a person.
+ */
+export type SubjectConsentUpdate = {
+    /**
+     * Organization that asked for consent.
+     */
+    organization_id: number;
+    /**
+     * Decisions, at least one and at most 20. If several concern the same purpose, the latest counts.
+     */
+    decisions: Array<SubjectDecision>;
+    /**
+     * Place of the decisions, e.g. `onboarding`.
+     */
+    source: string;
+};
+
+/**
+ * SubjectDecision
+ *
+ * Decision on one purpose.
+ */
+export type SubjectDecision = {
+    /**
+     * Id that Core gave the decision. A decision of a patient whose id is stored already is not stored again.
+     */
+    id: string;
+    /**
+     * Purpose of the decision.
+     */
+    purpose: Purpose;
+    /**
+     * `true` if data may be stored for this purpose.
+     */
+    granted: boolean;
+    /**
+     * Version of the text that the person was shown.
+     */
+    text_version: string;
+    /**
+     * Time of the decision by Core's clock; a time in the future becomes the time of arrival.
+     */
+    decided_at: string;
+};
+
+/**
  * SubjectExport
  *
  * Export of all data about a person. This schema describes the document, which is sent while it is read.
@@ -1477,6 +1534,22 @@ export type SubjectHolding = {
      * hexadecimal.
      */
     rows: Array<unknown>;
+};
+
+/**
+ * SubjectJoin
+ *
+ * User who has accepted to sign in as a patient.
+ */
+export type SubjectJoin = {
+    /**
+     * Organization of the patient.
+     */
+    organization_id: number;
+    /**
+     * Id of the user in Core.
+     */
+    user_id: number;
 };
 
 /**
@@ -2912,6 +2985,167 @@ export type ExclusionDeleteResponses = {
 };
 
 export type ExclusionDeleteResponse = ExclusionDeleteResponses[keyof ExclusionDeleteResponses];
+
+export type PrivacySubjectConsentPutData = {
+    body: SubjectConsentUpdate;
+    path: {
+        /**
+         * Id of the user in Core or, with `subject_kind=patient`, of the patient record.
+         */
+        subject_id: number;
+    };
+    query?: {
+        /**
+         * Kind of the person's id; `user` if left out.
+         */
+        subject_kind?: SubjectKind;
+    };
+    url: '/v1/privacy/subjects/{subject_id}/consent';
+};
+
+export type PrivacySubjectConsentPutErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type PrivacySubjectConsentPutError = PrivacySubjectConsentPutErrors[keyof PrivacySubjectConsentPutErrors];
+
+export type PrivacySubjectConsentPutResponses = {
+    /**
+     * Success without a body.
+     */
+    204: void;
+};
+
+export type PrivacySubjectConsentPutResponse = PrivacySubjectConsentPutResponses[keyof PrivacySubjectConsentPutResponses];
+
+export type PrivacySubjectJoinData = {
+    body: SubjectJoin;
+    path: {
+        /**
+         * Id of the patient record in Core.
+         */
+        subject_id: number;
+    };
+    query?: never;
+    url: '/v1/privacy/subjects/{subject_id}/join';
+};
+
+export type PrivacySubjectJoinErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type PrivacySubjectJoinError = PrivacySubjectJoinErrors[keyof PrivacySubjectJoinErrors];
+
+export type PrivacySubjectJoinResponses = {
+    /**
+     * Success without a body.
+     */
+    204: void;
+};
+
+export type PrivacySubjectJoinResponse = PrivacySubjectJoinResponses[keyof PrivacySubjectJoinResponses];
 
 export type PrivacySubjectEraseData = {
     body?: never;
