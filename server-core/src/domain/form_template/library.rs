@@ -103,7 +103,11 @@ impl<'a> StoredFields<'a> {
             let stored = field.custom_field.and_then(|version| pinned.get(&version).copied());
             let defined = field.definition.as_ref().or(stored.map(|field| &field.definition));
             if let Some((source, defined)) = source.zip(defined) {
-                prefilled.insert(source, defined);
+                let stands_for = prefilled.entry(source).or_insert(defined);
+                // A source that an open field is filled from was open.
+                if !defined.phi {
+                    *stands_for = defined;
+                }
             }
         }
         Self { pinned, prefilled }
