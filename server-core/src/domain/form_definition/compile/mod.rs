@@ -8,6 +8,7 @@ mod operand;
 mod order;
 mod outline;
 mod score;
+mod size;
 mod translation;
 
 use std::collections::HashMap;

@@ -337,6 +337,28 @@ fn items_are_bounded_and_needed() {
 }
 
 #[test]
+fn fields_and_conditions_are_bounded_with_the_entries_of_their_groups() {
+    // Each of the fields has this many conditions, the outermost one counted.
+    let groups = |count: usize, fields: usize, conditions: usize| {
+        let parts = vec![json!({ "op": "is_empty", "field": "first" }); conditions.saturating_sub(1)];
+        let visible_if = if parts.is_empty() { Value::Null } else { json!({ "op": "or", "conditions": parts }) };
+        let field = |place: usize| item(&format!("f{place}"), "text", json!({ "visible_if": visible_if }));
+        let fields: Vec<Value> = (0..fields).map(field).collect();
+        let group = |place: usize| {
+            json!({ "key": format!("g{place}"), "group": { "label": "Group", "max_entries": 50, "items": fields } })
+        };
+        let mut items: Vec<Value> = (0..count).map(group).collect();
+        items.push(item("first", "text", json!({})));
+        faults_of(form(json!(items)))
+    };
+    let too_many = expected(&[("/sections", "max_items")]);
+    assert_eq!(groups(1, 100, 0), expected(&[]));
+    assert_eq!(groups(2, 100, 0), too_many, "2 × 100 × 50 fields, and one");
+    assert_eq!(groups(1, 10, 40), expected(&[]));
+    assert_eq!(groups(1, 10, 41), too_many, "10 × 41 × 50 conditions");
+}
+
+#[test]
 fn the_hash_is_of_the_canonical_form() {
     let content = json!({ "b": ["ä", 1], "a": { "d": true, "c": "1.5" } });
     // SHA-256 of {"a":{"c":"1.5","d":true},"b":["ä",1]}
