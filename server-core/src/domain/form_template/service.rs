@@ -259,7 +259,7 @@ fn cleared(compiled: &Compiled, keys: &[Key]) -> Result<Vec<Key>, InvalidValue> 
         match scores.iter().find(|(score, _)| *score == key) {
             None => faults.add(pointer, "unknown_reference", "is the key of no score of the draft"),
             Some((_, false)) => {
-                faults.add(pointer, "not_applicable", "is a score without protected inputs, so it needs no clearing");
+                faults.add(pointer, "not_applicable", "is a score that is not protected, so it needs no clearing");
             }
             Some((_, true)) => {}
         }

@@ -7,6 +7,7 @@ mod field;
 mod operand;
 mod order;
 mod outline;
+mod protection;
 mod score;
 mod size;
 mod translation;
@@ -138,24 +139,6 @@ impl Compiled {
         let node = |node: usize| if node < count { Node::Section(node) } else { Node::Item(node - count) };
         let by_key = places(items.iter().map(|item: &ItemRule| &item.key));
         Ok(Self { sections, items, by_key, order: order.into_iter().map(node).collect(), expressions })
-    }
-
-    /// Returns each score's key, and `true` if the score is protected health information: if an input is, unless the
-    /// score's key is among `cleared`. A score of a cleared score is no more protected than that one.
-    pub(crate) fn scores(&self, cleared: &[Key]) -> Vec<(&Key, bool)> {
-        let mut phi = vec![false; self.items.len()];
-        for node in &self.order {
-            let Node::Item(place) = *node else { continue };
-            phi[place] = match &self.items[place].content {
-                Content::Field(field) => field.definition.phi,
-                Content::Score(score) => {
-                    !cleared.contains(&self.items[place].key) && score.inputs.iter().any(|input| phi[input.item])
-                }
-                Content::Group(_) | Content::Text => false,
-            };
-        }
-        let scores = self.items.iter().zip(phi).filter(|(item, _)| matches!(item.content, Content::Score(_)));
-        scores.map(|(item, phi)| (&item.key, phi)).collect()
     }
 }
 
