@@ -167,11 +167,8 @@ async fn what_submitting_would_keep_and_miss_is_told() {
     )
     .await;
     assert_eq!(faults(&shown, "faults"), [("/values/drugs/0/id", "required")]);
-    let missing = [
-        ("/values/drugs", "min_items"),
-        ("/values/drugs/1/since", "required"),
-        ("/values/drugs/2/name", "required"),
-    ];
+    let missing =
+        [("/values/drugs", "min_items"), ("/values/drugs/1/since", "required"), ("/values/drugs/2/name", "required")];
     assert_eq!(faults(&shown, "missing_answers"), missing);
     assert_eq!(shown["evaluation"]["hidden_answers"], json!(["/values/drugs/2/since"]));
     let kept = &shown["evaluation"]["kept_answers"];

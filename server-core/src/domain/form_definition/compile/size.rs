@@ -75,7 +75,5 @@ impl Size {
 
 /// Returns the number of conditions in a condition, itself counted. The depth is bounded by that of a body.
 fn conditions(condition: Option<&FormCondition>) -> usize {
-    condition.map_or(0, |condition| {
-        1 + condition.conditions.iter().map(|part| conditions(Some(part))).sum::<usize>()
-    })
+    condition.map_or(0, |condition| 1 + condition.conditions.iter().map(|part| conditions(Some(part))).sum::<usize>())
 }

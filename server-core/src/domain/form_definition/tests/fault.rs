@@ -345,7 +345,8 @@ fn fields_and_conditions_are_bounded_with_the_entries_of_their_groups() {
         let field = |place: usize| item(&format!("f{place}"), "text", json!({ "visible_if": visible_if }));
         let fields: Vec<Value> = (0..fields).map(field).collect();
         let group = |place: usize| {
-            json!({ "key": format!("g{place}"), "group": { "label": "Group", "max_entries": 50, "items": fields } })
+            let group = json!({ "label": "Group", "max_entries": 50, "items": fields });
+            json!({ "key": format!("g{place}"), "group": group })
         };
         let mut items: Vec<Value> = (0..count).map(group).collect();
         items.push(item("first", "text", json!({})));
