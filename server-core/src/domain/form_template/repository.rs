@@ -325,7 +325,9 @@ pub(super) async fn form_template_publish(
             from published p, unnest($5::bigint[], $6::integer[]) as f (id, version)
         )
         update form_templates t
-        set published_version = p.version, published_at = p.published_at, published_hash = t.definition_hash
+        set published_version = p.version, published_at = p.published_at, published_hash = t.definition_hash,
+            -- the draft had faults if it named a custom field's version that was added later
+            fields = $3::jsonb -> 'fields', faults = '[]'
         from published p
         where t.organization_id = p.organization_id and t.id = p.form_template_id
         returning p.published_at as "published_at!"

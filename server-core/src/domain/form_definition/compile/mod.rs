@@ -256,19 +256,16 @@ impl<'a> Builder<'_, 'a> {
             None => format!("section {}", definition.sections[*node].key.as_str()),
         };
         let names: Vec<String> = cycle.iter().map(name).collect();
-        let pointer = |node: &usize| match node.checked_sub(sections) {
-            Some(place) => {
-                let outlined = &self.outline.items[place];
-                match (&outlined.item.visible_if, &outlined.item.score) {
-                    (_, Some(_)) => Some(format!("{}/score/inputs", outlined.at)),
-                    (Some(_), None) => Some(format!("{}/visible_if", outlined.at)),
-                    // It only is in a section of the circle.
-                    (None, None) => None,
-                }
-            }
-            None => Some(format!("/sections/{node}/visible_if")),
+        // Each depends on the one after it: by an input, by its section, or by its condition.
+        let pointer = |(node, next): (&usize, &usize)| {
+            let Some(place) = node.checked_sub(sections) else { return Some(format!("/sections/{node}/visible_if")) };
+            let needed = self.outline.items[next.checked_sub(sections)?].item;
+            let OutlinedItem { at, item, .. } = &self.outline.items[place];
+            let mut inputs = item.score.iter().flat_map(|score| &score.inputs);
+            let is_input = inputs.any(|input| input.key == needed.key);
+            Some(if is_input { format!("{at}/score/inputs") } else { format!("{at}/visible_if") })
         };
-        let pointer = cycle.iter().find_map(pointer).unwrap_or_default();
+        let pointer = cycle.iter().zip(cycle.iter().cycle().skip(1)).find_map(pointer).unwrap_or_default();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         self.faults.add(pointer, "cycle", cycle_message(&names));
     }

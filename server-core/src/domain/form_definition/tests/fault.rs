@@ -178,6 +178,17 @@ fn a_cycle_is_refused_and_named() {
         { "key": "total", "score": total },
     ]));
     assert_eq!(message(through_score), ["/sections/0/items/0/visible_if must not depend on itself: a → total → a"]);
+    let shown_by_itself = form(json!([
+        item("a", "integer", json!({})),
+        { "key": "total", "visible_if": by_score, "score": total },
+    ]));
+    assert_eq!(message(shown_by_itself), ["/sections/0/items/1/visible_if must not depend on itself: total → total"]);
+    let mut counted = group(&[item("b", "boolean", json!({}))]);
+    counted["visible_if"] = json!({ "op": "greater", "field": "group", "value": 0 });
+    assert_eq!(
+        message(form(json!([counted]))),
+        ["/sections/0/items/0/visible_if must not depend on itself: group → group"]
+    );
     let in_group = form(json!([group(&[gated("a", "b"), gated("b", "a")]),]));
     assert_eq!(
         message(in_group),
