@@ -9,7 +9,7 @@ use crate::domain::{
     rules::FieldFaults,
 };
 
-/// Numbers of things in a definition. What is in a group counts once for each entry that it may have.
+/// Numbers of things in a definition. Fields and conditions in a group count once for each entry that it may have.
 #[derive(Default)]
 struct Size {
     /// Items, those in groups counted once.
