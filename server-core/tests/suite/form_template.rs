@@ -271,6 +271,49 @@ async fn a_custom_field_that_a_draft_refers_to_is_in_use() {
 }
 
 #[tokio::test]
+async fn a_version_refers_to_custom_fields_that_are_younger_than_its_draft() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    let field = custom_field(&admin, "allergies").await;
+    let path = format!("/v1/custom-fields/{field}");
+    let early = create(&admin, "Allergies", &definition(&[pinned("allergies", field, 2)])).await;
+    assert_eq!(faults(&early), [("/definition/sections/0/items/0/field/custom_field", "unknown_reference")]);
+    let get = async || Answer::to(admin.request(Method::GET, &path)).await.json(200);
+    let mut body = json!({});
+    for (name, value) in get().await.as_object().unwrap() {
+        if ["version", "definition", "readable_by", "writable_by"].contains(&name.as_str()) {
+            body[name] = value.clone();
+        }
+    }
+    body["definition"]["label"] = json!("Allergies and intolerances");
+    Answer::to(admin.request(Method::PUT, &path).json(&body)).await.json(200);
+    crate::form_template_publish::publish(&admin, &early).await;
+    let published = granted(admin.form_template_get().form_template_id(early.id).send().await, 200);
+    assert_eq!((published.faults.len(), published.fields.len()), (0, 1), "nor has the draft a fault any more");
+    // The draft's references are those of the time when it was saved; the version has its own.
+    assert_eq!(Answer::to(admin.request(Method::DELETE, &path)).await.status, 204);
+    assert!(get().await["archived_at"].is_string(), "it is archived");
+}
+
+#[tokio::test]
+async fn fields_of_either_protection_may_begin_with_an_open_value() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    crate::custom_field::field(&admin, "patient", "nickname", json!({})).await;
+    let filled = |key: &str, phi: bool| {
+        json!({ "key": key, "field": { "prefill": { "profile": "nickname" },
+            "definition": { "field_type": "text", "label": key, "phi": phi } } })
+    };
+    for (name, order) in [("First", [false, true]), ("Second", [true, false])] {
+        let items = [filled("one", order[0]), filled("two", order[1])];
+        let template = create(&admin, name, &definition(&items)).await;
+        assert_eq!(template.faults, []);
+        let preview = admin.request(Method::POST, &format!("/v1/form-templates/{}/preview", template.id));
+        Answer::to(preview.json(&json!({}))).await.json(200);
+    }
+}
+
+#[tokio::test]
 async fn lists_are_paged_and_sorted_by_name() {
     let app = CoreApp::start().await;
     let admin = app.admin();

@@ -36,6 +36,12 @@ fn keys<'a>(preview: &'a Value, state: &str) -> Vec<&'a str> {
     items.iter().filter(|item| item[state] == true).map(|item| item["key"].as_str().unwrap()).collect()
 }
 
+/// Returns the faults of a list of the evaluation as pairs of pointer and rule.
+fn faults<'a>(preview: &'a Value, list: &str) -> Vec<(&'a str, &'a str)> {
+    let faults = preview["evaluation"][list].as_array().unwrap();
+    faults.iter().map(|fault| (fault["pointer"].as_str().unwrap(), fault["rule"].as_str().unwrap())).collect()
+}
+
 /// Returns PHQ-9 without its texts: nine items of 0 to 3 points, of which at most two may be missing and are then
 /// replaced by the mean of the others, and the published bands of the sum.
 fn phq9() -> Value {
@@ -115,6 +121,8 @@ async fn conditions_decide_what_is_visible_and_required() {
     assert_eq!((keys(&shown, "visible"), keys(&shown, "required")), (vec!["pain", "since"], vec![]));
     assert_eq!(shown["evaluation"]["hidden_answers"], json!(["/values/cause"]));
 
+    assert_eq!(shown["evaluation"]["kept_answers"], json!({ "pain": 3 }), "submitting would drop it");
+
     // Every fault of the values is named, and the form is shown all the same.
     let wrong = json!({ "values": { "pain": 11, "since": "yesterday", "nothing": 1 } });
     let shown = preview(&admin, template, &wrong).await;
@@ -122,6 +130,53 @@ async fn conditions_decide_what_is_visible_and_required() {
         shown["evaluation"]["faults"].as_array().unwrap().iter().map(|fault| fault["pointer"].clone()).collect();
     pointers.sort_by_key(ToString::to_string);
     assert_eq!(pointers, ["/values/nothing", "/values/pain", "/values/since"]);
+    assert_eq!(shown["evaluation"]["kept_answers"], json!({}), "nor would it keep what is wrong");
+}
+
+#[tokio::test]
+async fn what_submitting_would_keep_and_miss_is_told() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    let field = |key: &str, kind: &str, required: bool| {
+        json!({ "key": key, "field": { "required": required,
+            "definition": { "field_type": kind, "label": key, "phi": true } } })
+    };
+    let mut since = field("since", "date", false);
+    since["visible_if"] = json!({ "op": "equals", "field": "name", "value": "known" });
+    since["field"]["required_if"] = json!({ "op": "equals", "field": "name", "value": "known" });
+    let drugs = json!({ "key": "drugs", "group": {
+        "label": "Drugs", "min_entries": 3, "max_entries": 5, "items": [field("name", "text", true), since],
+    } });
+    let items = [field("note", "text", true), field("dose", "decimal", true), drugs];
+    let template = create(&admin, "Drugs", &definition(&items)).await.id;
+    let shown = preview(&admin, template, &json!({})).await;
+    let missing = [("/values/note", "required"), ("/values/dose", "required"), ("/values/drugs", "min_items")];
+    assert_eq!(faults(&shown, "missing_answers"), missing);
+    assert_eq!((faults(&shown, "faults"), &shown["evaluation"]["kept_answers"]), (vec![], &json!({})));
+
+    // The pointers are those of what was sent, also past an entry that is no entry.
+    let id = |number: u8| format!("0000000a-0000-4000-8000-0000000000{number:02}");
+    let shown = preview(
+        &admin,
+        template,
+        &json!({ "values": { "note": " A  note ", "dose": "1.50", "drugs": [
+            { "name": "nameless" },
+            { "id": id(1).to_uppercase(), "name": "Known" },
+            { "id": id(2), "since": "2026-03-01" },
+        ] } }),
+    )
+    .await;
+    assert_eq!(faults(&shown, "faults"), [("/values/drugs/0/id", "required")]);
+    let missing =
+        [("/values/drugs", "min_items"), ("/values/drugs/1/since", "required"), ("/values/drugs/2/name", "required")];
+    assert_eq!(faults(&shown, "missing_answers"), missing);
+    assert_eq!(shown["evaluation"]["hidden_answers"], json!(["/values/drugs/2/since"]));
+    let kept = &shown["evaluation"]["kept_answers"];
+    assert_eq!(kept["dose"], "1.5", "each answer in its one form");
+    assert_eq!(kept["drugs"], json!([{ "id": id(1), "name": "Known" }, { "id": id(2) }]));
+    // What is kept is kept again as it is.
+    let again = preview(&admin, template, &json!({ "values": kept })).await;
+    assert_eq!((&again["evaluation"]["kept_answers"], faults(&again, "faults")), (kept, vec![]));
 }
 
 #[tokio::test]

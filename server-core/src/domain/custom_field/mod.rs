@@ -2,11 +2,10 @@ mod api;
 mod error;
 mod event;
 mod model;
-mod referred;
 mod repository;
 mod service;
 
 pub(crate) use api::Api;
 pub(crate) use model::{FieldEntity, FieldRole};
-pub(crate) use referred::{ReferredField, ReferredFields, fields_referred};
+pub(crate) use repository::{ReferredField, ReferredFields, fields_referred};
 pub(crate) use service::Service;

@@ -12,6 +12,10 @@ use crate::domain::field::{FieldDefinition, FieldType};
 pub(super) const MOST_ITEMS: usize = 1000;
 /// Maximum number of scores of a definition.
 pub(super) const MOST_SCORES: usize = 100;
+/// Maximum number of answers that a form can have, one for each field of each entry.
+pub(super) const MOST_ANSWERS: usize = 10_000;
+/// Maximum number of conditions that an evaluation decides, each once for each entry.
+pub(super) const MOST_CONDITIONS: usize = 20_000;
 /// Key of the id of an entry, which no field of a group may have.
 pub(super) const ENTRY_ID: &str = "id";
 
@@ -21,7 +25,8 @@ pub(super) const ENTRY_ID: &str = "id";
 /// unanswered for every other condition, is treated by scores as each score states, and its answer is dropped when the
 /// form is submitted. A definition whose conditions and scores depend on themselves is refused.
 ///
-/// A definition has at most 1,000 items, those in groups counted, and at most 100 scores.
+/// A definition has at most 1,000 items, those in groups counted, and at most 100 scores. Counted once for each entry
+/// that a group may have, it has at most 10,000 fields and 20,000 conditions.
 #[derive(Debug, Clone, Object)]
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct FormDefinition {

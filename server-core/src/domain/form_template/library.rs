@@ -76,7 +76,7 @@ impl FieldLibrary for PresentFields {
     }
 
     fn is_of_patient(&self, id: CustomFieldId) -> bool {
-        self.pinned.values().any(|field| field.id == id && field.entity == FieldEntity::Patient)
+        of_field(&self.pinned, id).is_some_and(|field| field.entity == FieldEntity::Patient)
     }
 
     fn profile(&self, key: &Key) -> Option<&FieldDefinition> {
@@ -103,7 +103,11 @@ impl<'a> StoredFields<'a> {
             let stored = field.custom_field.and_then(|version| pinned.get(&version).copied());
             let defined = field.definition.as_ref().or(stored.map(|field| &field.definition));
             if let Some((source, defined)) = source.zip(defined) {
-                prefilled.insert(source, defined);
+                let stands_for = prefilled.entry(source).or_insert(defined);
+                // A source that an open field is filled from was open.
+                if !defined.phi {
+                    *stands_for = defined;
+                }
             }
         }
         Self { pinned, prefilled }
@@ -116,10 +120,16 @@ impl FieldLibrary for StoredFields<'_> {
     }
 
     fn is_of_patient(&self, id: CustomFieldId) -> bool {
-        self.pinned.values().any(|field| field.custom_field_id == id && field.entity == FieldEntity::Patient)
+        of_field(&self.pinned, id).is_some_and(|field| field.entity == FieldEntity::Patient)
     }
 
     fn profile(&self, key: &Key) -> Option<&FieldDefinition> {
         self.prefilled.get(key).copied()
     }
+}
+
+/// Returns the first version of a custom field that is pinned; versions are numbered from 1.
+fn of_field<T>(pinned: &BTreeMap<PinnedField, T>, id: CustomFieldId) -> Option<&T> {
+    let (first, field) = pinned.range(PinnedField { id, version: 0 }..).next()?;
+    (first.id == id).then_some(field)
 }

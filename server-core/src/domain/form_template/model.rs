@@ -219,9 +219,10 @@ pub(crate) struct PublishFormTemplate {
     /// Version of the form template that was read: what is published is what the administrator has seen.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
-    /// Keys of scores that are no protected health information, although some of their inputs are: their values can be
-    /// searched and used in segments. A score that is not listed is protected if one of its inputs is. At most 100; it
-    /// applies to this version alone, and the audit trail names each score.
+    /// Keys of scores that are no protected health information, although they depend on protected answers: their values
+    /// can be searched and used in segments. A score that is not listed is protected if one of its inputs is, or if a
+    /// protected answer decides about the visibility of an input or of the score. At most 100; it applies to this
+    /// version alone, and the audit trail names each score.
     #[oai(default, validator(max_items = 100))]
     pub(crate) clear_phi: Vec<Key>,
 }

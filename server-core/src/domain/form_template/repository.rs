@@ -99,6 +99,9 @@ pub(super) struct NewVersion {
     pub(super) version: i32,
     pub(super) content: Value,
     pub(super) content_hash: [u8; 32],
+    /// Ids of the custom fields in the content, and in the same order their versions.
+    pub(super) field_ids: Vec<i64>,
+    pub(super) field_versions: Vec<i32>,
 }
 
 /// Expands to a checked statement that returns the form template that its first part, named `written`, wrote.
@@ -307,7 +310,7 @@ pub(super) async fn form_template_publication_lock(
 pub(super) async fn form_template_publish(
     tx: &mut WriteTx,
     id: FormTemplateId,
-    NewVersion { version, content, content_hash }: &NewVersion,
+    new: &NewVersion,
 ) -> Result<DateTime<Utc>, DatabaseError> {
     let published_at = sqlx::query_scalar!(
         r#"
@@ -318,21 +321,24 @@ pub(super) async fn form_template_publish(
         ), referred as (
             insert into form_template_version_fields (organization_id, form_template_id, version, custom_field_id,
                                                       custom_field_version)
-            select p.organization_id, p.form_template_id, p.version, d.custom_field_id, d.custom_field_version
-            from published p
-            join form_template_draft_fields d
-                on d.organization_id = p.organization_id and d.form_template_id = p.form_template_id
+            select p.organization_id, p.form_template_id, p.version, f.id, f.version
+            from published p, unnest($5::bigint[], $6::integer[]) as f (id, version)
         )
         update form_templates t
-        set published_version = p.version, published_at = p.published_at, published_hash = t.definition_hash
+        set published_version = p.version, published_at = p.published_at, published_hash = t.definition_hash,
+            -- the draft had faults if it named a custom field's version that was added later
+            fields = $3::jsonb -> 'fields', faults = '[]'
         from published p
         where t.organization_id = p.organization_id and t.id = p.form_template_id
         returning p.published_at as "published_at!"
         "#,
         id.0,
-        *version,
-        content,
-        content_hash.as_slice()
+        new.version,
+        new.content,
+        new.content_hash.as_slice(),
+        // Not those of the draft: a version that it names may have been added since it was saved.
+        &new.field_ids,
+        &new.field_versions
     )
     .fetch_one(tx.connection()?)
     .await?;

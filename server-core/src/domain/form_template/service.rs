@@ -139,7 +139,9 @@ impl Service {
         };
         let version = last.map_or(0, |(version, _)| version) + 1;
         let content_hash = content_hash(&json);
-        let new = NewVersion { version, content: json, content_hash };
+        let (field_ids, field_versions) =
+            content.fields.iter().map(|field| (field.custom_field_id.0, field.version)).unzip();
+        let new = NewVersion { version, content: json, content_hash, field_ids, field_versions };
         let published_at = repository::form_template_publish(&mut tx, id, &new).await?;
         let cleared = content.phi_cleared.iter().map(|key| FormScore { template: id, key: key.as_str().to_owned() });
         let events = Events::from(FormTemplateEvent::Published(id)).and(cleared.map(FormScoreEvent::PhiCleared));
@@ -257,7 +259,7 @@ fn cleared(compiled: &Compiled, keys: &[Key]) -> Result<Vec<Key>, InvalidValue> 
         match scores.iter().find(|(score, _)| *score == key) {
             None => faults.add(pointer, "unknown_reference", "is the key of no score of the draft"),
             Some((_, false)) => {
-                faults.add(pointer, "not_applicable", "is a score without protected inputs, so it needs no clearing");
+                faults.add(pointer, "not_applicable", "is a score that is not protected, so it needs no clearing");
             }
             Some((_, true)) => {}
         }

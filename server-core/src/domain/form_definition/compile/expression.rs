@@ -1,6 +1,6 @@
 //! Conditions as they are evaluated.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::OnceCell};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use rust_decimal::Decimal;
@@ -80,10 +80,11 @@ impl Expressions {
     }
 }
 
-/// Returns the form in which a value is compared; `None` for several options, which only `contains` looks into.
-pub(crate) fn comparable(value: &FieldValue) -> Option<Comparable<'_>> {
+/// Returns the form in which a value is compared; `None` for several options, which only `contains` looks into. A text
+/// is folded into `once` by the first of the conditions that compare it.
+pub(crate) fn comparable<'v>(value: &'v FieldValue, once: &'v OnceCell<String>) -> Option<Comparable<'v>> {
     Some(match value {
-        FieldValue::Text(text) => Comparable::Text(Cow::Owned(folded(text))),
+        FieldValue::Text(text) => Comparable::Text(Cow::Borrowed(once.get_or_init(|| folded(text)).as_str())),
         FieldValue::Integer(number) => Comparable::Number(Decimal::from(*number)),
         FieldValue::Decimal(number) => Comparable::Number(*number),
         FieldValue::Boolean(truth) => Comparable::Boolean(*truth),

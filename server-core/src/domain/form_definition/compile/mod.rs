@@ -7,7 +7,9 @@ mod field;
 mod operand;
 mod order;
 mod outline;
+mod protection;
 mod score;
+mod size;
 mod translation;
 
 use std::collections::HashMap;
@@ -138,24 +140,6 @@ impl Compiled {
         let by_key = places(items.iter().map(|item: &ItemRule| &item.key));
         Ok(Self { sections, items, by_key, order: order.into_iter().map(node).collect(), expressions })
     }
-
-    /// Returns each score's key, and `true` if the score is protected health information: if an input is, unless the
-    /// score's key is among `cleared`. A score of a cleared score is no more protected than that one.
-    pub(crate) fn scores(&self, cleared: &[Key]) -> Vec<(&Key, bool)> {
-        let mut phi = vec![false; self.items.len()];
-        for node in &self.order {
-            let Node::Item(place) = *node else { continue };
-            phi[place] = match &self.items[place].content {
-                Content::Field(field) => field.definition.phi,
-                Content::Score(score) => {
-                    !cleared.contains(&self.items[place].key) && score.inputs.iter().any(|input| phi[input.item])
-                }
-                Content::Group(_) | Content::Text => false,
-            };
-        }
-        let scores = self.items.iter().zip(phi).filter(|(item, _)| matches!(item.content, Content::Score(_)));
-        scores.map(|(item, phi)| (&item.key, phi)).collect()
-    }
 }
 
 /// Returns the places of keys; of a repeated key the first.
@@ -272,19 +256,16 @@ impl<'a> Builder<'_, 'a> {
             None => format!("section {}", definition.sections[*node].key.as_str()),
         };
         let names: Vec<String> = cycle.iter().map(name).collect();
-        let pointer = |node: &usize| match node.checked_sub(sections) {
-            Some(place) => {
-                let outlined = &self.outline.items[place];
-                match (&outlined.item.visible_if, &outlined.item.score) {
-                    (_, Some(_)) => Some(format!("{}/score/inputs", outlined.at)),
-                    (Some(_), None) => Some(format!("{}/visible_if", outlined.at)),
-                    // It only is in a section of the circle.
-                    (None, None) => None,
-                }
-            }
-            None => Some(format!("/sections/{node}/visible_if")),
+        // Each depends on the one after it: by an input, by its section, or by its condition.
+        let pointer = |(node, next): (&usize, &usize)| {
+            let Some(place) = node.checked_sub(sections) else { return Some(format!("/sections/{node}/visible_if")) };
+            let needed = self.outline.items[next.checked_sub(sections)?].item;
+            let OutlinedItem { at, item, .. } = &self.outline.items[place];
+            let mut inputs = item.score.iter().flat_map(|score| &score.inputs);
+            let is_input = inputs.any(|input| input.key == needed.key);
+            Some(if is_input { format!("{at}/score/inputs") } else { format!("{at}/visible_if") })
         };
-        let pointer = cycle.iter().find_map(pointer).unwrap_or_default();
+        let pointer = cycle.iter().zip(cycle.iter().cycle().skip(1)).find_map(pointer).unwrap_or_default();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         self.faults.add(pointer, "cycle", cycle_message(&names));
     }

@@ -1,7 +1,10 @@
 //! Order of things that depend on each other.
 
+use server_shared::error::FAULTS_LISTED;
+
 /// Orders nodes so that each stands after those that it depends on, and returns the cycles that make it impossible,
-/// each from its first node on. Nodes of cycles are not in the order.
+/// each from its first node on. Nodes of cycles are not in the order. No more cycles are found than faults are listed:
+/// each takes a walk through all nodes.
 pub(super) fn sorted(dependencies: &[Vec<usize>]) -> (Vec<usize>, Vec<Vec<usize>>) {
     let count = dependencies.len();
     let mut open: Vec<usize> = dependencies.iter().map(Vec::len).collect();
@@ -23,7 +26,7 @@ pub(super) fn sorted(dependencies: &[Vec<usize>]) -> (Vec<usize>, Vec<Vec<usize>
         while settled.get(first_left).is_some_and(|is_settled| *is_settled) {
             first_left += 1;
         }
-        if first_left == count {
+        if first_left == count || cycles.len() == FAULTS_LISTED {
             return (order, cycles);
         }
         let cycle = cycle_from(first_left, dependencies, &settled);
@@ -79,6 +82,13 @@ mod tests {
         let (order, cycles) = sorted(&dependencies);
         assert_eq!(cycles, [vec![1, 2], vec![3, 4], vec![5]]);
         assert_eq!(order, [0, 6], "those that only depend on a cycle are in order");
+    }
+
+    #[test]
+    fn no_more_cycles_are_found_than_are_listed() {
+        let dependencies: Vec<Vec<usize>> = (0..1000).map(|node| vec![node]).collect();
+        let (order, cycles) = sorted(&dependencies);
+        assert_eq!((order.len(), cycles.len()), (0, FAULTS_LISTED));
     }
 
     proptest! {

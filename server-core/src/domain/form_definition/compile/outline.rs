@@ -6,6 +6,7 @@ use server_shared::value::Key;
 
 use super::{
     field,
+    size::check_size,
     translation::{check_texts, check_translations},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
         form_definition::{
             item::{FormItem, GroupItem},
             library::FieldLibrary,
-            model::{ENTRY_ID, FormDefinition, MOST_ITEMS, MOST_SCORES},
+            model::{ENTRY_ID, FormDefinition},
         },
         rules::FieldFaults,
     },
@@ -88,7 +89,7 @@ impl<'a> Outline<'a> {
                 outline.add(definition, index, item, format!("{at}/items/{place}"), library, faults);
             }
         }
-        check_numbers(definition, faults);
+        check_size(definition, faults);
         outline
     }
 
@@ -163,22 +164,4 @@ fn group_outline<'a>(
         fields.push(field::resolve(&field.field, library, &format!("{at}/field"), true, faults));
     }
     GroupOutline { fields, names }
-}
-
-fn check_numbers(definition: &FormDefinition, faults: &mut FieldFaults) {
-    let items = definition.sections.iter().flat_map(|section| &section.items);
-    let (mut count, mut scores) = (0, 0);
-    for item in items {
-        count += 1 + item.group.as_ref().map_or(0, |group| group.items.len());
-        scores += usize::from(item.score.is_some());
-    }
-    if count == 0 {
-        faults.add("/sections", "min_items", "must have at least 1 item in a section");
-    }
-    if count > MOST_ITEMS {
-        faults.add("/sections", "max_items", format!("must have at most {MOST_ITEMS} items, those in groups counted"));
-    }
-    if scores > MOST_SCORES {
-        faults.add("/sections", "max_items", format!("must have at most {MOST_SCORES} scores"));
-    }
 }

@@ -1,5 +1,7 @@
 //! Values of conditions.
 
+use std::cell::OnceCell;
+
 use rust_decimal::Decimal;
 
 use super::{Evaluation, State};
@@ -16,6 +18,8 @@ use crate::domain::{
 pub(super) struct Sight<'e> {
     pub(super) compiled: &'e Compiled,
     pub(super) answers: &'e Answers,
+    /// Texts of the answers outside of groups, once they are folded.
+    pub(super) folded: &'e [OnceCell<String>],
     pub(super) evaluation: &'e Evaluation,
     /// Entry that the condition is in.
     pub(super) entry: Option<Entry<'e>>,
@@ -26,12 +30,15 @@ pub(super) struct Sight<'e> {
 pub(super) struct Entry<'e> {
     pub(super) values: &'e [Option<FieldValue>],
     pub(super) states: &'e [State],
+    /// Texts of the values, once they are folded.
+    pub(super) folded: &'e [OnceCell<String>],
 }
 
 /// Value that a condition tests.
 enum Seen<'e> {
     Missing,
-    Value(&'e FieldValue),
+    /// Answer, and the place of its folded text.
+    Value(&'e FieldValue, &'e OnceCell<String>),
     Number(Decimal),
     /// Number of the entries of a group.
     Entries(usize),
@@ -52,14 +59,18 @@ impl<'e> Sight<'e> {
         match slot {
             Slot::Inner(place) => {
                 let visible = self.entry.filter(|entry| entry.states[place].visible);
-                visible.and_then(|entry| entry.values[place].as_ref()).map_or(Seen::Missing, Seen::Value)
+                let given = visible.and_then(|entry| Some((entry.values[place].as_ref()?, &entry.folded[place])));
+                given.map_or(Seen::Missing, |(value, folded)| Seen::Value(value, folded))
             }
             Slot::Outer(place) => {
                 let visible = self.evaluation.items[place].visible;
                 match &self.compiled.items[place].content {
                     Content::Group(_) if visible => Seen::Entries(self.answers.entries(place).len()),
                     Content::Group(_) => Seen::Entries(0),
-                    Content::Field(_) if visible => self.answers.value(place).map_or(Seen::Missing, Seen::Value),
+                    Content::Field(_) if visible => {
+                        let value = self.answers.value(place);
+                        value.map_or(Seen::Missing, |value| Seen::Value(value, &self.folded[place]))
+                    }
                     Content::Score(_) => {
                         let score = self.evaluation.scores[place].as_ref().and_then(super::ScoreOutcome::value);
                         score.map_or(Seen::Missing, Seen::Number)
@@ -75,12 +86,12 @@ fn passes(seen: &Seen<'_>, test: &Test) -> bool {
     if let Test::IsEmpty = test {
         return matches!(seen, Seen::Missing | Seen::Entries(0));
     }
-    if let (Seen::Value(FieldValue::Choices(chosen)), Test::Contains(Comparable::Choice(option))) = (seen, test) {
+    if let (Seen::Value(FieldValue::Choices(chosen), _), Test::Contains(Comparable::Choice(option))) = (seen, test) {
         return chosen.iter().any(|chosen| chosen == option);
     }
     let value = match seen {
         Seen::Missing => None,
-        Seen::Value(value) => comparable(value),
+        Seen::Value(value, folded) => comparable(value, folded),
         Seen::Number(number) => Some(Comparable::Number(*number)),
         Seen::Entries(count) => Some(Comparable::Number(Decimal::from(*count))),
     };

@@ -4,6 +4,8 @@ mod condition;
 mod result;
 mod score;
 
+use std::cell::OnceCell;
+
 pub(crate) use self::result::FormEvaluation;
 use self::{
     condition::{Entry, Sight},
@@ -23,6 +25,8 @@ pub(crate) struct Evaluation {
     pub(super) items: Vec<State>,
     /// States of the fields in each entry of each group; empty for other items.
     pub(super) entries: Vec<Vec<Vec<State>>>,
+    /// Places of these entries in the lists that were read, from which those with faults are left out.
+    pub(super) sent: Vec<Vec<usize>>,
     /// Outcomes of the scores; `None` for other items.
     pub(super) scores: Vec<Option<ScoreOutcome>>,
 }
@@ -45,17 +49,23 @@ impl Compiled {
             sections: vec![false; self.sections.len()],
             items: vec![State::default(); self.items.len()],
             entries: vec![Vec::new(); self.items.len()],
+            sent: vec![Vec::new(); self.items.len()],
             scores: vec![None; self.items.len()],
+        };
+        // A long text may be compared thousands of times.
+        let folded = unfolded(self.items.len());
+        let holds = |condition: Option<ExpressionId>, evaluation: &Evaluation| {
+            let sight = Sight { compiled: self, answers, folded: &folded, evaluation, entry: None };
+            condition.is_none_or(|id| sight.holds(id))
         };
         for node in &self.order {
             match *node {
                 Node::Section(place) => {
-                    evaluation.sections[place] = self.holds(self.sections[place].visible_if, answers, &evaluation);
+                    evaluation.sections[place] = holds(self.sections[place].visible_if, &evaluation);
                 }
                 Node::Item(place) => {
                     let item = &self.items[place];
-                    let visible =
-                        evaluation.sections[item.section] && self.holds(item.visible_if, answers, &evaluation);
+                    let visible = evaluation.sections[item.section] && holds(item.visible_if, &evaluation);
                     evaluation.items[place].visible = visible;
                     if let Content::Score(rule) = &item.content {
                         let outcome = if visible { compute(rule, answers, &evaluation) } else { ScoreOutcome::Hidden };
@@ -69,17 +79,21 @@ impl Compiled {
             let visible = evaluation.items[place].visible;
             match &item.content {
                 Content::Field(rule) if visible => {
-                    let sight = Sight { compiled: self, answers, evaluation: &evaluation, entry: None };
+                    let sight =
+                        Sight { compiled: self, answers, folded: &folded, evaluation: &evaluation, entry: None };
                     evaluation.items[place] = required(rule, answers.value(place).is_some(), &sight);
                 }
                 Content::Group(rule) => {
                     let entries = answers.entries(place);
+                    evaluation.sent[place] = entries.iter().map(|entry| entry.index).collect();
                     if visible {
                         let missing = entries.len() < rule.min_entries;
                         evaluation.items[place] = State { visible, required: rule.min_entries > 0, missing };
                     }
                     evaluation.entries[place] = if visible {
-                        let states = |entry| self.evaluate_entry(rule, entry, answers, &evaluation);
+                        let sight =
+                            Sight { compiled: self, answers, folded: &folded, evaluation: &evaluation, entry: None };
+                        let states = |entry| evaluate_entry(rule, entry, sight);
                         entries.iter().map(states).collect()
                     } else {
                         vec![vec![State::default(); rule.fields.len()]; entries.len()]
@@ -90,32 +104,29 @@ impl Compiled {
         }
         evaluation
     }
+}
 
-    fn evaluate_entry(
-        &self,
-        rule: &GroupRule,
-        entry: &AnswerEntry,
-        answers: &Answers,
-        evaluation: &Evaluation,
-    ) -> Vec<State> {
-        let mut states = vec![State::default(); rule.fields.len()];
-        for &place in &rule.order {
-            let entry = Some(Entry { values: &entry.values, states: &states });
-            let sight = Sight { compiled: self, answers, evaluation, entry };
-            states[place].visible = rule.fields[place].visible_if.is_none_or(|id| sight.holds(id));
-        }
-        let settled = states.clone();
-        let entry_seen = Some(Entry { values: &entry.values, states: &settled });
-        let sight = Sight { compiled: self, answers, evaluation, entry: entry_seen };
-        for (place, field) in rule.fields.iter().enumerate().filter(|(place, _)| settled[*place].visible) {
-            states[place] = required(&field.rule, entry.values[place].is_some(), &sight);
-        }
-        states
+/// Works out the states of an entry's fields; `outer` is the sight of everything outside of groups.
+fn evaluate_entry(rule: &GroupRule, entry: &AnswerEntry, outer: Sight<'_>) -> Vec<State> {
+    let folded = unfolded(rule.fields.len());
+    let mut states = vec![State::default(); rule.fields.len()];
+    for &place in &rule.order {
+        let entry = Some(Entry { values: &entry.values, states: &states, folded: &folded });
+        let sight = Sight { entry, ..outer };
+        states[place].visible = rule.fields[place].visible_if.is_none_or(|id| sight.holds(id));
     }
+    let settled = states.clone();
+    let entry_seen = Some(Entry { values: &entry.values, states: &settled, folded: &folded });
+    let sight = Sight { entry: entry_seen, ..outer };
+    for (place, field) in rule.fields.iter().enumerate().filter(|(place, _)| settled[*place].visible) {
+        states[place] = required(&field.rule, entry.values[place].is_some(), &sight);
+    }
+    states
+}
 
-    fn holds(&self, condition: Option<ExpressionId>, answers: &Answers, evaluation: &Evaluation) -> bool {
-        condition.is_none_or(|id| Sight { compiled: self, answers, evaluation, entry: None }.holds(id))
-    }
+/// Returns places for folded texts, of which none is folded yet.
+fn unfolded(count: usize) -> Vec<OnceCell<String>> {
+    vec![OnceCell::new(); count]
 }
 
 /// Returns the state of a visible field.

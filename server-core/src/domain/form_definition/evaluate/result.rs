@@ -153,7 +153,7 @@ impl Compiled {
         }
     }
 
-    /// Adds a fault for each answer that is required and missing, with pointers below `at`.
+    /// Adds a fault for each answer that is required and missing, with pointers below `at` into what was read.
     pub(crate) fn require(&self, evaluation: &Evaluation, at: &str, faults: &mut FieldFaults) {
         for (place, item) in self.items.iter().enumerate() {
             let key = item.key.as_str();
@@ -166,7 +166,7 @@ impl Compiled {
                         let message = format!("must have at least {} entries", group.min_entries);
                         faults.add(format!("{at}/{key}"), "min_items", message);
                     }
-                    for (index, states) in evaluation.entries[place].iter().enumerate() {
+                    for (index, states) in evaluation.sent[place].iter().zip(&evaluation.entries[place]) {
                         for (field, _) in group.fields.iter().zip(states).filter(|(_, state)| state.missing) {
                             let pointer = format!("{at}/{key}/{index}/{}", field.key.as_str());
                             faults.add(pointer, "required", "is required");

@@ -127,6 +127,11 @@ fn pointers_of_a_report_are_those_of_what_was_sent() {
         ["/drugs/1/since"],
         "an entry with a fault is left out, the others keep their place"
     );
+    let drugs = json!([{ "id": "none" }, { "id": id(1) }]);
+    let report = reported(&medication(), json!({ "note": "x", "drugs": drugs }));
+    let missing: Vec<(&str, &str)> =
+        report.missing_answers.iter().map(|fault| (&*fault.pointer, &*fault.rule)).collect();
+    assert_eq!(missing, [("/drugs", "min_items"), ("/drugs/1/name", "required")]);
 }
 
 #[test]

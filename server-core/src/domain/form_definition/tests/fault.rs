@@ -178,6 +178,17 @@ fn a_cycle_is_refused_and_named() {
         { "key": "total", "score": total },
     ]));
     assert_eq!(message(through_score), ["/sections/0/items/0/visible_if must not depend on itself: a → total → a"]);
+    let shown_by_itself = form(json!([
+        item("a", "integer", json!({})),
+        { "key": "total", "visible_if": by_score, "score": total },
+    ]));
+    assert_eq!(message(shown_by_itself), ["/sections/0/items/1/visible_if must not depend on itself: total → total"]);
+    let mut counted = group(&[item("b", "boolean", json!({}))]);
+    counted["visible_if"] = json!({ "op": "greater", "field": "group", "value": 0 });
+    assert_eq!(
+        message(form(json!([counted]))),
+        ["/sections/0/items/0/visible_if must not depend on itself: group → group"]
+    );
     let in_group = form(json!([group(&[gated("a", "b"), gated("b", "a")]),]));
     assert_eq!(
         message(in_group),
@@ -334,6 +345,29 @@ fn items_are_bounded_and_needed() {
     assert!(built(many(1000)).is_ok());
     assert_eq!(faults_of(many(1001)), expected(&[("/sections", "max_items")]));
     assert_eq!(faults_of(json!({ "language": "en", "sections": [] })), expected(&[("/sections", "min_items")]));
+}
+
+#[test]
+fn fields_and_conditions_are_bounded_with_the_entries_of_their_groups() {
+    // Each of the fields has this many conditions, the outermost one counted.
+    let groups = |count: usize, fields: usize, conditions: usize| {
+        let parts = vec![json!({ "op": "is_empty", "field": "first" }); conditions.saturating_sub(1)];
+        let visible_if = if parts.is_empty() { Value::Null } else { json!({ "op": "or", "conditions": parts }) };
+        let field = |place: usize| item(&format!("f{place}"), "text", json!({ "visible_if": visible_if }));
+        let fields: Vec<Value> = (0..fields).map(field).collect();
+        let group = |place: usize| {
+            let group = json!({ "label": "Group", "max_entries": 50, "items": fields });
+            json!({ "key": format!("g{place}"), "group": group })
+        };
+        let mut items: Vec<Value> = (0..count).map(group).collect();
+        items.push(item("first", "text", json!({})));
+        faults_of(form(json!(items)))
+    };
+    let too_many = expected(&[("/sections", "max_items")]);
+    assert_eq!(groups(1, 100, 0), expected(&[]));
+    assert_eq!(groups(2, 100, 0), too_many, "2 × 100 × 50 fields, and one");
+    assert_eq!(groups(1, 10, 40), expected(&[]));
+    assert_eq!(groups(1, 10, 41), too_many, "10 × 41 × 50 conditions");
 }
 
 #[test]

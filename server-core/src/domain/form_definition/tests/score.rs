@@ -238,3 +238,34 @@ fn a_score_is_protected_if_an_input_is_unless_it_is_cleared() {
     assert_eq!(phi(&["of_both"]), expected([false, false, false]));
     assert_eq!(phi(&["of_score"]), expected([false, true, false]));
 }
+
+#[test]
+fn a_score_is_protected_if_its_inputs_are_shown_for_a_protected_answer() {
+    let open = |key: &str, visible_if: Value| {
+        let more = json!({ "field": { "definition": { "phi": false } }, "visible_if": visible_if });
+        item(key, "integer", more)
+    };
+    let score = |key: &str, input: Value, visible_if: Value| {
+        let score = json!({ "label": key, "formula": "sum", "inputs": [input] });
+        json!({ "key": key, "visible_if": visible_if, "score": score })
+    };
+    let given = |key: &str| json!({ "op": "not", "conditions": [{ "op": "is_empty", "field": key }] });
+    let stated = json!({ "key": "shown_for_it", "hidden": "points", "hidden_points": "5" });
+    let compiled = compiled(form(json!([
+        item("protected", "integer", json!({})),
+        open("open", Value::Null),
+        open("shown_for_it", given("protected")),
+        open("shown_for_that", given("shown_for_it")),
+        open("shown_for_open", given("open")),
+        score("a", stated, Value::Null),
+        score("b", json!({ "key": "shown_for_that" }), Value::Null),
+        score("c", json!({ "key": "shown_for_open" }), Value::Null),
+        score("d", json!({ "key": "open" }), given("protected")),
+        score("e", json!({ "key": "open" }), given("d")),
+    ])));
+    let phi = |cleared: &[Key]| -> String {
+        compiled.scores(cleared).into_iter().filter(|(_, phi)| *phi).map(|(key, _)| key.as_str()).collect()
+    };
+    assert_eq!(phi(&[]), "abde");
+    assert_eq!(phi(&[Key::from_static("d")]), "ab", "what depends on a cleared score tells no more than it");
+}

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use server_shared::value::Key;
 
-use super::model::FieldEntity;
+use super::super::model::FieldEntity;
 use crate::{
     database::{DatabaseError, Tx, WriteTx},
     domain::field::FieldDefinition,

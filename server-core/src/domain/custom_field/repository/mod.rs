@@ -1,3 +1,7 @@
+mod referred;
+
+pub(crate) use referred::{ReferredField, ReferredFields, fields_referred};
+
 use chrono::{DateTime, Utc};
 use poem_openapi::types::ToJSON as _;
 use serde_json::Value;
