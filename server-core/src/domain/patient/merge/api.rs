@@ -21,8 +21,8 @@ impl MergeApi {
     /// Merge another record of the patient
     ///
     /// Moves everything of the record `merged_patient_id` to this patient: appointments, series, entries of the
-    /// waitlist, and the linked user. No value of this record changes, so copy what it lacks beforehand. A merge can't
-    /// be undone. From then on, operations on the merged record answer 404 `patient_merged`, with this patient's id in
+    /// waitlist, the linked user, and the values of its profile for which this patient's profile has none. No value of
+    /// this record itself changes, so copy what it lacks beforehand. A merge can't be undone. From then on, operations on the merged record answer 404 `patient_merged`, with this patient's id in
     /// `details.merged_into`; its values can only be exported, and are erased together with this patient. Invitations
     /// to the merged record are revoked, and impersonations of it end. Of open entries of the waitlist for the same
     /// specialist and template, only one stays: one with an offer, else the one that has waited longest. Answers 409
@@ -39,6 +39,7 @@ impl MergeApi {
         body: Body<MergePatient>,
     ) -> Result<Json<PatientMerge>, ApiError> {
         caller.may(Permission::PatientMerge)?;
+        caller.organization()?;
         Ok(Json(self.patients.merge(&caller, patient_id.0, &body).await?))
     }
 }
