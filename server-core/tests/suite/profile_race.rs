@@ -1,5 +1,5 @@
-//! Concurrent writes of one profile: those of different fields all land, and of two of one field one does. Values concern
-//! the patient whom an appointment has once they are written.
+//! Concurrent writes of one profile: those of different fields all land, and of two of one field one does. Values
+//! concern the patient whom an appointment has once they are written.
 
 use std::collections::BTreeMap;
 
