@@ -1,14 +1,36 @@
+-- no-transaction
 -- Onboarding: a patient is entered once, together with an invitation to sign in and the consents that the clinic asked
 -- for. Processes of the version before ignore all of this (decision 54).
+--
+-- Each step is a transaction of its own, so that patients are read while the index is built, and can be repeated, also
+-- when it has waited in vain for the table. The last one leaves nothing if it fails.
+begin;
 set local lock_timeout = '5s';
-
 -- Keyed hash of folded name and date of birth, by which the same person entered again is noticed. Rows get it with the
 -- next version of their indexes (decision 42).
-alter table patients add column name_birth_index bytea;
+alter table patients add column if not exists name_birth_index bytea;
 grant insert (name_birth_index), update (name_birth_index) on patients to restartix_app;
-create index patients_name_birth_idx on patients (organization_id, name_birth_index)
-    where deleted_at is null and name_birth_index is not null;
 
+-- An erasure by a process of the version before, which does not know the index, leaves none.
+create or replace function name_birth_erase() returns trigger
+language plpgsql set search_path = pg_catalog, public as $$
+begin
+    new.name_birth_index := null;
+    return new;
+end $$;
+create or replace trigger patients_name_birth_erase before update of erased_at on patients
+    for each row when (new.erased_at is not null and new.name_birth_index is not null)
+    execute function name_birth_erase();
+commit;
+
+begin;
+set local lock_timeout = '5s';
+create index if not exists patients_name_birth_idx on patients (organization_id, name_birth_index)
+    where deleted_at is null and name_birth_index is not null;
+commit;
+
+begin;
+set local lock_timeout = '5s';
 -- Consents on their way to Telemetry, which is where they are kept: a row is deleted once Telemetry has it. Ids,
 -- purposes and the version of a text; nobody reads it but the service itself.
 create table consent_outbox (
@@ -53,3 +75,4 @@ grant execute on function new_patient_invite(bigint, uuid, bytea, bytea, bytea, 
 -- where a person accepts, or by an administrator.
 update job_kinds set roles = '{admin,staff,api_key}' where kind = 'invitation_send';
 insert into job_kinds (kind, roles) values ('consent_push', '{admin,staff,api_key}'), ('consent_join', '{admin}');
+commit;

@@ -1,4 +1,5 @@
 -- A person that was entered twice: one record is merged into the other one (decision 55).
+set local lock_timeout = '5s';
 
 -- The owner of everything that was made for a record that was merged: one row for each such record. Rows that never change
 -- keep naming the record, and find their patient here. Those whose patient a constraint, a policy or an index of a hot

@@ -353,6 +353,28 @@ async fn patients_of_before_are_hinted_at_after_a_refresh() {
 }
 
 #[tokio::test]
+async fn an_erasure_by_the_version_before_leaves_no_index() {
+    let app = CoreApp::start().await;
+    let record = CreatePatient { date_of_birth: "1980-02-29".parse().ok(), ..CoreApp::new_patient("Grace", "Sample") };
+    onboard(&app.staff(), only(record)).await;
+    let indexed = "select count(*) from patients where name_birth_index is not null";
+    let before = app.count(indexed).await;
+    assert!(before > 0, "the new patient is indexed");
+    // As the version before erases: it does not know the index.
+    execute(
+        &app,
+        "update patients set first_name = 'Erased', last_name = 'Erased', name_folded = null, name_sort = null,
+                user_id = null, email_encrypted = null, phone_encrypted = null, date_of_birth_encrypted = null,
+                national_id_encrypted = null, address_encrypted = null, emergency_contact_encrypted = null,
+                clinical_notes_encrypted = null, email_index = null, phone_index = null, national_id_index = null,
+                indexes_version = indexes_version, erased_at = coalesce(erased_at, now()), deleted_at = now()
+         where name_birth_index is not null",
+    )
+    .await;
+    assert_eq!(app.count(indexed).await, 0);
+}
+
+#[tokio::test]
 async fn nothing_typed_lies_open() {
     let app = CoreApp::start().await;
     let body = OnboardPatient { login: Some(to_email("planted-login@example.org")), ..whole() };

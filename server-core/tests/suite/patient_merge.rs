@@ -360,6 +360,8 @@ async fn a_merge_is_of_what_was_read_and_of_one_clinic() {
     let app = CoreApp::start().await;
     let admin = app.admin();
     let (stays, goes) = twice(&app).await;
+    let above = app.superadmin().patient_merge().patient_id(stays.id).body(merging(&stays, &goes)).send().await;
+    refused(above, 403, "organization_required");
     let updated = granted(admin.patient_update().patient_id(goes.id).body(unchanged(&goes)).send().await, 200);
     let refusal = merge_refused(&admin, &stays, &goes, 409, "stale_version").await;
     assert_eq!(refusal.details, json!({ "merged_version": updated.version }));

@@ -1,15 +1,17 @@
-//! Concurrent writes of one profile: those of different fields all land, and of two of one field one does.
+//! Concurrent writes of one profile: those of different fields all land, and of two of one field one does. Values
+//! concern the patient whom an appointment has once they are written.
 
 use std::collections::BTreeMap;
 
 use futures_util::future::{join, join_all};
 use serde_json::{Map, Value, json};
-use test_support::{CoreApp, granted, refused};
+use sqlx::{AssertSqlSafe, Connection};
+use test_support::{CoreApp, eventually, granted, in_days, refused};
 
 use crate::{
     appointment_race::outcomes,
     custom_field::field,
-    profile::{Of, get, update, value},
+    profile::{Of, get, set, update, value},
 };
 
 /// Number of concurrent writes.
@@ -68,4 +70,31 @@ async fn of_two_writers_of_one_field_the_second_is_told_which() {
         let refusal = refused(lost, 409, "stale_version");
         assert_eq!(refusal.details, json!({ "version": version, "keys": ["raced"] }));
     }
+}
+
+#[tokio::test]
+async fn a_value_concerns_the_patient_whom_the_appointment_has_by_then() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    field(&admin, "appointment", "reason", json!({ "phi": true })).await;
+    let first = app.patient_create(&admin, "Ann", "Lee").await.id;
+    let second = app.patient_create(&admin, "Bea", "Lee").await.id;
+    let booked = app.appointment_create(&admin, app.home().specialist_id, first, in_days(2, 9)).await.id;
+    let mut owner = app.owner().await;
+    let mut change = owner.begin().await.unwrap();
+    let give = format!("update appointments set patient_id = {second} where id = {booked}");
+    sqlx::raw_sql(AssertSqlSafe(give)).execute(&mut *change).await.unwrap();
+    let write = set(&admin, Of::Appointment(booked), 0, json!({ "reason": "Knee" }));
+    let commit = async {
+        let waiting = "select count(*) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        eventually("the write waits", CoreApp::PATIENCE, || async { app.count(waiting).await > 0 }).await;
+        change.commit().await.unwrap();
+    };
+    let (written, ()) = tokio::join!(write, commit);
+    assert_eq!(value(&written, "reason"), Some(json!("Knee")));
+    let theirs = "select count(*) from profile_values v
+                  join appointments a on a.id = v.appointment_id and a.patient_id = v.patient_id
+                  join patients p on p.id = v.patient_id and p.data_key_id = v.data_key_id";
+    assert_eq!(app.count(theirs).await, 1, "sealed for the patient of before");
 }

@@ -26,7 +26,7 @@ use crate::{
     jobs::{Handler, JobError, JobRun, Outcome, Work},
 };
 
-/// Pause before the next attempt while Telemetry does not answer, or erases the person's data.
+/// Pause before the next attempt while Telemetry erases the person's data.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// Most decisions in one request.
 const BATCH: i64 = 20;
@@ -142,19 +142,22 @@ impl Handler for ConsentJoiner {
 
 /// Meaning of a refusal that is no error.
 enum Answer {
-    /// Telemetry does not answer, or an erasure is in progress.
+    /// An erasure is in progress.
     Again,
     /// The patient has been erased, so there is nothing left to be sent.
     Erased,
 }
 
 fn answer(failure: Failure) -> Result<Answer, JobError> {
-    let is_down = failure.status.is_none_or(|status| status.is_server_error());
     match failure.code.as_deref() {
         Some("subject_erased") => Ok(Answer::Erased),
-        code if is_down || code == Some("erasure_in_progress") => {
-            tracing::debug!(error = %failure, "Telemetry does not take the consents of a patient; they are sent again");
+        Some("erasure_in_progress") => {
+            tracing::debug!(error = %failure, "Telemetry erases data of a patient; its consents are sent again");
             Ok(Answer::Again)
+        }
+        // Counted as a failure, so that the pauses grow: during an outage there is a job for each new patient.
+        _ if failure.status.is_none_or(|status| status.is_server_error()) => {
+            Err(JobError::retry("telemetry_unavailable", failure))
         }
         // Among others, of a Telemetry that does not know the operation yet.
         _ => Err(JobError::retry("telemetry_refused", failure)),

@@ -15,6 +15,8 @@ use crate::{
 pub(super) struct ProfileRows {
     /// `false` for an appointment whose patient's record is not open to the caller.
     pub(super) open: bool,
+    /// Patient whom the values concern.
+    pub(super) patient_id: Option<PatientId>,
     /// 0 if nothing was ever written.
     pub(super) version: i64,
     pub(super) fields: Vec<FieldRow>,
@@ -59,6 +61,7 @@ pub(super) struct ValueRow {
 /// has neither.
 struct StoredRow {
     open: bool,
+    patient_id: Option<PatientId>,
     profile_version: i64,
     field_id: Option<CustomFieldId>,
     key: Option<String>,
@@ -134,19 +137,21 @@ pub(super) async fn profile_get(
         StoredRow,
         r#"
         with owner as (
-            select true as open from patients p
+            select true as open, p.id as patient_id from patients p
             where $2 = 'patient' and p.organization_id = $1 and p.id = $3 and p.deleted_at is null
             union all
-            select true from specialists s
+            select true, null from specialists s
             where $2 = 'specialist' and s.organization_id = $1 and s.id = $3 and s.deleted_at is null
             union all
-            select exists (select from patients p where p.organization_id = a.organization_id and p.id = a.patient_id)
+            select exists (select from patients p where p.organization_id = a.organization_id and p.id = a.patient_id),
+                   a.patient_id
             from appointments a
             where $2 = 'appointment' and a.organization_id = $1 and a.id = $3 and a.deleted_at is null
             union all
-            select true from organizations o where $2 = 'organization' and o.id = $1 and o.id = $3
+            select true, null from organizations o where $2 = 'organization' and o.id = $1 and o.id = $3
         )
-        select o.open as "open!", coalesce(r.version, 0) as "profile_version!",
+        select o.open as "open!", o.patient_id as "patient_id?: PatientId",
+               coalesce(r.version, 0) as "profile_version!",
                f.id as "field_id?: CustomFieldId", f.key as "key?", f.version as "version?", f.phi as "phi?",
                d.definition as "definition?", f.readable_by as "readable_by?", f.writable_by as "writable_by?",
                f.archived_at as "archived_at?",
@@ -177,8 +182,9 @@ pub(super) async fn profile_get(
     .fetch_all(tx.connection()?)
     .await?;
     let Some(first) = rows.first() else { return Ok(None) };
-    let (open, version) = (first.open, first.profile_version);
-    Ok(Some(ProfileRows { open, version, fields: rows.into_iter().filter_map(StoredRow::field).collect() }))
+    let (open, patient_id, version) = (first.open, first.patient_id, first.profile_version);
+    let fields = rows.into_iter().filter_map(StoredRow::field).collect();
+    Ok(Some(ProfileRows { open, patient_id, version, fields }))
 }
 
 /// Record whose profile a transaction writes.

@@ -10,7 +10,7 @@ use super::{
     merge::{Refused, changes},
     model::{Profile, UpdateProfile},
     owner::Owner,
-    repository::{self, HeldOwner, NewValue, Written},
+    repository::{self, HeldOwner, NewValue, ProfileRows, Written},
     stored::{COLUMN, Given, Opener, ProfileEntry, TABLE, profile, text_of},
 };
 use crate::{
@@ -109,15 +109,13 @@ impl Service {
         write: &Write<'_>,
     ) -> Result<(Profile, Vec<String>), ProfileError> {
         let (organization, entity) = (opener.organization, O::ENTITY);
-        let held = repository::profile_hold(tx, organization, entity, owner.number()).await?;
-        let Some(held) = held else { return Err(absent(tx, owner).await) };
-        if !held.open {
-            return Err(ProfileError::RecordClosed);
+        let (mut held, mut rows) = hold(tx, organization, owner).await?;
+        if held.patient_id != rows.patient_id {
+            // The appointment was given to another patient, or its patient was merged, while this write waited for it.
+            // From now on it stays as it is.
+            (held, rows) = hold(tx, organization, owner).await?;
         }
         let version = held.version.ok_or_else(O::not_found)?;
-        // A statement of its own, which sees what the writes that this one has waited for left.
-        let rows = repository::profile_get(tx, organization, entity, owner.number()).await?;
-        let Some(rows) = rows else { return Err(absent(tx, owner).await) };
         let mut entries = opener.entries(rows.fields)?;
         let changes = changes(&entries, write.values, (write.base, version - 1), write.at)?;
         let sealing = self.sealing(organization, &held, opener.key)?;
@@ -173,6 +171,23 @@ impl Service {
     ) -> Opener<'a> {
         Opener { access: Access::of(caller), entity: O::ENTITY, organization, encryption: &self.encryption, key }
     }
+}
+
+/// Locks a profile for a write, and reads it.
+async fn hold<O: Owner>(
+    tx: &mut WriteTx,
+    organization: OrganizationId,
+    owner: O,
+) -> Result<(HeldOwner, ProfileRows), ProfileError> {
+    let held = repository::profile_hold(tx, organization, O::ENTITY, owner.number()).await?;
+    let Some(held) = held else { return Err(absent(tx, owner).await) };
+    if !held.open {
+        return Err(ProfileError::RecordClosed);
+    }
+    // A statement of its own, which sees what the writes that this one has waited for left.
+    let rows = repository::profile_get(tx, organization, O::ENTITY, owner.number()).await?;
+    let Some(rows) = rows else { return Err(absent(tx, owner).await) };
+    Ok((held, rows))
 }
 
 /// Returns the error of a record that does not exist, was merged into another one, or that the caller does not see.
