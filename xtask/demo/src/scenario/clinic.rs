@@ -120,7 +120,7 @@ impl Morning<'_> {
                 clinical_notes: None,
             },
             login: Some(types::LinkRecord { email: Some(email.clone()), user_id: None }),
-            values: [(FIELD.to_owned(), "left".into())].into_iter().collect(),
+            values: [(FIELD.to_owned(), serde_json::Value::from("left"))].into_iter().collect(),
             consents: vec![
                 consent(types::ConsentPurpose::Media, true),
                 consent(types::ConsentPurpose::Analytics, false),
