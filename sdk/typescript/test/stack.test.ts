@@ -1,7 +1,6 @@
 /** Both services through the published package, against the running stack that RESTARTIX_TEST_STACK names. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { ApiError, createCoreClient, createTelemetryClient } from '@restartix/sdk';
@@ -13,6 +12,7 @@ import {
   patientDelete,
   patientGet,
   patientList,
+  patientMerge,
   patientOnboard,
   patientUpdate,
   specialistCreate,
@@ -20,22 +20,7 @@ import {
 } from '@restartix/sdk/core';
 import { analyticsTrack, auditLogList, consentGet, consentPut } from '@restartix/sdk/telemetry';
 
-interface Stack {
-  core: string;
-  telemetry: string;
-  organizations: { id: number; tokens: Record<'admin' | 'patient', string> }[];
-}
-
-const file = process.env['RESTARTIX_TEST_STACK'];
-const skip = file === undefined ? 'RESTARTIX_TEST_STACK names no stack: run `cargo xtask test`' : false;
-const stack = (file === undefined ? { organizations: [] } : JSON.parse(readFileSync(file, 'utf8'))) as Stack;
-const [clinic, otherClinic] = stack.organizations as [Stack['organizations'][0], Stack['organizations'][0]];
-
-/** A client of Core for someone of a clinic. */
-const signedIn = (who: 'admin' | 'patient', of = clinic) =>
-  createCoreClient({ baseUrl: stack.core, token: of.tokens[who], organizationId: of.id });
-
-const newPatient = () => ({ first_name: 'Grace', last_name: `Tested ${randomUUID()}` });
+import { newPatient, otherClinic, signedIn, skip, stack } from './stack.js';
 
 test('a public operation needs no token', { skip }, async () => {
   const health = await healthGet({ client: createCoreClient({ baseUrl: stack.core }) });
@@ -91,6 +76,22 @@ test('a patient is onboarded with an invitation, consents and hints', { skip }, 
   assert.deepEqual(onboarded.possible_duplicates, [
     { patient_id: namesake.id, reasons: ['name_and_birth_date'] },
   ]);
+});
+
+test('a patient who was entered twice is merged', { skip }, async () => {
+  const client = signedIn('admin');
+  const kept = await patientCreate({ client, body: newPatient() });
+  const double = await patientCreate({ client, body: newPatient() });
+  const path = { patient_id: kept.id };
+  const body = { merged_patient_id: double.id, version: kept.version, merged_version: double.version };
+  const merge = await patientMerge({ client, path, body });
+  assert.deepEqual([merge.patient_id, merge.merged_patient_id], [kept.id, double.id]);
+  assert.deepEqual(await patientMerge({ client, path, body }), merge);
+  await assert.rejects(patientGet({ client, path: { patient_id: double.id } }), {
+    status: 404,
+    code: 'patient_merged',
+    details: { merged_into: kept.id },
+  });
 });
 
 test('a value that breaks the specification is refused with its field', { skip }, async () => {

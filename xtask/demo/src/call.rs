@@ -4,6 +4,7 @@ use std::future::Future;
 
 use anyhow::{Result, bail};
 use restartix_sdk::{Envelope, Error, Failure, ResponseValue};
+use serde_json::Value;
 
 /// Entries a page of a list holds at most.
 pub(crate) const PAGE_SIZE: i32 = 100;
@@ -26,6 +27,34 @@ pub(crate) async fn refusal<T, E: Envelope>(
     code: &str,
     call: Result<ResponseValue<T>, Error<E>>,
 ) -> Result<()> {
+    refused(what, status, code, call).await.map(drop)
+}
+
+/// Checks that a call was refused for these faults and no others: each a JSON pointer and the broken rule.
+pub(crate) async fn faults<T, E: Envelope>(
+    what: &str,
+    expected: &[(&str, &str)],
+    call: Result<ResponseValue<T>, Error<E>>,
+) -> Result<()> {
+    let failure = refused(what, 422, "validation_failed", call).await?;
+    let named = failure.details.as_ref().and_then(|details| details["fields"].as_array());
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let got: Vec<_> =
+        named.into_iter().flatten().map(|fault| (text(&fault["pointer"]), text(&fault["rule"]))).collect();
+    let is_same = got.iter().map(|(pointer, rule)| (pointer.as_str(), rule.as_str())).eq(expected.iter().copied());
+    if !is_same {
+        bail!("{what}: expected the faults {expected:?}, got {got:?}");
+    }
+    Ok(())
+}
+
+/// Returns the refusal of a call; fails if it has another status or code.
+async fn refused<T, E: Envelope>(
+    what: &str,
+    status: u16,
+    code: &str,
+    call: Result<ResponseValue<T>, Error<E>>,
+) -> Result<Failure> {
     match call {
         Ok(answer) => bail!("{what}: expected {status} {code}, got {}", answer.status().as_u16()),
         Err(error) => {
@@ -34,7 +63,7 @@ pub(crate) async fn refusal<T, E: Envelope>(
             if got != (Some(status), Some(code)) {
                 bail!("{what}: expected {status} {code}, got {failure}");
             }
-            Ok(())
+            Ok(failure)
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use anyhow::{Result, ensure};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
-use restartix_sdk::core::types::{self, Appointment, AppointmentStatus, Patient};
+use restartix_sdk::core::types::{self, Appointment, AppointmentStatus, OnboardedPatient, Patient};
 
 use super::Run;
 use super::cast::Cast;
+use super::profile::FIELD;
 use super::trail::{Trail, Who};
 use crate::calendar;
 use crate::call::{answer, refusal};
@@ -100,8 +101,9 @@ impl Morning<'_> {
         Ok(())
     }
 
-    /// Somebody with the patient's name and birthday is onboarded: entered, invited and asked for consent at once.
-    pub(super) async fn onboard(&self, patient: &Patient, trail: &mut Trail) -> Result<()> {
+    /// Somebody with the patient's name and birthday is onboarded: entered with a value in the profile, invited and
+    /// asked for consent at once.
+    pub(super) async fn onboard(&self, patient: &Patient, trail: &mut Trail) -> Result<OnboardedPatient> {
         let email = format!("{}@example.com", self.run.key("morgan.onboarded"));
         let consent =
             |purpose, granted| types::ConsentDecision { purpose, granted, text_version: "2026-11".to_owned() };
@@ -118,7 +120,7 @@ impl Morning<'_> {
                 clinical_notes: None,
             },
             login: Some(types::LinkRecord { email: Some(email.clone()), user_id: None }),
-            values: serde_json::Map::new(),
+            values: [(FIELD.to_owned(), serde_json::Value::from("left"))].into_iter().collect(),
             consents: vec![
                 consent(types::ConsentPurpose::Media, true),
                 consent(types::ConsentPurpose::Analytics, false),
@@ -127,6 +129,7 @@ impl Morning<'_> {
         let onboarded = self.cast.staff.patient_onboard().body(body).send().await;
         let onboarded = answer("patient_onboard", onboarded).await?;
         trail.expect(Who::Staff, "created", "patient", onboarded.patient.id, &onboarded)?;
+        trail.expect(Who::Staff, "profile_updated", "patient", onboarded.patient.id, &onboarded)?;
         trail.expect(Who::Staff, "consent_recorded", "patient", onboarded.patient.id, &onboarded)?;
         trail.expect(Who::Staff, "read", "patient", patient.id, &onboarded)?;
         let hints: Vec<_> =
@@ -136,6 +139,31 @@ impl Morning<'_> {
         let invited = onboarded.invitation.as_ref().map(|invitation| (invitation.patient_id, invitation.email.clone()));
         let expected = Some((Some(onboarded.patient.id), Some(email)));
         ensure!(invited == expected, "patient_onboard: expected the invitation {expected:?}, got {invited:?}");
+        self.profile_read(onboarded.patient.id, "left", trail).await?;
+        Ok(onboarded.into_inner())
+    }
+
+    /// The namesake is the patient, entered twice: its record is merged, and its invitation revoked.
+    pub(super) async fn merge(&self, patient: &Patient, double: &OnboardedPatient, trail: &mut Trail) -> Result<()> {
+        let merged_id = double.patient.id;
+        let body = types::MergePatient {
+            merged_patient_id: merged_id,
+            version: patient.version,
+            merged_version: double.patient.version,
+        };
+        let merged = self.cast.admin.patient_merge().patient_id(patient.id).body(body).send().await;
+        let merged = answer("patient_merge", merged).await?;
+        trail.expect(Who::Admin, "merged", "patient", patient.id, &merged)?;
+        trail.expect(Who::Admin, "merged_away", "patient", merged_id, &merged)?;
+        if let Some(invitation) = &double.invitation {
+            trail.expect(Who::Admin, "revoked", "invitation", invitation.id, &merged)?;
+        }
+        let (expected, got) = ((patient.id, merged_id), (merged.patient_id, merged.merged_patient_id));
+        ensure!(got == expected, "patient_merge: expected patient and merged record {expected:?}, got {got:?}");
+        let read = self.cast.staff.patient_get().patient_id(merged_id).send().await;
+        refusal("patient_get", 404, "patient_merged", read).await?;
+        // Each record had a value.
+        self.profile_read(patient.id, "right", trail).await?;
         Ok(())
     }
 

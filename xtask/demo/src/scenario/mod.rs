@@ -3,8 +3,10 @@
 
 mod cast;
 mod clinic;
+mod form;
 mod page;
 mod payload;
+mod profile;
 mod report;
 mod trail;
 
@@ -65,7 +67,13 @@ async fn play(run: &Run, cast: &cast::Cast, report: &mut Report) -> Option<()> {
     let specialist = report.step(Step::Specialist, clinic.specialist_create(specialty, &mut trail)).await?;
     let patient = report.step(Step::Patient, clinic.patient_create(&mut trail)).await?;
     report.step(Step::PatientRead, clinic.patient_read(&patient, &mut trail)).await?;
-    report.step(Step::Onboarding, clinic.onboard(&patient, &mut trail)).await?;
+    let field = report.step(Step::CustomField, clinic.custom_field(&mut trail)).await?;
+    report.step(Step::Profile, clinic.profile_write(patient.id, &mut trail)).await?;
+    let double = report.step(Step::Onboarding, clinic.onboard(&patient, &mut trail)).await?;
+    report.step(Step::Merge, clinic.merge(&patient, &double, &mut trail)).await?;
+    let draft = report.step(Step::FormDraft, clinic.form_draft(&field, &mut trail)).await?;
+    report.step(Step::FormPublish, clinic.form_publish(&draft, &field, &mut trail)).await?;
+    report.step(Step::FormPreview, clinic.form_preview(draft.id)).await?;
     let booked = report.step(Step::Booking, clinic.book(specialty, specialist, patient.id, &mut trail)).await?;
     report.step(Step::DoubleBooking, clinic.book_again(&booked, &mut trail)).await?;
     report.step(Step::Stranger, clinic.stranger(&booked)).await?;

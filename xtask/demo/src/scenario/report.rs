@@ -34,7 +34,13 @@ steps! {
     Specialist: "admin creates a specialist", "201, practises the specialty, found by it";
     Patient: "admin creates a patient", "201, with everything that was sent";
     PatientRead: "front desk opens the patient", "contact data is there, clinical notes are not";
+    CustomField: "admin creates a custom field", "there with its type, its key taken from then on";
+    Profile: "front desk fills in the profile", "value found again, another one 422 with its pointer";
     Onboarding: "front desk onboards a namesake", "201, invited, with a hint at the patient entered before";
+    Merge: "admin merges the two", "404 patient_merged, the patient's own value stays";
+    FormDraft: "admin drafts a form with a fault", "named by draft, publishing (422) and preview (422)";
+    FormPublish: "admin mends and publishes the form", "201, version 1, read with the same hash";
+    FormPreview: "front desk previews the form", "score and band of the answers, hint from 3 points on";
     Booking: "front desk books an appointment", "201, scheduled, at that time, found by its uid";
     DoubleBooking: "front desk books the time again", "409 slot_taken, nothing was booked";
     Stranger: "another clinic's admin looks", "404 for appointment, patient and clinic";
