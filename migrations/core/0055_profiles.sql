@@ -88,19 +88,27 @@ create index profile_values_patient_idx on profile_values (organization_id, pati
 create index profile_values_appointment_idx on profile_values (organization_id, appointment_id) where appointment_id is not null;
 
 -- A profile is of somebody who is not erased: a write that waits for an erasure inserts nothing, and an erasure waits
--- for the writes that came before it. Runs as the owner, because the lock of a patient takes more rights than reading
--- it.
+-- for the writes that came before it. A change of an appointment's patient waits as well: its trigger then finds the
+-- values of the patient before. Locks appointments before patients, as everybody does. Runs as the owner, because a lock
+-- takes more rights than reading.
 create function profile_owner_hold() returns trigger
 language plpgsql security definer set search_path = pg_catalog, public as $$
 declare
+    patient bigint := new.patient_id;
     erased boolean;
 begin
+    if new.entity = 'appointment' then
+        select a.patient_id into patient from appointments a
+        where a.organization_id = new.organization_id and a.id = new.appointment_id
+        for share;
+        -- Erasures delete appointments.
+        if not found then
+            return null;
+        end if;
+    end if;
     if new.entity in ('patient', 'appointment') then
         select p.erased_at is not null into erased from patients p
-        where p.organization_id = new.organization_id
-          and p.id = coalesce(new.patient_id, (select a.patient_id from appointments a
-                                               where a.organization_id = new.organization_id
-                                                 and a.id = new.appointment_id))
+        where p.organization_id = new.organization_id and p.id = patient
         for share;
     elsif new.entity = 'specialist' then
         select s.erased_at is not null into erased from specialists s

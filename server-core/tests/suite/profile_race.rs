@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use futures_util::future::{join, join_all};
 use serde_json::{Map, Value, json};
-use test_support::{CoreApp, granted, refused};
+use sqlx::{AssertSqlSafe, Connection};
+use test_support::{CoreApp, eventually, granted, in_days, refused};
 
 use crate::{
     appointment_race::outcomes,
@@ -68,4 +69,38 @@ async fn of_two_writers_of_one_field_the_second_is_told_which() {
         let refusal = refused(lost, 409, "stale_version");
         assert_eq!(refusal.details, json!({ "version": version, "keys": ["raced"] }));
     }
+}
+
+/// Transactions of this database that wait for the end of another one.
+const WAITING: &str = "select count(*) from pg_locks w
+                       where w.locktype = 'transactionid' and not w.granted
+                         and w.pid in (select d.pid from pg_locks d
+                                       where d.database = (select oid from pg_database
+                                                           where datname = current_database()))";
+
+#[tokio::test]
+async fn a_write_about_one_patient_is_never_stored_with_the_appointment_of_another() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    let first = app.patient_create(&admin, "Ann", "Lee").await.id;
+    let second = app.patient_create(&admin, "Tom", "Other").await.id;
+    field(&admin, "appointment", "reason", json!({ "phi": true })).await;
+    for begun in [false, true] {
+        let hour = if begun { 9 } else { 11 };
+        let booked = app.appointment_create(&admin, app.home().specialist_id, first, in_days(2, hour)).await.id;
+        let of = Of::Appointment(booked);
+        let version = if begun { granted(update(&admin, of, 0, json!({ "reason": "Hip" })).await, 200).version } else { 0 };
+        let mut owner = app.owner().await;
+        let mut change = owner.begin().await.unwrap();
+        let give = format!("update appointments set patient_id = {second} where id = {booked}");
+        sqlx::raw_sql(AssertSqlSafe(give)).execute(&mut *change).await.unwrap();
+        let give = async {
+            eventually("the write waits", CoreApp::PATIENCE, || async { app.count(WAITING).await == 1 }).await;
+            change.commit().await.unwrap();
+        };
+        let (late, ()) = join(update(&admin, of, version, json!({ "reason": "Knee" })), give).await;
+        refused(late, 409, "stale_version");
+        assert_eq!(value(&get(&admin, of).await, "reason"), None);
+    }
+    assert_eq!(app.count("select count(*) from profile_values").await, 0);
 }

@@ -296,15 +296,16 @@ pub(super) struct Written {
     pub(super) version: i64,
 }
 
-/// Stores values in one statement, each instead of the one before.
+/// Stores values in one statement, each instead of the one before. Returns `false` and stores nothing if the appointment
+/// was given to another patient while the write waited for it: the values were about the one before.
 pub(super) async fn values_write(
     tx: &mut WriteTx,
     written: &Written,
     values: &[NewValue<'_>],
-) -> Result<(), DatabaseError> {
+) -> Result<bool, DatabaseError> {
     let Written { organization, entity, owner, patient, version } = written;
     let rows = Value::Array(values.iter().map(NewValue::row).collect());
-    sqlx::query!(
+    let done = sqlx::query!(
         r#"
         insert into profile_values (organization_id, uid, entity, patient_id, specialist_id, appointment_id,
                                     custom_field_id, key, field_version, phi, data_key_id, value_encrypted, text_value,
@@ -318,6 +319,8 @@ pub(super) async fn values_write(
                                           phi boolean, sealed text, text_value text, number_value numeric,
                                           boolean_value boolean, date_value date, time_value time, datetime_value timestamptz,
                                           choices_value text[])
+        where $2 <> 'appointment'
+           or exists (select from appointments a where a.organization_id = $1 and a.id = $3 and a.patient_id = $4)
         on conflict (organization_id, entity, owner_id, custom_field_id) do update
         set field_version = excluded.field_version, phi = excluded.phi, data_key_id = excluded.data_key_id,
             value_encrypted = excluded.value_encrypted, text_value = excluded.text_value,
@@ -336,5 +339,5 @@ pub(super) async fn values_write(
     )
     .execute(tx.connection()?)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() > 0)
 }

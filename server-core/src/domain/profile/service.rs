@@ -16,7 +16,7 @@ use super::{
 use crate::{
     audit::Audit,
     database::{Database, DatabaseError, Disclosed, Lock, Sealed, Tx, WriteTx},
-    domain::{custom_field::FieldEntity, patient},
+    domain::{custom_field::FieldEntity, patient, rules::StaleVersion},
     encryption::{Encryption, Holder, OpenKey, OrganizationKeys},
     identity::Caller,
     ids::{OrganizationId, PatientId},
@@ -137,7 +137,9 @@ impl Service {
         if !values.is_empty() {
             let patient = held.patient_id.zip(held.data_key_id);
             let written = Written { organization, entity, owner: owner.number(), patient, version };
-            repository::values_write(tx, &written, &values).await?;
+            if !repository::values_write(tx, &written, &values).await? {
+                return Err(StaleVersion::now(version - 1).into());
+            }
         }
         let keys = changed.iter().map(|entry| entry.key.as_str().to_owned()).collect();
         Ok((profile(version, entries), keys))
