@@ -126,6 +126,8 @@ impl Service {
             entry.given = Some(Given {
                 uid: entry.given.as_ref().map_or_else(Uuid::now_v7, |given| given.uid),
                 field_version: entry.version,
+                field_type: entry.definition.field_type,
+                unit: entry.definition.unit.as_ref().map(|unit| unit.as_str().to_owned()),
                 value: change.value.clone(),
                 changed_in: version,
                 changed_at: held.now,
