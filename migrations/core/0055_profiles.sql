@@ -170,8 +170,9 @@ begin
             reads => format('(%s or entity in (''specialist'', ''organization''))%s', owned,
                             case reached when 'profile_values'
                                 then ' and custom_field_id = any ((select fields_readable())::bigint[])' else '' end),
-            writes => format('(entity in (''patient'', ''appointment'') and (%s) or entity = ''specialist'' and %s
-                               or entity in (''specialist'', ''organization'') and (select context_role() = ''admin''))%s',
+            writes => format('(entity in (''patient'', ''specialist'', ''appointment'') and (%s)
+                               or entity = ''specialist'' and %s
+                               or entity = ''organization'' and (select context_role() = ''admin''))%s',
                              owned, itself,
                              case reached when 'profile_values'
                                  then ' and custom_field_id = any ((select fields_writable())::bigint[])' else '' end)
