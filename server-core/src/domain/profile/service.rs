@@ -118,6 +118,9 @@ impl Service {
         // A statement of its own, which sees what the writes that this one has waited for left.
         let rows = repository::profile_get(tx, organization, entity, owner.number()).await?;
         let Some(rows) = rows else { return Err(absent(tx, owner).await) };
+        if !rows.open {
+            return Err(ProfileError::RecordClosed);
+        }
         let mut entries = opener.entries(rows.fields)?;
         let changes = changes(&entries, write.values, (write.base, version - 1), write.at)?;
         let sealing = self.sealing(organization, &held, opener.key)?;
