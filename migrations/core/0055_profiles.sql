@@ -59,7 +59,8 @@ create table profile_values (
     changed_in bigint not null check (changed_in > 0),
     changed_at timestamptz not null default now(),
     changed_by_user_id bigint default context_user(),
-    constraint profile_values_owner_key unique (organization_id, entity, owner_id, custom_field_id),
+    -- begins with the owner, so that no plan looks here for the values of a field, which only the whole clinic would tell
+    constraint profile_values_owner_key unique (organization_id, owner_id, entity, custom_field_id),
     constraint profile_values_uid_key unique (organization_id, uid),
     constraint profile_values_owner_check check (
         (patient_id is not null) = (entity in ('patient', 'appointment')) and (specialist_id is not null) = (entity = 'specialist')
