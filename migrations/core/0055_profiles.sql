@@ -59,7 +59,8 @@ create table profile_values (
     changed_in bigint not null check (changed_in > 0),
     changed_at timestamptz not null default now(),
     changed_by_user_id bigint default context_user(),
-    constraint profile_values_owner_key unique (organization_id, entity, owner_id, custom_field_id),
+    -- begins with the owner, so that no plan looks here for the values of a field, which only the whole clinic would tell
+    constraint profile_values_owner_key unique (organization_id, owner_id, entity, custom_field_id),
     constraint profile_values_uid_key unique (organization_id, uid),
     constraint profile_values_owner_check check (
         (patient_id is not null) = (entity in ('patient', 'appointment')) and (specialist_id is not null) = (entity = 'specialist')
@@ -88,19 +89,23 @@ create index profile_values_patient_idx on profile_values (organization_id, pati
 create index profile_values_appointment_idx on profile_values (organization_id, appointment_id) where appointment_id is not null;
 
 -- A profile is of somebody who is not erased: a write that waits for an erasure inserts nothing, and an erasure waits
--- for the writes that came before it. An appointment keeps its patient, whom the values concern, to the end of the write.
--- Locks appointments before patients, as everybody does. Runs as the owner, because a lock takes more rights than
--- reading.
+-- for the writes that came before it. A change of an appointment's patient waits as well: its trigger then finds the
+-- values of the patient before. Locks appointments before patients, as everybody does. Runs as the owner, because a lock
+-- takes more rights than reading.
 create function profile_owner_hold() returns trigger
 language plpgsql security definer set search_path = pg_catalog, public as $$
 declare
-    erased boolean;
     patient bigint := new.patient_id;
+    erased boolean;
 begin
     if new.entity = 'appointment' then
         select a.patient_id into patient from appointments a
         where a.organization_id = new.organization_id and a.id = new.appointment_id
         for share;
+        -- Erasures delete appointments.
+        if not found then
+            return null;
+        end if;
     end if;
     if new.entity in ('patient', 'appointment') then
         select p.erased_at is not null into erased from patients p
@@ -166,8 +171,9 @@ begin
             reads => format('(%s or entity in (''specialist'', ''organization''))%s', owned,
                             case reached when 'profile_values'
                                 then ' and custom_field_id = any ((select fields_readable())::bigint[])' else '' end),
-            writes => format('(entity in (''patient'', ''appointment'') and (%s) or entity = ''specialist'' and %s
-                               or entity in (''specialist'', ''organization'') and (select context_role() = ''admin''))%s',
+            writes => format('(entity in (''patient'', ''specialist'', ''appointment'') and (%s)
+                               or entity = ''specialist'' and %s
+                               or entity = ''organization'' and (select context_role() = ''admin''))%s',
                              owned, itself,
                              case reached when 'profile_values'
                                  then ' and custom_field_id = any ((select fields_writable())::bigint[])' else '' end)

@@ -200,6 +200,8 @@ permissions! {
     CustomFieldWrite: [Admin];
     /// Set values in the profile of a patient; a patient in its own.
     PatientProfileWrite @ PatientsWrite: [Admin, Specialist, Staff, Patient];
+    /// Set values in the profile of a specialist; a specialist only in its own.
+    SpecialistProfileWrite @ SpecialistsWrite: [Admin, Specialist, Staff];
     /// Set values in the profile of an appointment; specialists and patients of their own.
     AppointmentProfileWrite @ AppointmentsWrite: [Admin, Specialist, Staff, Patient];
     /// See appointments; specialists and patients their own.

@@ -34,8 +34,8 @@ const BESIDES: i64 = 100;
 type Reads = BTreeMap<(String, String), i64>;
 
 /// Adds rows to the home clinic until it has `count` more than in the beginning, beyond those from `before` on: people
-/// of the clinic, and their appointments, a quarter of an hour each, long past or far ahead of those that the fixtures
-/// use.
+/// of the clinic, values in their profiles, and their appointments, a quarter of an hour each, long past or far ahead of
+/// those that the fixtures use.
 async fn grow(database: &mut PgConnection, organization: i64, before: i64, count: i64) {
     let statements = [
         "with key as (select data_key_id as id, name_folded, name_sort, name_keys_version, indexes_version from patients
@@ -62,6 +62,24 @@ async fn grow(database: &mut PgConnection, organization: i64, before: i64, count
          select gen_random_uuid(), now() - n * interval '1 minute', $1, 'system', 'created', 'appointment', n::text,
                 'grown', gen_random_uuid()::text, 'succeeded'
          from generate_series($2 + 1, $3) n",
+        // A value in the profile of each of these patients, of one field.
+        r#"with made as (insert into custom_fields (organization_id, entity, key, phi, readable_by, writable_by)
+                         values ($1, 'patient', 'grown', false, '{admin}', '{admin}') on conflict do nothing returning id),
+                first as (insert into custom_field_versions (organization_id, custom_field_id, version, field_type, phi,
+                                                             definition, readable_by, writable_by)
+                          select $1, id, 1, 'text', false, '{"field_type": "text", "label": "Grown", "phi": false}',
+                                 '{admin}', '{admin}' from made),
+                field as (select id from made
+                          union all
+                          select id from custom_fields where organization_id = $1 and entity = 'patient' and key = 'grown'),
+                people as (select p.id, p.data_key_id from patients p
+                           where p.organization_id = $1 and p.first_name = 'Grown'
+                             and p.last_name in (select 'Number ' || n from generate_series($2 + 1, $3) n)),
+                owned as (insert into profiles (organization_id, entity, patient_id) select $1, 'patient', id from people)
+           insert into profile_values (organization_id, uid, entity, patient_id, custom_field_id, key, field_version, phi,
+                                       data_key_id, text_value, changed_in)
+           select $1, gen_random_uuid(), 'patient', people.id, field.id, 'grown', 1, false, people.data_key_id, 'Grown', 1
+           from people, field"#,
     ];
     for sql in statements {
         let added = sqlx::query(sql).bind(organization).bind(before).bind(count).execute(&mut *database).await.unwrap();

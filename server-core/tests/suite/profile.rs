@@ -261,4 +261,16 @@ async fn a_value_keeps_the_version_that_it_was_given_under() {
     assert_eq!(refused(refusal, 422, "validation_failed").fields(), [("/values/weight", "format")]);
     let changed = set(&admin, of, given.version, json!({ "weight": 71.50 })).await;
     assert_eq!((value(&changed, "weight"), changed.values["weight"].field_version), (Some(json!("71.5")), 2));
+
+    // The same number in another unit is another value.
+    let body = json!({
+        "version": second.version, "readable_by": first.readable_by, "writable_by": first.writable_by,
+        "definition": { "field_type": "decimal", "label": "Weight", "unit": "lb", "phi": false },
+    });
+    let body = serde_json::from_value::<UpdateCustomField>(body).unwrap();
+    granted(admin.custom_field_update().custom_field_id(first.id).body(body).send().await, 200);
+    assert_eq!(get(&admin, of).await.values["weight"].unit.as_deref(), Some("kg"), "it is still in kilograms");
+    let given = set(&admin, of, changed.version, json!({ "weight": 71.5 })).await;
+    assert_eq!(given.values["weight"].unit.as_deref(), Some("lb"));
+    assert_eq!((value(&given, "weight"), given.values["weight"].field_version), (Some(json!("71.5")), 3));
 }

@@ -165,6 +165,16 @@ async fn specialists_and_clinics_have_profiles_of_their_own() {
     let of = Of::Specialist(app.home().specialist_id);
     let own = set(&app.specialist(), of, 0, json!({ "bio": "Knees." })).await;
     set(&admin, of, own.version, json!({ "vaccinated": true })).await;
+    // The front desk keeps what the clinic needs to know, and so do its programs.
+    field_of(&admin, "specialist", "room", json!({}), (&["staff"], &["staff"])).await;
+    field_of(&admin, "specialist", "sick", json!({ "phi": true }), (&["staff"], &["staff"])).await;
+    let staff = set(&app.staff(), of, own.version + 1, json!({ "room": "12", "sick": "Flu" })).await;
+    assert_eq!(keys(&staff), ["bio", "room", "sick"]);
+    refused(update(&app.staff(), of, staff.version, json!({ "bio": "Hips." })).await, 422, "validation_failed");
+    let key = app.program(&[Scope::SpecialistsRead, Scope::SpecialistsWrite]).await;
+    let by_key = granted(update(&key, of, staff.version, json!({ "room": "14" })).await, 200);
+    assert_eq!(keys(&by_key), ["bio", "room"]);
+    refused(update(&key, of, by_key.version, json!({ "sick": "No" })).await, 422, "validation_failed");
     assert_eq!(keys(&get(&app.patient(), of).await), ["bio"]);
     assert_eq!(value(&get(&app.specialist(), of).await, "vaccinated"), Some(json!(true)));
     assert_eq!(

@@ -1,5 +1,5 @@
-//! Concurrent writes of one profile: those of different fields all land, and of two of one field one does. Values
-//! concern the patient whom an appointment has once they are written.
+//! Concurrent writes of one profile: those of different fields all land, and of two of one field one does. A write about
+//! one patient is refused if the appointment is given to another one meanwhile.
 
 use std::collections::BTreeMap;
 
@@ -72,29 +72,36 @@ async fn of_two_writers_of_one_field_the_second_is_told_which() {
     }
 }
 
+/// Transactions of this database that wait for the end of another one.
+const WAITING: &str = "select count(*) from pg_locks w
+                       where w.locktype = 'transactionid' and not w.granted
+                         and w.pid in (select d.pid from pg_locks d
+                                       where d.database = (select oid from pg_database
+                                                           where datname = current_database()))";
+
 #[tokio::test]
-async fn a_value_concerns_the_patient_whom_the_appointment_has_by_then() {
+async fn a_write_about_one_patient_is_never_stored_with_the_appointment_of_another() {
     let app = CoreApp::start().await;
     let admin = app.admin();
-    field(&admin, "appointment", "reason", json!({ "phi": true })).await;
     let first = app.patient_create(&admin, "Ann", "Lee").await.id;
-    let second = app.patient_create(&admin, "Bea", "Lee").await.id;
-    let booked = app.appointment_create(&admin, app.home().specialist_id, first, in_days(2, 9)).await.id;
-    let mut owner = app.owner().await;
-    let mut change = owner.begin().await.unwrap();
-    let give = format!("update appointments set patient_id = {second} where id = {booked}");
-    sqlx::raw_sql(AssertSqlSafe(give)).execute(&mut *change).await.unwrap();
-    let write = set(&admin, Of::Appointment(booked), 0, json!({ "reason": "Knee" }));
-    let commit = async {
-        let waiting = "select count(*) from pg_stat_activity
-                       where datname = current_database() and wait_event_type = 'Lock'";
-        eventually("the write waits", CoreApp::PATIENCE, || async { app.count(waiting).await > 0 }).await;
-        change.commit().await.unwrap();
-    };
-    let (written, ()) = tokio::join!(write, commit);
-    assert_eq!(value(&written, "reason"), Some(json!("Knee")));
-    let theirs = "select count(*) from profile_values v
-                  join appointments a on a.id = v.appointment_id and a.patient_id = v.patient_id
-                  join patients p on p.id = v.patient_id and p.data_key_id = v.data_key_id";
-    assert_eq!(app.count(theirs).await, 1, "sealed for the patient of before");
+    let second = app.patient_create(&admin, "Tom", "Other").await.id;
+    field(&admin, "appointment", "reason", json!({ "phi": true })).await;
+    for begun in [false, true] {
+        let hour = if begun { 9 } else { 11 };
+        let booked = app.appointment_create(&admin, app.home().specialist_id, first, in_days(2, hour)).await.id;
+        let of = Of::Appointment(booked);
+        let version = if begun { set(&admin, of, 0, json!({ "reason": "Hip" })).await.version } else { 0 };
+        let mut owner = app.owner().await;
+        let mut change = owner.begin().await.unwrap();
+        let give = format!("update appointments set patient_id = {second} where id = {booked}");
+        sqlx::raw_sql(AssertSqlSafe(give)).execute(&mut *change).await.unwrap();
+        let give = async {
+            eventually("the write waits", CoreApp::PATIENCE, || async { app.count(WAITING).await == 1 }).await;
+            change.commit().await.unwrap();
+        };
+        let (late, ()) = join(update(&admin, of, version, json!({ "reason": "Knee" })), give).await;
+        refused(late, 409, "stale_version");
+        assert_eq!(value(&get(&admin, of).await, "reason"), None);
+    }
+    assert_eq!(app.count("select count(*) from profile_values").await, 0);
 }

@@ -32,9 +32,9 @@ pub(crate) enum FieldEntity {
 /// Role that may see or write the values of a custom field, in profiles that it reaches.
 ///
 /// - `admin`: administrators, always
-/// - `specialist`: specialists, in profiles of patients whose record is open to them
+/// - `specialist`: specialists; they write profiles of patients whose record is open to them, and their own
 /// - `staff`: the front desk, and API keys; keys get protected health information of profiles of patients only
-/// - `patient`: patients, in their own profiles
+/// - `patient`: patients; they write their own profiles and those of their appointments
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum FieldRole {

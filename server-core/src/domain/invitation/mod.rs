@@ -22,5 +22,4 @@ pub(crate) use event::InvitationEvent;
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use job::Inviter;
 pub(crate) use model::{Invitation, LinkRecord, MyInvitation};
-pub(crate) use newcomer::Invitee;
 pub(crate) use service::{Service, sweep};

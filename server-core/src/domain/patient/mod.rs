@@ -19,7 +19,6 @@ pub(crate) use holdings::HOLDINGS;
 pub(crate) use indexes::{indexes_left, indexes_refresh};
 pub(crate) use merge::{absent, check_unmerged, merged_records};
 pub(crate) use model::{CreatePatient, Patient};
-pub(crate) use onboarding::Entered;
 pub(crate) use service::Service;
 
 /// Operations on patients.

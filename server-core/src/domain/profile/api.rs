@@ -69,7 +69,8 @@ impl Api {
 
     /// Set values in the profile of a specialist
     ///
-    /// Permitted to administrators, and to the specialist. Merges and answers like `patient_profile_update`.
+    /// Permitted to administrators, the front desk, and the specialist. Merges and answers like
+    /// `patient_profile_update`.
     #[oai(path = "/specialists/:specialist_id/profile", method = "put", operation_id = "specialist_profile_update")]
     async fn specialist_profile_update(
         &self,
@@ -78,7 +79,7 @@ impl Api {
         specialist_id: Path<SpecialistId>,
         body: Body<UpdateProfile>,
     ) -> Result<Disclosed<Json<Profile>>, ApiError> {
-        caller.may(Permission::SpecialistUpdate)?;
+        caller.may(Permission::SpecialistProfileWrite)?;
         Ok(self.profiles.update(&caller, caller.organization()?, specialist_id.0, &body).await?.map(Json))
     }
 

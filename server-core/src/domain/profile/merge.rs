@@ -34,7 +34,7 @@ pub(super) struct Change {
 /// pointers of faults are below `at`. `current` is the present version.
 ///
 /// A field conflicts if it changed after `base` and has another value now than the write gives it: two writes of one
-/// value agree.
+/// value agree. The same number in another unit is another value.
 pub(super) fn changes(
     entries: &[ProfileEntry],
     values: &BTreeMap<String, Value>,
@@ -63,7 +63,7 @@ pub(super) fn changes(
         }
     }
     faults.check()?;
-    named.retain(|(index, value)| entries[*index].value() != value.as_ref());
+    named.retain(|(index, value)| !entries[*index].is(value.as_ref()));
     let changed_since = |given: &Given| given.changed_in > base;
     let conflicts = named.iter().map(|(index, _)| &entries[*index]);
     let conflicts = conflicts.filter(|entry| base > current || entry.given.as_ref().is_some_and(changed_since));

@@ -6,7 +6,7 @@ use serde_json::Value;
 use server_shared::{mark::Phi, value::Key};
 
 use crate::{
-    domain::field::FieldDefinition,
+    domain::field::{FieldDefinition, FieldType},
     ids::{CustomFieldId, UserId},
 };
 
@@ -33,6 +33,11 @@ pub(crate) struct ProfileValue {
     pub(crate) value: Phi<Value>,
     /// Version of the field that the value was given under.
     pub(crate) field_version: i32,
+    /// Type of the value; the field's present version may have another one.
+    pub(crate) field_type: FieldType,
+    /// Unit of a number, e.g. `kg`, 1 to 40 characters; absent if it has none. The field's present version may have
+    /// another one.
+    pub(crate) unit: Option<String>,
     /// Version of the profile that brought the value.
     pub(crate) changed_in: i64,
     /// Time at which the value was written.
@@ -63,6 +68,8 @@ impl Example for Profile {
         let value = ProfileValue {
             value: Phi::from(Value::from("left")),
             field_version: 1,
+            field_type: FieldType::SingleChoice,
+            unit: None,
             changed_in: 3,
             changed_at: DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_500),
             changed_by_user_id: Some(UserId(7)),

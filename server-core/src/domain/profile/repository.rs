@@ -41,6 +41,8 @@ pub(super) struct ValueRow {
     pub(super) field_version: i32,
     /// Type of the version that the value was given under.
     pub(super) field_type: FieldType,
+    /// Unit of that version.
+    pub(super) unit: Option<String>,
     pub(super) data_key_id: Option<Uuid>,
     /// Wrapped key that the value is sealed under; `None` for the key of the organization.
     pub(super) wrapped: Option<Vec<u8>>,
@@ -74,6 +76,7 @@ struct StoredRow {
     uid: Option<Uuid>,
     field_version: Option<i32>,
     field_type: Option<FieldType>,
+    unit: Option<String>,
     data_key_id: Option<Uuid>,
     wrapped: Option<Vec<u8>>,
     value_encrypted: Option<Vec<u8>>,
@@ -109,6 +112,7 @@ impl StoredRow {
             uid: self.uid?,
             field_version: self.field_version?,
             field_type: self.field_type?,
+            unit: self.unit,
             data_key_id: self.data_key_id,
             wrapped: self.wrapped,
             value_encrypted: self.value_encrypted,
@@ -156,6 +160,7 @@ pub(super) async fn profile_get(
                d.definition as "definition?", f.readable_by as "readable_by?", f.writable_by as "writable_by?",
                f.archived_at as "archived_at?",
                v.uid as "uid?", v.field_version as "field_version?", given.field_type as "field_type?: FieldType",
+               given.definition ->> 'unit' as "unit?",
                v.data_key_id as "data_key_id?", k.wrapped as "wrapped?", v.value_encrypted as "value_encrypted?",
                v.text_value as "text_value?", trim_scale(v.number_value)::text as "number_value?",
                v.boolean_value as "boolean_value?", v.date_value as "date_value?", v.time_value as "time_value?",

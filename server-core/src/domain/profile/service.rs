@@ -16,7 +16,7 @@ use super::{
 use crate::{
     audit::Audit,
     database::{Database, DatabaseError, Disclosed, Lock, Sealed, Tx, WriteTx},
-    domain::{custom_field::FieldEntity, patient},
+    domain::{custom_field::FieldEntity, patient, rules::StaleVersion},
     encryption::{Encryption, Holder, OpenKey, OrganizationKeys},
     identity::Caller,
     ids::{OrganizationId, PatientId},
@@ -109,13 +109,13 @@ impl Service {
         write: &Write<'_>,
     ) -> Result<(Profile, Vec<String>), ProfileError> {
         let (organization, entity) = (opener.organization, O::ENTITY);
-        let (mut held, mut rows) = hold(tx, organization, owner).await?;
-        if held.patient_id != rows.patient_id {
-            // The appointment was given to another patient, or its patient was merged, while this write waited for it.
-            // From now on it stays as it is.
-            (held, rows) = hold(tx, organization, owner).await?;
-        }
+        let (held, rows) = hold(tx, organization, owner).await?;
         let version = held.version.ok_or_else(O::not_found)?;
+        if held.patient_id != rows.patient_id {
+            // The appointment was given to another patient while this write waited for it: the values are about the one
+            // before. From now on, the appointment stays as it is.
+            return Err(StaleVersion::now(version - 1).into());
+        }
         let mut entries = opener.entries(rows.fields)?;
         let changes = changes(&entries, write.values, (write.base, version - 1), write.at)?;
         let sealing = self.sealing(organization, &held, opener.key)?;
@@ -124,6 +124,8 @@ impl Service {
             entry.given = Some(Given {
                 uid: entry.given.as_ref().map_or_else(Uuid::now_v7, |given| given.uid),
                 field_version: entry.version,
+                field_type: entry.definition.field_type,
+                unit: entry.definition.unit.as_ref().map(|unit| unit.as_str().to_owned()),
                 value: change.value.clone(),
                 changed_in: version,
                 changed_at: held.now,
@@ -187,6 +189,9 @@ async fn hold<O: Owner>(
     // A statement of its own, which sees what the writes that this one has waited for left.
     let rows = repository::profile_get(tx, organization, O::ENTITY, owner.number()).await?;
     let Some(rows) = rows else { return Err(absent(tx, owner).await) };
+    if !rows.open {
+        return Err(ProfileError::RecordClosed);
+    }
     Ok((held, rows))
 }
 

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde_json::Value;
-use server_shared::{mark::Phi, value::Key};
+use server_shared::{
+    mark::Phi,
+    value::{Key, Line},
+};
 use uuid::Uuid;
 
 use super::{
@@ -46,6 +49,10 @@ pub(super) struct ProfileEntry {
 pub(super) struct Given {
     pub(super) uid: Uuid,
     pub(super) field_version: i32,
+    /// Type of this version of the field.
+    pub(super) field_type: FieldType,
+    /// Unit of this version of the field.
+    pub(super) unit: Option<String>,
     /// `None` if the value was removed.
     pub(super) value: Option<FieldValue>,
     pub(super) changed_in: i64,
@@ -57,6 +64,13 @@ impl ProfileEntry {
     /// Returns the present value.
     pub(super) fn value(&self) -> Option<&FieldValue> {
         self.given.as_ref().and_then(|given| given.value.as_ref())
+    }
+
+    /// Returns `true` if the present value is `value`: a number in another unit is another value.
+    pub(super) fn is(&self, value: Option<&FieldValue>) -> bool {
+        let unit = self.definition.unit.as_ref().map(Line::as_str);
+        let in_its_unit = self.given.as_ref().is_none_or(|given| given.unit.as_deref() == unit);
+        self.value() == value && (value.is_none() || in_its_unit)
     }
 }
 
@@ -120,6 +134,8 @@ impl Opener<'_> {
         Ok(Given {
             uid: row.uid,
             field_version: row.field_version,
+            field_type: row.field_type,
+            unit: row.unit,
             value,
             changed_in: row.changed_in,
             changed_at: row.changed_at,
@@ -187,6 +203,8 @@ pub(super) fn profile(version: i64, entries: Vec<ProfileEntry>) -> Profile {
             Some(ProfileValue {
                 value: Phi::from(given.value?.to_json()),
                 field_version: given.field_version,
+                field_type: given.field_type,
+                unit: given.unit,
                 changed_in: given.changed_in,
                 changed_at: given.changed_at,
                 changed_by_user_id: given.changed_by,

@@ -4,7 +4,10 @@ use chrono::DateTime;
 use poem_openapi::types::ParseFromJSON as _;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use server_shared::{error::Fault as _, value::Key};
+use server_shared::{
+    error::Fault as _,
+    value::{Key, Line},
+};
 use uuid::Uuid;
 
 use super::{
@@ -47,6 +50,8 @@ fn apply(entries: &mut [ProfileEntry], changes: Vec<Change>, version: i64) {
         entries[entry].given = Some(Given {
             uid: Uuid::nil(),
             field_version: 1,
+            field_type: entries[entry].definition.field_type,
+            unit: entries[entry].definition.unit.as_ref().map(|unit| unit.as_str().to_owned()),
             value,
             changed_in: version,
             changed_at,
@@ -106,6 +111,26 @@ fn a_removed_value_is_a_change_that_later_writes_see() {
     apply(&mut entries, removed, 2);
     assert!(changes(&entries, &body(json!({ "note": "b" })), (1, 2), "").is_err());
     assert!(changes(&entries, &body(json!({ "note": null })), (1, 2), "").unwrap().is_empty());
+}
+
+#[test]
+fn the_same_number_in_another_unit_is_a_change() {
+    let mut entries = vec![entry("weight", "integer")];
+    for (version, unit) in [(0, None), (1, Some("kg")), (2, Some("lb")), (3, None)] {
+        entries[0].definition.unit = unit.map(Line::from_static);
+        let written = changes(&entries, &body(json!({ "weight": 70 })), (version, version), "").unwrap();
+        assert_eq!(written.len(), 1, "70 {unit:?} is new");
+        apply(&mut entries, written, version + 1);
+        let again = changes(&entries, &body(json!({ "weight": 70 })), (version, version + 1), "").unwrap();
+        assert!(again.is_empty(), "the same write again agrees");
+    }
+    let removed = changes(&entries, &body(json!({ "weight": null })), (4, 4), "").unwrap();
+    apply(&mut entries, removed, 5);
+    entries[0].definition.unit = Some(Line::from_static("kg"));
+    assert!(
+        changes(&entries, &body(json!({ "weight": null })), (4, 5), "").unwrap().is_empty(),
+        "no value has no unit"
+    );
 }
 
 const KEYS: [&str; 3] = ["first", "second", "third"];
