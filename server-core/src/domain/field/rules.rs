@@ -1,8 +1,8 @@
-use chrono::NaiveDate;
+use chrono::{Datelike as _, NaiveDate};
 use poem_openapi::Object;
 use server_shared::{http::document::LARGEST_INTEGER, value::DecimalNumber};
 
-use super::{FieldDefinition, FieldType};
+use super::{FieldDefinition, FieldType, value::YEARS};
 use crate::domain::rules::FieldFaults;
 
 /// Most positions of a scale, so that it can be drawn.
@@ -25,9 +25,9 @@ pub(crate) struct FieldValidation {
     /// Distance between two positions of a `scale`; 1 if left out. A scale has at most 1,000 steps.
     #[oai(validator(minimum(value = "1"), maximum(value = "1000000")))]
     pub(crate) step: Option<i32>,
-    /// First day of `date` and `datetime`; of a moment, the day in UTC counts.
+    /// First day of `date` and `datetime`, between the years 1850 and 9999; of a moment, the day in UTC counts.
     pub(crate) earliest: Option<NaiveDate>,
-    /// Last day of `date` and `datetime`; of a moment, the day in UTC counts.
+    /// Last day of `date` and `datetime`, between the years 1850 and 9999; of a moment, the day in UTC counts.
     pub(crate) latest: Option<NaiveDate>,
     /// Minimum number of options that a `multiple_choice` selects; 1 if left out, 0 if an empty selection is an answer.
     #[oai(validator(minimum(value = "0"), maximum(value = "200")))]
@@ -66,6 +66,11 @@ impl FieldValidation {
             self.check_numbers(kind, at, faults);
         }
         if is_day {
+            for (name, day) in [("earliest", self.earliest), ("latest", self.latest)] {
+                if day.is_some_and(|day| !YEARS.contains(&day.year())) {
+                    faults.add(format!("{at}/{name}"), "range", "must be between the years 1850 and 9999");
+                }
+            }
             in_order(self.earliest, self.latest, ("earliest", "latest"), at, faults);
         }
         if is_list {

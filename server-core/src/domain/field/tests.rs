@@ -244,6 +244,8 @@ fn bounds_that_no_value_meets_are_faults() {
             "/validation/latest",
             "range",
         ),
+        ("date", json!({ "validation": { "earliest": "1849-12-31" } }), "/validation/earliest", "range"),
+        ("datetime", json!({ "validation": { "latest": "+10000-01-01" } }), "/validation/latest", "range"),
         (
             "multiple_choice",
             json!({ "validation": { "min_selected": 3, "max_selected": 2 } }),

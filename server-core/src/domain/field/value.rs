@@ -12,7 +12,7 @@ use server_shared::{
 use super::{FieldDefinition, FieldType, FieldValidation};
 
 /// Years that a day may be in.
-const YEARS: std::ops::RangeInclusive<i32> = 1850..=9999;
+pub(super) const YEARS: std::ops::RangeInclusive<i32> = 1850..=9999;
 /// More characters than a body holds: the field's own bound applies after the text is in its form.
 const ANY: usize = 4 * 1024 * 1024;
 const DATE: &str = "%Y-%m-%d";

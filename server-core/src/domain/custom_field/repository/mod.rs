@@ -212,7 +212,8 @@ pub(super) async fn custom_field_update(
     Ok(written)
 }
 
-/// Reads the keys of all options that the versions of a field have had.
+/// Reads the keys of all options that the versions of a field have had. Each version of a choice has those of the ones
+/// before, so the last one has all.
 pub(super) async fn options_had(
     tx: &mut WriteTx,
     organization: OrganizationId,
@@ -220,11 +221,14 @@ pub(super) async fn options_had(
 ) -> Result<Vec<String>, DatabaseError> {
     let keys = sqlx::query_scalar!(
         r#"
-        select distinct o.option ->> 'key' as "key!"
-        from custom_field_versions v
-        cross join jsonb_array_elements(coalesce(v.definition -> 'options', '[]'::jsonb)) as o (option)
-        where v.organization_id = $1 and v.custom_field_id = $2
-        order by 1
+        select o.option ->> 'key' as "key!"
+        from (select v.definition
+              from custom_field_versions v
+              where v.organization_id = $1 and v.custom_field_id = $2
+                and v.field_type in ('single_choice', 'multiple_choice')
+              order by v.version desc
+              limit 1) last
+        cross join jsonb_array_elements(last.definition -> 'options') as o (option)
         "#,
         organization.0,
         id.0
