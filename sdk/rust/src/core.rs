@@ -1744,9 +1744,9 @@ fields of patients, outside of groups, and for one field of each.*/
     /**Role that may see or write the values of a custom field, in profiles that it reaches.
 
 - `admin`: administrators, always
-- `specialist`: specialists, in profiles of patients whose record is open to them
+- `specialist`: specialists; they write profiles of patients whose record is open to them, and their own
 - `staff`: the front desk, and API keys; keys get protected health information of profiles of patients only
-- `patient`: patients, in their own profiles*/
+- `patient`: patients; they write their own profiles and those of their appointments*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -1960,10 +1960,10 @@ fields of patients, outside of groups, and for one field of each.*/
     ///Bounds of a field's values. Each applies to the types that it names, and is refused for others.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct FieldValidation {
-        ///First day of `date` and `datetime`; of a moment, the day in UTC counts.
+        ///First day of `date` and `datetime`, between the years 1850 and 9999; of a moment, the day in UTC counts.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub earliest: ::std::option::Option<::chrono::naive::NaiveDate>,
-        ///Last day of `date` and `datetime`; of a moment, the day in UTC counts.
+        ///Last day of `date` and `datetime`, between the years 1850 and 9999; of a moment, the day in UTC counts.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub latest: ::std::option::Option<::chrono::naive::NaiveDate>,
         ///Maximum number of characters of `text` (500 if left out) and `long_text` (10,000 if left out).
@@ -2135,7 +2135,8 @@ Conditions decide what is visible or required. They settle together: a hidden it
 unanswered for every other condition, is treated by scores as each score states, and its answer is dropped when the
 form is submitted. A definition whose conditions and scores depend on themselves is refused.
 
-A definition has at most 1,000 items, those in groups counted, and at most 100 scores.*/
+A definition has at most 1,000 items, those in groups counted, and at most 100 scores. Counted once for each entry
+that a group may have, it has at most 10,000 fields and 20,000 conditions.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct FormDefinition {
         ///Language of all texts that are not in `translations`. A text without a translation is shown in it.
@@ -4214,8 +4215,14 @@ write.*/
         pub changed_by_user_id: ::std::option::Option<i64>,
         ///Version of the profile that brought the value.
         pub changed_in: i64,
+        ///Type of the value; the field's present version may have another one.
+        pub field_type: FieldType,
         ///Version of the field that the value was given under.
         pub field_version: i32,
+        /**Unit of a number, e.g. `kg`, 1 to 40 characters; absent if it has none. The field's present version may have
+another one.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub unit: ::std::option::Option<::std::string::String>,
         ///Value in the form of its type: text, number, boolean or list; decimals, days and times are texts.
         pub value: ::serde_json::Value,
     }
@@ -4227,9 +4234,10 @@ write.*/
     ///Request to publish the draft of a form template.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PublishFormTemplate {
-        /**Keys of scores that are no protected health information, although some of their inputs are: their values can be
-searched and used in segments. A score that is not listed is protected if one of its inputs is. At most 100; it
-applies to this version alone, and the audit trail names each score.*/
+        /**Keys of scores that are no protected health information, although they depend on protected answers: their values
+can be searched and used in segments. A score that is not listed is protected if one of its inputs is, or if a
+protected answer decides about the visibility of an input or of the score. At most 100; it applies to this
+version alone, and the audit trail names each score.*/
         #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
         pub clear_phi: ::std::vec::Vec<::std::string::String>,
         ///Version of the form template that was read: what is published is what the administrator has seen.
@@ -18073,7 +18081,12 @@ midnight that ends the day.*/
                 ::std::string::String,
             >,
             changed_in: ::std::result::Result<i64, ::std::string::String>,
+            field_type: ::std::result::Result<super::FieldType, ::std::string::String>,
             field_version: ::std::result::Result<i32, ::std::string::String>,
+            unit: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
             value: ::std::result::Result<::serde_json::Value, ::std::string::String>,
         }
         impl ::std::default::Default for ProfileValue {
@@ -18082,9 +18095,11 @@ midnight that ends the day.*/
                     changed_at: Err("no value supplied for changed_at".to_string()),
                     changed_by_user_id: Ok(Default::default()),
                     changed_in: Err("no value supplied for changed_in".to_string()),
+                    field_type: Err("no value supplied for field_type".to_string()),
                     field_version: Err(
                         "no value supplied for field_version".to_string(),
                     ),
+                    unit: Ok(Default::default()),
                     value: Err("no value supplied for value".to_string()),
                 }
             }
@@ -18128,6 +18143,18 @@ midnight that ends the day.*/
                     });
                 self
             }
+            pub fn field_type<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FieldType>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.field_type = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for field_type: {e}")
+                    });
+                self
+            }
             pub fn field_version<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<i32>,
@@ -18137,6 +18164,18 @@ midnight that ends the day.*/
                     .try_into()
                     .map_err(|e| {
                         format!("error converting supplied value for field_version: {e}")
+                    });
+                self
+            }
+            pub fn unit<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.unit = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for unit: {e}")
                     });
                 self
             }
@@ -18162,7 +18201,9 @@ midnight that ends the day.*/
                     changed_at: value.changed_at?,
                     changed_by_user_id: value.changed_by_user_id?,
                     changed_in: value.changed_in?,
+                    field_type: value.field_type?,
                     field_version: value.field_version?,
+                    unit: value.unit?,
                     value: value.value?,
                 })
             }
@@ -18173,7 +18214,9 @@ midnight that ends the day.*/
                     changed_at: Ok(value.changed_at),
                     changed_by_user_id: Ok(value.changed_by_user_id),
                     changed_in: Ok(value.changed_in),
+                    field_type: Ok(value.field_type),
                     field_version: Ok(value.field_version),
+                    unit: Ok(value.unit),
                     value: Ok(value.value),
                 }
             }
@@ -23438,16 +23481,17 @@ let response = client.patient_delete()
     /**Merge another record of the patient
 
 Moves everything of the record `merged_patient_id` to this patient: appointments, series, entries of the
-waitlist, and the linked user. Decisions on consent that were recorded for it count for the patient's user. No
-value of this record changes, so copy what it lacks beforehand. A merge can't be undone. From then on,
-operations on the merged record answer 404 `patient_merged`, with this patient's id in `details.merged_into`;
-its values can only be exported, and are erased together with this patient. Invitations to the merged record are
-revoked, and impersonations of it end. Of open entries of the waitlist for the same specialist and template,
-only one stays: one with an offer, else the one that has waited longest. Answers 409 `appointments_overlap` if
-appointments of the two overlap (`details.overlaps` lists up to 100 pairs), `both_have_users` if a user is
-linked to each, `erasure_in_progress` if one of the two is being erased, `patient_already_merged` if the record
-was merged into another patient, `stale_version` if somebody else changed one of the two in the meantime. A
-repeated request has no further effect and gets the same answer.
+waitlist, the linked user, and the values of its profile for which this patient's profile has none. Decisions on
+consent that were recorded for it count for the patient's user. No value of this record itself changes, so copy
+what it lacks beforehand. A merge can't be undone. From then on, operations on the merged record answer 404
+`patient_merged`, with this patient's id in `details.merged_into`; its values can only be exported, and are
+erased together with this patient. Invitations to the merged record are revoked, and impersonations of it end.
+Of open entries of the waitlist for the same specialist and template, only one stays: one with an offer, else
+the one that has waited longest. Answers 409 `appointments_overlap` if appointments of the two overlap
+(`details.overlaps` lists up to 100 pairs), `both_have_users` if a user is linked to each, `erasure_in_progress`
+if one of the two is being erased, `patient_already_merged` if the record was merged into another patient,
+`stale_version` if somebody else changed one of the two in the meantime. A repeated request has no further
+effect and gets the same answer.
 
 Sends a `POST` request to `/v1/patients/{patient_id}/merge`
 
@@ -23721,7 +23765,8 @@ let response = client.specialist_profile_get()
     }
     /**Set values in the profile of a specialist
 
-Permitted to administrators, and to the specialist. Merges and answers like `patient_profile_update`.
+Permitted to administrators, the front desk, and the specialist. Merges and answers like
+`patient_profile_update`.
 
 Sends a `PUT` request to `/v1/specialists/{specialist_id}/profile`
 

@@ -716,16 +716,17 @@ export const patientUpdate = <ThrowOnError extends boolean = true>(options: Opti
  * Merge another record of the patient
  *
  * Moves everything of the record `merged_patient_id` to this patient: appointments, series, entries of the
- * waitlist, and the linked user. Decisions on consent that were recorded for it count for the patient's user. No
- * value of this record changes, so copy what it lacks beforehand. A merge can't be undone. From then on,
- * operations on the merged record answer 404 `patient_merged`, with this patient's id in `details.merged_into`;
- * its values can only be exported, and are erased together with this patient. Invitations to the merged record are
- * revoked, and impersonations of it end. Of open entries of the waitlist for the same specialist and template,
- * only one stays: one with an offer, else the one that has waited longest. Answers 409 `appointments_overlap` if
- * appointments of the two overlap (`details.overlaps` lists up to 100 pairs), `both_have_users` if a user is
- * linked to each, `erasure_in_progress` if one of the two is being erased, `patient_already_merged` if the record
- * was merged into another patient, `stale_version` if somebody else changed one of the two in the meantime. A
- * repeated request has no further effect and gets the same answer.
+ * waitlist, the linked user, and the values of its profile for which this patient's profile has none. Decisions on
+ * consent that were recorded for it count for the patient's user. No value of this record itself changes, so copy
+ * what it lacks beforehand. A merge can't be undone. From then on, operations on the merged record answer 404
+ * `patient_merged`, with this patient's id in `details.merged_into`; its values can only be exported, and are
+ * erased together with this patient. Invitations to the merged record are revoked, and impersonations of it end.
+ * Of open entries of the waitlist for the same specialist and template, only one stays: one with an offer, else
+ * the one that has waited longest. Answers 409 `appointments_overlap` if appointments of the two overlap
+ * (`details.overlaps` lists up to 100 pairs), `both_have_users` if a user is linked to each, `erasure_in_progress`
+ * if one of the two is being erased, `patient_already_merged` if the record was merged into another patient,
+ * `stale_version` if somebody else changed one of the two in the meantime. A repeated request has no further
+ * effect and gets the same answer.
  */
 export const patientMerge = <ThrowOnError extends boolean = true>(options: Options<PatientMergeData, ThrowOnError>) => options.client.post<PatientMergeResponses, PatientMergeErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -911,7 +912,8 @@ export const specialistProfileGet = <ThrowOnError extends boolean = true>(option
 /**
  * Set values in the profile of a specialist
  *
- * Permitted to administrators, and to the specialist. Merges and answers like `patient_profile_update`.
+ * Permitted to administrators, the front desk, and the specialist. Merges and answers like
+ * `patient_profile_update`.
  */
 export const specialistProfileUpdate = <ThrowOnError extends boolean = true>(options: Options<SpecialistProfileUpdateData, ThrowOnError>) => options.client.put<SpecialistProfileUpdateResponses, SpecialistProfileUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

@@ -1421,9 +1421,9 @@ export type FieldOption = {
  * Role that may see or write the values of a custom field, in profiles that it reaches.
  *
  * - `admin`: administrators, always
- * - `specialist`: specialists, in profiles of patients whose record is open to them
+ * - `specialist`: specialists; they write profiles of patients whose record is open to them, and their own
  * - `staff`: the front desk, and API keys; keys get protected health information of profiles of patients only
- * - `patient`: patients, in their own profiles
+ * - `patient`: patients; they write their own profiles and those of their appointments
  */
 export type FieldRole = 'admin' | 'specialist' | 'staff' | 'patient';
 
@@ -1501,11 +1501,11 @@ export type FieldValidation = {
      */
     step?: number;
     /**
-     * First day of `date` and `datetime`; of a moment, the day in UTC counts.
+     * First day of `date` and `datetime`, between the years 1850 and 9999; of a moment, the day in UTC counts.
      */
     earliest?: string;
     /**
-     * Last day of `date` and `datetime`; of a moment, the day in UTC counts.
+     * Last day of `date` and `datetime`, between the years 1850 and 9999; of a moment, the day in UTC counts.
      */
     latest?: string;
     /**
@@ -1623,7 +1623,8 @@ export type FormContent = {
  * unanswered for every other condition, is treated by scores as each score states, and its answer is dropped when the
  * form is submitted. A definition whose conditions and scores depend on themselves is refused.
  *
- * A definition has at most 1,000 items, those in groups counted, and at most 100 scores.
+ * A definition has at most 1,000 items, those in groups counted, and at most 100 scores. Counted once for each entry
+ * that a group may have, it has at most 10,000 fields and 20,000 conditions.
  */
 export type FormDefinition = {
     /**
@@ -3326,6 +3327,15 @@ export type ProfileValue = {
      */
     field_version: number;
     /**
+     * Type of the value; the field's present version may have another one.
+     */
+    field_type: FieldType;
+    /**
+     * Unit of a number, e.g. `kg`, 1 to 40 characters; absent if it has none. The field's present version may have
+     * another one.
+     */
+    unit?: string;
+    /**
      * Version of the profile that brought the value.
      */
     changed_in: number;
@@ -3350,9 +3360,10 @@ export type PublishFormTemplate = {
      */
     version: number;
     /**
-     * Keys of scores that are no protected health information, although some of their inputs are: their values can be
-     * searched and used in segments. A score that is not listed is protected if one of its inputs is. At most 100; it
-     * applies to this version alone, and the audit trail names each score.
+     * Keys of scores that are no protected health information, although they depend on protected answers: their values
+     * can be searched and used in segments. A score that is not listed is protected if one of its inputs is, or if a
+     * protected answer decides about the visibility of an input or of the score. At most 100; it applies to this
+     * version alone, and the audit trail names each score.
      */
     clear_phi?: Array<string>;
 };

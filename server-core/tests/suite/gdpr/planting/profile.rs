@@ -17,9 +17,7 @@ use crate::{
 /// the person.
 pub(super) async fn plant(app: &CoreApp, owner: &mut PgConnection) {
     let admin = app.admin();
-    for (entity, of, number) in
-        [("patient", Of::Patient(PATIENT), 1), ("specialist", Of::Specialist(SPECIALIST), 2)]
-    {
+    for (entity, of, number) in [("patient", Of::Patient(PATIENT), 1), ("specialist", Of::Specialist(SPECIALIST), 2)] {
         let option = format!("planted_{entity}_choice");
         let choices = json!([{ "key": option, "label": "Planted" }]);
         let day = format!("1975-05-{}", 16 + number);
