@@ -92,7 +92,7 @@ async fn admins_write_and_the_clinics_people_read() {
     assert_eq!((made.version, made.published_version, made.published_at), (1, None, None));
     assert!(made.has_unpublished_changes && made.archived_at.is_none());
     assert_eq!((made.faults.len(), made.fields.len()), (0, 0));
-    let get = |actor: &Actor| actor.form_template_get().form_template_id(made.id).send();
+    let get = async |actor: &Actor| actor.form_template_get().form_template_id(made.id).send().await;
     for actor in [app.admin(), app.specialist(), app.staff()] {
         assert_eq!(granted(get(&actor).await, 200), made);
         let listed = granted(actor.form_template_list().send().await, 200).data;

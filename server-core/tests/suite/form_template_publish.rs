@@ -91,7 +91,8 @@ async fn publishing_freezes_the_draft_under_its_hash() {
     assert_eq!(version(&admin, first.id, 1).await, frozen);
     assert_eq!(hash(&version(&admin, first.id, 2).await["content"]), second.content_hash);
 
-    let list = || app.specialist().form_template_version_list().form_template_id(first.id);
+    let specialist = app.specialist();
+    let list = || specialist.form_template_version_list().form_template_id(first.id);
     let page = granted(list().send().await, 200);
     let listed: Vec<_> = page.data.iter().map(|version| (version.version, version.content_hash.as_str())).collect();
     assert_eq!(listed, [(2, second.content_hash.as_str()), (1, made.content_hash.as_str())], "the last one first");
@@ -183,7 +184,8 @@ async fn only_administrators_publish_and_only_what_is_in_use() {
     refused(publish.send().await, 403, "permission_denied");
     let versions = program.form_template_version_list().form_template_id(template.id);
     assert_eq!(granted(versions.send().await, 200).meta.total, 1);
-    let versions = app.patient().form_template_version_list().form_template_id(template.id);
+    let patient = app.patient();
+    let versions = patient.form_template_version_list().form_template_id(template.id);
     refused(versions.send().await, 403, "permission_denied");
     granted(admin.form_template_delete().form_template_id(template.id).send().await, 204);
     let publish = admin.form_template_publish().form_template_id(template.id).body(request(&template, &[]));

@@ -7,6 +7,8 @@ mod score;
 use std::cell::OnceCell;
 
 pub(crate) use self::result::FormEvaluation;
+#[cfg(test)]
+pub(crate) use self::result::ScoreState;
 use self::{
     condition::{Entry, Sight},
     score::{ScoreOutcome, compute},

@@ -39,7 +39,7 @@ const OTHER: After = Stays("of somebody else's invitation, which nobody is said 
 const OTHERS: After = Stays("of another patient's appointment, which nobody is said to have moved");
 
 /// Columns whose values can't be unique; their rows are found by other columns.
-pub(super) const CLOSED: [(&str, &str, &str); 15] = [
+pub(super) const CLOSED: [(&str, &str, &str); 17] = [
     ("invitations", "kind", "one of three kinds"),
     ("invitations", "role", "one of four roles"),
     ("invitations", "status", "one of four states"),
