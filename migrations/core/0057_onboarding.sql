@@ -53,14 +53,14 @@ select tenant_table('consent_outbox', 'insert (organization_id, patient_id, id, 
 -- Invites the person of an address to sign in as a patient whom the transaction at hand has created: only
 -- administrators link the records that there are. Returns what was written, which the front desk and programs may not
 -- read.
-create function new_patient_invite(new_patient bigint, invitation_uid uuid, address_index bytea,
-                                   address_encrypted bytea, key_wrapped bytea, address_version integer)
+create function new_patient_invite(new_patient bigint, invitation_uid uuid, invited_index bytea,
+                                   invited_sealed bytea, invited_key bytea, invited_version integer)
 returns table (invitation_id bigint, expires timestamptz, created timestamptz)
 language sql volatile security definer set search_path = pg_catalog, public as $$
     insert into invitations (organization_id, uid, kind, role, patient_id, email_index, email_encrypted,
                              data_key_wrapped, invited_by, indexes_version)
-    select p.organization_id, invitation_uid, 'patient_link', 'patient', p.id, address_index, address_encrypted,
-           key_wrapped, context_user(), address_version
+    select p.organization_id, invitation_uid, 'patient_link', 'patient', p.id, invited_index, invited_sealed,
+           invited_key, context_user(), invited_version
     from patients p
     where p.organization_id = context_organization() and p.id = new_patient and p.user_id is null
       -- nobody's to write: when its transaction began

@@ -176,8 +176,14 @@ async fn erasure_and_export_reach_both_services() {
             // As if the job waited for Telemetry.
             clinic.telemetry.server.stop().await;
             entered(&clinic.core, "waiting@example.org").await;
-            let sql = "delete from jobs where kind = 'consent_push'";
-            sqlx::raw_sql(sql).execute(&mut clinic.core.owner().await).await.unwrap();
+            let gone = "with gone as (delete from jobs
+                                      where kind = 'consent_push' and state = 'queued' and started_at is not null
+                                      returning 1)
+                        select count(*) from gone";
+            until("Telemetry was asked in vain", LONG, || async {
+                (clinic.core.count(gone).await == 1).then_some(())
+            })
+            .await;
             clinic.telemetry.server.start().await;
         }
         let sql = "select max(id) from patients";

@@ -186,11 +186,13 @@ fn cell(reached: usize, rows: usize) -> String {
 /// Another value of the same type.
 fn another(column: &str, kind: &str) -> String {
     match kind {
-        "int2" | "int4" | "int8" => format!("coalesce({column}, 0) + 1"),
+        "int2" | "int4" | "int8" | "numeric" => format!("coalesce({column}, 0) + 1"),
         "text" => format!("coalesce({column}, '') || 'x'"),
         "bytea" => format!("coalesce({column}, '') || '\\x00'"),
         "bool" => format!("not coalesce({column}, false)"),
         "timestamptz" => format!("coalesce({column}, now()) + interval '1 second'"),
+        "date" => format!("coalesce({column}, current_date) + 1"),
+        "time" => format!("coalesce({column}, '00:00') + interval '1 second'"),
         "uuid" => "gen_random_uuid()".to_owned(),
         "jsonb" => "'{\"another\": 1}'".to_owned(),
         "_text" => format!("array_append({column}, 'x')"),

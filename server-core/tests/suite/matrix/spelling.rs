@@ -6,6 +6,7 @@ use test_support::{Answer, Grid, Operation};
 use super::{
     GRID,
     fixture::{Surroundings, World},
+    left::READS,
     stores::Stores,
 };
 
@@ -36,7 +37,7 @@ async fn an_id_in_a_path_has_one_spelling_in_the_matrix() {
         // With the valid spelling it succeeds, so nothing else was wrong with the request.
         let answer = Answer::to(asker.request(operation, &fixture)).await;
         assert!(operation.successes.contains(&answer.status.as_u16()), "{id}: {} {}", answer.status, answer.body);
-        if operation.changes() {
+        if operation.changes() && !READS.contains(&id.as_str()) {
             assert_ne!(stores.take().await, before, "{id}: what is done is seen");
         }
     }

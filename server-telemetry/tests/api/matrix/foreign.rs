@@ -126,7 +126,9 @@ fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
             | "organization_settings_put"
             | "privacy_subject_erase"
             | "privacy_subject_export"
-            | "privacy_job_get",
+            | "privacy_job_get"
+            | "privacy_subject_consent_put"
+            | "privacy_subject_join",
             _,
             _,
         ) => Outcome::Refused(401, "unauthenticated"),
