@@ -180,10 +180,8 @@ async fn erasure_and_export_reach_both_services() {
                                       where kind = 'consent_push' and state = 'queued' and started_at is not null
                                       returning 1)
                         select count(*) from gone";
-            until("Telemetry was asked in vain", LONG, || async {
-                (clinic.core.count(gone).await == 1).then_some(())
-            })
-            .await;
+            until("Telemetry was asked in vain", LONG, || async { (clinic.core.count(gone).await == 1).then_some(()) })
+                .await;
             clinic.telemetry.server.start().await;
         }
         let sql = "select max(id) from patients";
