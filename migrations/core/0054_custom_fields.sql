@@ -1,5 +1,6 @@
 -- Fields that a clinic adds to the profiles of its patients, specialists and appointments, and to its own (decision
 -- 51).
+set local lock_timeout = '5s';
 
 -- A field and its present version. Whoever reads its values, and whoever writes them, is listed by role; an
 -- administrator always is. An API key reads and writes as the front desk does.

@@ -1,5 +1,6 @@
 -- Profiles: the values of custom fields (decision 51). The values of a patient are those of its record, the values of
 -- an appointment concern its patient, and an organization has a profile of its own.
+set local lock_timeout = '5s';
 
 -- Version of a profile, and the row that a write locks. It is there from the first write on.
 create table profiles (

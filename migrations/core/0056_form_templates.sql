@@ -1,4 +1,5 @@
 -- Form templates. Each has one draft, which administrators change, and published versions, which nobody changes.
+set local lock_timeout = '5s';
 create table form_templates (
     id bigint generated always as identity primary key,
     organization_id bigint not null references organizations (id),

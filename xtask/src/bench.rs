@@ -108,8 +108,8 @@ fn memory() -> Result<u64> {
     Ok(kibibytes / 1024)
 }
 
-/// Returns the `shared_buffers`, in MiB, of a machine with so many MiB of memory: a sixth, in steps of 256. PostgreSQL's
-/// manual recommends a quarter if nothing else runs there.
+/// Returns the `shared_buffers`, in MiB, of a machine with so many MiB of memory: a sixth, in steps of 256.
+/// PostgreSQL's manual recommends a quarter if nothing else runs there.
 fn shared_buffers(memory: u64) -> u64 {
     let (least, most) = SHARED_BUFFERS;
     ((memory / 6 + 128) / 256 * 256).clamp(least, most)

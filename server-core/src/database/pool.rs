@@ -29,9 +29,9 @@ pub(crate) fn connect(url: &SecretString, config: &PoolConfig) -> Result<PgPool,
 
 /// Settings of every connection of the service. While a table is small, or its statistics are of a time when it was, a
 /// sequential scan is the cheapest plan of nearly every statement, and sorting what a bitmap finds the cheapest order;
-/// connections keep plans while tables grow (decision 50). A statement that is kept has one plan for all values: PostgreSQL
-/// would go on planning each execution of a statement whose plan seems cheaper if it knows the values, e.g. of a list that
-/// is filtered by status, which took longer than reading its page.
+/// connections keep plans while tables grow (decision 50). A statement that is kept has one plan for all values:
+/// PostgreSQL would go on planning each execution of a statement whose plan seems cheaper if it knows the values, e.g.
+/// of a list that is filtered by status, which took longer than reading its page.
 const PLANS: [(&str, &str); 3] =
     [("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("plan_cache_mode", "force_generic_plan")];
 

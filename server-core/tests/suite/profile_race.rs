@@ -1,5 +1,5 @@
-//! Concurrent writes of one profile: those of different fields all land, and of two of one field one does. A write about
-//! one patient is refused if the appointment is given to another one meanwhile.
+//! Concurrent writes of one profile: those of different fields all land, and of two of one field one does. A write
+//! about one patient is refused if the appointment is given to another one meanwhile.
 
 use std::collections::BTreeMap;
 

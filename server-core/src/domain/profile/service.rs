@@ -112,8 +112,8 @@ impl Service {
         let (held, rows) = hold(tx, organization, owner).await?;
         let version = held.version.ok_or_else(O::not_found)?;
         if held.patient_id != rows.patient_id {
-            // The appointment was given to another patient while this write waited for it: the values are about the one
-            // before. From now on, the appointment stays as it is.
+            // While this write waited for it, the appointment was given to another patient, so that the values are
+            // about the one before, or its patient was merged. From now on, the appointment stays as it is.
             return Err(StaleVersion::now(version - 1).into());
         }
         let mut entries = opener.entries(rows.fields)?;

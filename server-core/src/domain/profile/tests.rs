@@ -142,8 +142,8 @@ fn write() -> impl Strategy<Value = (i64, [Option<Option<u8>>; 3])> {
 }
 
 proptest! {
-    /// Writes of clients that have read some version merge as a history of whole states says: a write conflicts if a field
-    /// that it names changed after the version that it is based on, and has another value now than it gives.
+    /// Writes of clients that have read some version merge as a history of whole states says: a write conflicts if a
+    /// field that it names changed after the version that it is based on, and has another value now than it gives.
     #[test]
     fn writes_merge_as_a_history_of_states_says(writes in prop::collection::vec(write(), 1..30)) {
         let mut entries = KEYS.map(|key| entry(key, "text"));

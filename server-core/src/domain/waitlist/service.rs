@@ -89,8 +89,8 @@ impl Service {
         let locks = vec![Lock::Specialist(organization, specialist), Lock::Patient(organization, seen.patient_id)];
         let mut tx = self.database.write_locked(caller, locks.clone()).await?;
         let state = repository::offer_lock(&mut tx, id).await?.ok_or(WaitlistError::NotFound)?;
-        // A newer offer is not the one that the caller was shown, and may need other locks. So does an entry whose patient
-        // was merged.
+        // A newer offer is not the one that the caller was shown, and may need other locks. So does an entry whose
+        // patient was merged.
         if offered(&state)? != (offer, specialist) || state.patient_id != seen.patient_id {
             return Err(WaitlistError::OfferExpired);
         }

@@ -10,8 +10,8 @@ fn operation<'a>(all: &'a [Operation], id: &str) -> Option<&'a Operation> {
     all.iter().find(|operation| operation.id == id)
 }
 
-/// Returns the example of an operation's body, with a unique name or key. Returns `None` for an operation without a body, and
-/// for a body that refers to a record by id, which no example can know.
+/// Returns the example of an operation's body, with a unique name or key. Returns `None` for an operation without a
+/// body, and for a body that refers to a record by id, which no example can know.
 fn body(operation: &Operation, name: &str) -> Option<Value> {
     if operation.parameters.iter().any(|parameter| parameter.location == Location::Body) {
         return None;

@@ -79,8 +79,8 @@ pub(crate) async fn check_unmerged(tx: &mut impl Tx, id: PatientId) -> Result<()
     }
 }
 
-/// Returns the error of a patient that does not exist. It names the patient that the record was merged into, if there is
-/// one whom the caller may read.
+/// Returns the error of a patient that does not exist. It names the patient that the record was merged into, if there
+/// is one whom the caller may read.
 pub(crate) async fn absent(tx: &mut impl Tx, id: PatientId) -> PatientError {
     check_unmerged(tx, id).await.err().unwrap_or(PatientError::NotFound)
 }

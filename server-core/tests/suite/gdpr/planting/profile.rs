@@ -13,8 +13,8 @@ use crate::{
     profile::{Of, set},
 };
 
-/// Writes a value of each type into the profiles of the patient and the specialist, and one of the clinic in the name of
-/// the person.
+/// Writes a value of each type into the profiles of the patient and the specialist, and one of the clinic in the name
+/// of the person.
 pub(super) async fn plant(app: &CoreApp, owner: &mut PgConnection) {
     let admin = app.admin();
     for (entity, of, number) in [("patient", Of::Patient(PATIENT), 1), ("specialist", Of::Specialist(SPECIALIST), 2)] {
