@@ -18,6 +18,7 @@ use crate::{
 const EVERYBODY: [&str; 4] = ["admin", "specialist", "staff", "patient"];
 
 /// Returns the body that creates a field; `definition` states what differs from a text without health information.
+#[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 pub(crate) fn input(entity: &str, key: &str, definition: Value, roles: (&[&str], &[&str])) -> CreateCustomField {
     let mut whole = json!({ "field_type": "text", "label": key, "phi": false });
     whole.as_object_mut().unwrap().extend(definition.as_object().unwrap().clone());
@@ -44,6 +45,7 @@ pub(crate) async fn field_of(
 }
 
 /// Returns the change of a field to another definition, or of another part of it.
+#[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 fn change(field: &CustomField, definition: Value) -> UpdateCustomField {
     let mut whole = serde_json::to_value(&field.definition).unwrap();
     whole.as_object_mut().unwrap().extend(definition.as_object().unwrap().clone());
@@ -59,6 +61,7 @@ async fn update(admin: &Actor, field: &CustomField, definition: Value) -> Custom
     granted(admin.custom_field_update().custom_field_id(field.id).body(body).send().await, 200)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 fn choice(options: Value) -> Value {
     json!({ "field_type": "single_choice", "options": options })
 }
@@ -324,7 +327,8 @@ async fn versions_stay_as_they_are_whoever_asks() {
             "truncate custom_field_versions cascade",
         ] {
             let refusal = sqlx::query(sql).execute(&mut *database).await.unwrap_err();
-            let code = refusal.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+            let code =
+                refusal.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned();
             assert_eq!(code, "23001", "{sql}");
         }
     }

@@ -119,7 +119,7 @@ async fn admins_write_and_the_clinics_people_read() {
     let updated = granted(update.send().await, 200);
     assert_eq!((updated.name.as_str(), updated.description.as_str(), updated.version), ("Renamed", "", 2));
     assert_eq!(updated.slug, made.slug, "links stay when nothing is said of the slug");
-    let keys: Vec<_> = updated.definition.sections[0].items.iter().map(|item| item.key.to_string()).collect();
+    let keys: Vec<_> = updated.definition.sections[0].items.iter().map(|item| item.key.clone()).collect();
     assert_eq!(keys, ["pain", "fatigue"]);
     assert_eq!(granted(get(&admin).await, 200), updated);
 }

@@ -81,10 +81,13 @@ async fn grow(database: &mut PgConnection, organization: i64, before: i64, count
            select $1, gen_random_uuid(), 'patient', people.id, field.id, 'grown', 1, false, people.data_key_id, 'Grown', 1
            from people, field"#,
     ];
+    // As connections of the service: the checks of foreign keys would scan what the statement has added so far.
+    database.execute("set enable_seqscan = off; set enable_bitmapscan = off").await.unwrap();
     for sql in statements {
         let added = sqlx::query(sql).bind(organization).bind(before).bind(count).execute(&mut *database).await.unwrap();
         assert_eq!(added.rows_affected(), u64::try_from(count - before).unwrap(), "{sql}");
     }
+    database.execute("reset enable_seqscan; reset enable_bitmapscan").await.unwrap();
 }
 
 /// Lets every connection make its plans anew, with statistics as old as before.

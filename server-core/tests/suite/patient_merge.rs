@@ -98,8 +98,8 @@ async fn everything_of_the_merged_record_is_the_patients() {
     assert_eq!(app.count(departed).await, 1, "the deleted one alone");
     let there = granted(admin.appointment_series_get().appointment_series_id(series.id).send().await, 200);
     assert_eq!((there.patient_id, there.appointments.len()), (stays.id, 2));
-    let moves = admin.appointment_reschedule_list().appointment_id(titled.id).send().await;
-    assert_eq!(granted(moves, 200).data.len(), 1);
+    let rescheduled = admin.appointment_reschedule_list().appointment_id(titled.id).send().await;
+    assert_eq!(granted(rescheduled, 200).data.len(), 1);
     let history = "select count(*) from appointment_reschedules
                    where patient_id = (select owner_id from patient_merges)";
     assert_eq!(app.count(history).await, 1);
@@ -249,7 +249,7 @@ async fn the_login_comes_along_and_two_are_refused() {
     let ended = Answer::to(admin.holding(&token).request(Method::GET, "/v1/me")).await;
     assert_eq!(ended.status.as_u16(), 401, "nobody acts as a merged record");
     let link = format!("{}/v1/calendar.ics?token={}", app.url(), feed.token);
-    let calendar = Answer::to(reqwest::Client::new().get(link)).await;
+    let calendar = Answer::to(reqwest::Client::builder().build().unwrap().get(link)).await;
     assert!(calendar.body.contains(&mine.uid.to_string()) && !calendar.body.contains("CANCELLED"), "{}", calendar.body);
     let linked = granted(admin.patient_get().patient_id(stays.id).send().await, 200);
     assert_eq!((linked.user_id, linked.version), (Some(home.patient.user_id), stays.version + 1));

@@ -21,6 +21,7 @@ pub(crate) enum Of {
 
 type Answered = Result<ResponseValue<Profile>, Error<ErrorEnvelope>>;
 
+#[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 fn body(version: i64, values: Value) -> UpdateProfile {
     serde_json::from_value(json!({ "version": version, "values": values })).unwrap()
 }

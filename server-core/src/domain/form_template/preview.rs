@@ -28,7 +28,7 @@ pub(crate) struct PreviewForm {
     pub(crate) language: Option<LanguageTag>,
     /// Values by the keys of the form's fields and groups; `null` is no value. The value of a group is a list of
     /// entries, each with an `id` (a UUID) and values by the keys of the group's fields.
-    #[oai(default)]
+    #[oai(default, validator(max_properties = 1_000))]
     pub(crate) values: BTreeMap<String, Value>,
 }
 

@@ -78,9 +78,10 @@ impl Service {
 
         let mut invitation = None;
         if let Some(invitee) = &invitee {
-            let invited = self.invitations.invite_newcomer(&mut tx, caller, organization, patient.id, invitee).await?;
-            invitation = Some(invited.0);
-            events = events.and([invited.1]);
+            let (made, event) =
+                self.invitations.invite_newcomer(&mut tx, caller, organization, patient.id, invitee).await?;
+            invitation = Some(made);
+            events = events.and([event]);
         }
         events = events.and(consents_record(&mut tx, organization, patient.id, &consents).await?);
         if !possible_duplicates.is_empty() {

@@ -132,14 +132,14 @@ impl Service {
                 changed_by: caller.user_id,
             });
         }
-        let changed: Vec<&ProfileEntry> = changes.iter().map(|change| &entries[change.entry]).collect();
-        let values: Vec<NewValue<'_>> = changed.iter().filter_map(|entry| new_value(entry, &sealing)).collect();
+        let altered: Vec<&ProfileEntry> = changes.iter().map(|change| &entries[change.entry]).collect();
+        let values: Vec<NewValue<'_>> = altered.iter().filter_map(|entry| new_value(entry, &sealing)).collect();
         if !values.is_empty() {
             let patient = held.patient_id.zip(held.data_key_id);
             let written = Written { organization, entity, owner: owner.number(), patient, version };
             repository::values_write(tx, &written, &values).await?;
         }
-        let keys = changed.iter().map(|entry| entry.key.as_str().to_owned()).collect();
+        let keys = altered.iter().map(|entry| entry.key.as_str().to_owned()).collect();
         Ok((profile(version, entries), keys))
     }
 

@@ -379,13 +379,12 @@ pub(super) fn not_found(operation: &str) -> Cow<'static, str> {
         ("me", _) => "invitation_not_found".into(),
         ("specialist", _) => "specialist_not_found".into(),
         ("custom", _) => "custom_field_not_found".into(),
-        ("patient", "patient_profile") => "patient_not_found".into(),
+        ("patient", "patient_profile") | ("gdpr", "gdpr_patient") => "patient_not_found".into(),
         ("appointment", "appointment_template" | "appointment_series") => format!("{noun}_not_found").into(),
         ("appointment" | "video", _) => "appointment_not_found".into(),
         // A version is looked up by its template.
         ("form", _) if operation == "form_template_version_list" => "form_template_not_found".into(),
         ("gdpr", "gdpr_user") => "user_not_found".into(),
-        ("gdpr", "gdpr_patient") => "patient_not_found".into(),
         ("gdpr", _) => "erasure_not_found".into(),
         _ => format!("{noun}_not_found").into(),
     }

@@ -251,7 +251,9 @@ impl Scored<'_> {
             let bounds = points.values().min().zip(points.values().max());
             // Points have few enough digits for exact sums of three.
             let sum = bounds.map_or(Decimal::ZERO, |(lowest, highest)| lowest + highest);
-            points.values_mut().for_each(|points| *points = sum - *points);
+            for points in points.values_mut() {
+                *points = sum - *points;
+            }
         }
         is_whole.then_some(Points::Options(points))
     }

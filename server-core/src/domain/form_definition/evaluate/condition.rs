@@ -105,7 +105,7 @@ fn passes(seen: &Seen<'_>, test: &Test) -> bool {
         Test::GreaterOrEqual(operand) => value >= *operand,
         Test::In(operands) => operands.contains(&value),
         Test::Contains(operand) => match (&value, operand) {
-            (Comparable::Text(text), Comparable::Text(part)) => text.contains(part.as_ref()),
+            (Comparable::Text(whole), Comparable::Text(part)) => whole.contains(part.as_ref()),
             _ => false,
         },
         Test::IsEmpty => false,

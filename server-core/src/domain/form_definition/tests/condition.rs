@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::{compiled, evaluated, form, item, reported, visible};
 
 /// Returns whether an item with `condition` is visible for `answers`, in a form of a field of each type.
+#[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 fn holds(condition: Value, answers: Value) -> bool {
     let compiled = compiled(form(json!([
         item("text", "text", json!({})),
@@ -19,6 +20,7 @@ fn holds(condition: Value, answers: Value) -> bool {
     visible(&compiled, answers).contains(&"subject".to_owned())
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 fn test(op: &str, field: &str, value: Value) -> Value {
     json!({ "op": op, "field": field, "value": value })
 }

@@ -4,10 +4,12 @@ use serde_json::{Value, json};
 use super::{Library, built, compiled, definition, expected, faults_of, form, item, merge, pairs};
 use crate::domain::form_definition::{Compiled, FormDefinition, content_hash};
 
+#[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 fn equals(field: &str, value: Value) -> Value {
     json!({ "op": "equals", "field": field, "value": value })
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 fn text(key: &str, condition: Value) -> Value {
     json!({ "key": key, "visible_if": condition, "text": { "text": "Text" } })
 }

@@ -47,6 +47,7 @@ fn definition(value: Value) -> FormDefinition {
 }
 
 /// A form with one section of these items.
+#[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 fn form(items: Value) -> Value {
     json!({ "language": "en", "sections": [{ "key": "main", "label": "Main", "items": items }] })
 }

@@ -206,6 +206,7 @@ impl<'v> Sight<'v> {
     }
 
     /// Returns the points of an input: `None` if it is excluded, `Some(None)` if it is missing.
+    #[allow(clippy::option_option, reason = "excluded, missing and given are three cases")]
     fn points(&self, input: &Value, is_count: bool) -> Option<Option<Fraction>> {
         let wanted = input["key"].as_str().unwrap();
         let item = self.item(wanted).unwrap();

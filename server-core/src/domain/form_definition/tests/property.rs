@@ -205,7 +205,7 @@ fn damaged(value: &mut Value, left: &mut usize, name: u16, by: u16) {
             _ => json!(true),
         };
         match value {
-            Value::Object(fields) if by % 2 == 0 => {
+            Value::Object(fields) if by.is_multiple_of(2) => {
                 fields.insert(NAMES[usize::from(name) % NAMES.len()].to_owned(), other);
             }
             value => *value = other,

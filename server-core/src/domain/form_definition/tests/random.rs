@@ -70,7 +70,7 @@ fn any_item(key: &str, kind: &str, names: &[Named], choices: &mut Choices<'_>) -
     let mut any = match kind {
         "group" => {
             let inner: Vec<Named> =
-                (0..1 + choices.below(3)).map(|place| (format!("g{place}"), KINDS[choices.below(7)])).collect();
+                (0..=choices.below(3)).map(|place| (format!("g{place}"), KINDS[choices.below(7)])).collect();
             // Names of the entry hide those outside.
             let seen: Vec<Named> = [inner.as_slice(), names].concat();
             let fields: Vec<Value> = inner.iter().map(|(key, kind)| field(key, kind, &seen, choices)).collect();
@@ -129,7 +129,7 @@ fn condition(names: &[Named], depth: usize, choices: &mut Choices<'_>) -> Value 
         "is_empty" => {}
         "in" => {
             let mut values: Vec<Value> = Vec::new();
-            for _ in 0..1 + choices.below(3) {
+            for _ in 0..=choices.below(3) {
                 let value = operand(kind, choices);
                 // Repeated ones are refused, also if they only differ in accents.
                 if !values.iter().any(|other| folded(&other.to_string()) == folded(&value.to_string())) {
