@@ -73,8 +73,9 @@ async fn grow(database: &mut PgConnection, organization: i64, before: i64, count
                           union all
                           select id from custom_fields where organization_id = $1 and entity = 'patient' and key = 'grown'),
                 people as (select p.id, p.data_key_id from patients p
-                           where p.organization_id = $1 and p.first_name = 'Grown'
-                             and p.last_name in (select 'Number ' || n from generate_series($2 + 1, $3) n)),
+                           where p.organization_id = $1
+                             and case when p.first_name = 'Grown' then substr(p.last_name, 8)::bigint end
+                                 between $2 + 1 and $3),
                 owned as (insert into profiles (organization_id, entity, patient_id) select $1, 'patient', id from people)
            insert into profile_values (organization_id, uid, entity, patient_id, custom_field_id, key, field_version, phi,
                                        data_key_id, text_value, changed_in)
