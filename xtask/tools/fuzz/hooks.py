@@ -267,7 +267,7 @@ def field_body(entity: str, key: str) -> dict:
 def fields_end() -> None:
     """Delete the fields of earlier cases: an entity has two hundred at most."""
     kept = shared.rows.get("custom_field", {}).get("id", 0)
-    old = "key like 'fuzzed\\_%' and created_at < now() - interval '20 seconds'"
+    old = "key like 'fuzzed\\_%' and created_at < now() - interval '5 seconds'"
     # Those in use stay.
     sql(
         f"do $$ declare field bigint; begin"
