@@ -87,7 +87,7 @@ create table profile_values (
 );
 create index profile_values_field_idx on profile_values (organization_id, custom_field_id, field_version);
 create index profile_values_patient_idx on profile_values (organization_id, patient_id) where patient_id is not null;
-create index profile_values_appointment_idx on profile_values (organization_id, appointment_id) where appointment_id is not null;
+create index profile_values_appointment_idx on profile_values (appointment_id, organization_id) where appointment_id is not null;
 
 -- A profile is of somebody who is not erased: a write that waits for an erasure inserts nothing, and an erasure waits
 -- for the writes that came before it. A change of an appointment's patient waits as well: its trigger then finds the

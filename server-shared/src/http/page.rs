@@ -199,13 +199,13 @@ mod tests {
             let meta = paging.meta(paging.total(entries));
             (meta.total, meta.total_is_exact, meta.total_pages)
         };
-        assert_eq!(page("1").counted(), 1_000);
-        assert_eq!(met(page("1"), 999), (999, true, 100));
-        assert_eq!(met(page("1"), 1_000), (1_000, true, 100));
-        assert_eq!(met(page("1"), 1_001), (1_000, false, 100));
+        assert_eq!(page("1").counted(), 250);
+        assert_eq!(met(page("1"), 249), (249, true, 25));
+        assert_eq!(met(page("1"), 250), (250, true, 25));
+        assert_eq!(met(page("1"), 251), (250, false, 25));
         // A client that goes on while `page` is less than `total_pages` reaches the last entry.
-        assert_eq!(met(page("100"), 1_002), (1_001, false, 101));
-        assert_eq!(met(page("101"), 1_002), (1_002, true, 101));
+        assert_eq!(met(page("25"), 252), (251, false, 26));
+        assert_eq!(met(page("26"), 252), (252, true, 26));
         assert_eq!(met(page("200"), 2_002), (2_001, false, 201));
     }
 
