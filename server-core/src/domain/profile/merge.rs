@@ -4,22 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::stored::{Given, ProfileEntry};
+use super::{
+    error::ProfileError,
+    stored::{Given, ProfileEntry},
+};
 use crate::domain::{
     field::FieldValue,
-    rules::{FieldFaults, InvalidValue, StaleVersion, below},
+    rules::{FieldFaults, StaleVersion, below},
 };
-
-/// Refusal of a write.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
-    /// Values are wrong.
-    #[error(transparent)]
-    Invalid(#[from] InvalidValue),
-    /// Somebody else has written other values of the same fields.
-    #[error(transparent)]
-    Stale(#[from] StaleVersion),
-}
 
 /// Value that a write changes.
 #[derive(Debug)]
@@ -40,7 +32,7 @@ pub(super) fn changes(
     values: &BTreeMap<String, Value>,
     (base, current): (i64, i64),
     at: &str,
-) -> Result<Vec<Change>, Refused> {
+) -> Result<Vec<Change>, ProfileError> {
     let mut faults = FieldFaults::default();
     let mut named = Vec::with_capacity(values.len());
     for (key, value) in values {

@@ -7,7 +7,7 @@ use super::{
     access::Access,
     error::ProfileError,
     event::ProfileEvent,
-    merge::{Refused, changes},
+    merge::changes,
     model::{Profile, UpdateProfile},
     owner::Owner,
     repository::{self, HeldOwner, NewValue, ProfileRows, Written},
@@ -219,13 +219,4 @@ fn new_value<'a>(entry: &'a ProfileEntry, key: &OpenKey) -> Option<NewValue<'a>>
         sealed: key.row(TABLE, given.uid).seal(COLUMN, sealed.as_deref()),
         clear: given.value.as_ref().filter(|_| !phi),
     })
-}
-
-impl From<Refused> for ProfileError {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Invalid(fault) => fault.into(),
-            Refused::Stale(fault) => fault.into(),
-        }
-    }
 }

@@ -11,7 +11,8 @@ use server_shared::{
 use uuid::Uuid;
 
 use super::{
-    merge::{Change, Refused, changes},
+    error::ProfileError,
+    merge::{Change, changes},
     stored::{Given, ProfileEntry},
 };
 use crate::{
@@ -77,7 +78,9 @@ fn all_faults_of_a_write_are_found_at_once() {
     entries.push(ProfileEntry { archived: true, ..entry("past", "text") });
     entries.push(ProfileEntry { writable: false, ..entry("sealed", "text") });
     let values = body(json!({ "count": "7", "hand": "old", "note": "fine", "past": "x", "sealed": null, "a/b": 1 }));
-    let Err(Refused::Invalid(fault)) = changes(&entries, &values, (0, 0), "/values") else { panic!("it has faults") };
+    let Err(ProfileError::Invalid(fault)) = changes(&entries, &values, (0, 0), "/values") else {
+        panic!("it has faults")
+    };
     let expected = [
         ("/values/a~1b", "unknown"),
         ("/values/count", "type"),
@@ -94,7 +97,7 @@ fn a_conflict_names_the_fields_that_differ() {
     let written = changes(&entries, &body(json!({ "first": "a", "second": "b" })), (0, 0), "").unwrap();
     apply(&mut entries, written, 1);
     let late = body(json!({ "first": "x", "second": "b", "third": "c" }));
-    let Err(Refused::Stale(stale)) = changes(&entries, &late, (0, 1), "") else { panic!("it is too late") };
+    let Err(ProfileError::Stale(stale)) = changes(&entries, &late, (0, 1), "") else { panic!("it is too late") };
     assert_eq!(stale.details(), Some(json!({ "version": 1, "keys": ["first"] })), "equal values agree");
     let agreed = changes(&entries, &body(json!({ "second": "b", "third": "c" })), (0, 1), "").unwrap();
     assert_eq!(agreed.iter().map(|change| change.entry).collect::<Vec<_>>(), [2], "what is equal does not change");
@@ -177,10 +180,10 @@ proptest! {
                     }
                     history.push(next);
                 }
-                Err(Refused::Stale(stale)) => {
+                Err(ProfileError::Stale(stale)) => {
                     prop_assert_eq!(stale.details().unwrap()["keys"].clone(), json!(conflicts));
                 }
-                Err(Refused::Invalid(fault)) => prop_assert!(false, "no value is wrong: {fault}"),
+                Err(error) => prop_assert!(false, "no value is wrong: {error}"),
             }
         }
     }
