@@ -1,13 +1,13 @@
 //! Invitation to sign in as a patient who is created in the same transaction.
 
-use server_shared::{error::FieldFault, mark::Phi};
+use server_shared::mark::Phi;
 
 use super::{
     error::InvitationError,
     job::InvitationSend,
     model::{Invitation, InvitationKind, LinkRecord, Offer},
     repository,
-    service::{Service, Whom, invited},
+    service::{Service, Whom, invited, no_member},
 };
 use crate::{
     database::WriteTx,
@@ -27,10 +27,8 @@ impl Service {
         organization: OrganizationId,
         login: &'a LinkRecord,
         at: &str,
-    ) -> Result<Invitee<'a>, FieldFault> {
-        let whom = self.whom(organization, login.email.as_ref(), login.user_id);
-        let fault = |_| FieldFault::new(format!("{at}/email"), "one_of", "give either email or user_id");
-        whom.map(Invitee).map_err(fault)
+    ) -> Result<Invitee<'a>, InvalidValue> {
+        self.whom(organization, login.email.as_ref(), login.user_id, at).map(Invitee)
     }
 
     /// Refuses a person who could not accept, as far as the caller may know the reason: callers who do not see the
@@ -45,17 +43,10 @@ impl Service {
         if caller.may(Permission::MemberRead).is_err() {
             return Ok(());
         }
-        let member = match &invitee.0 {
-            Whom::User(user) => self.members.named(tx, Some(*user), None).await?,
-            Whom::Address(_, address) => self.members.named(tx, None, Some(&address.index)).await?,
-        };
-        match (&invitee.0, member) {
+        match (&invitee.0, self.invited_member(tx, &invitee.0).await?) {
             (_, Some((user, role))) => self.check_member(tx, user, role, InvitationKind::PatientLink).await,
             (Whom::Address(..), None) => Ok(()),
-            (Whom::User(_), None) => {
-                let pointer = format!("{at}/user_id");
-                Err(InvalidValue::new(&pointer, "unknown_reference", "is not a member of this organization").into())
-            }
+            (Whom::User(_), None) => Err(no_member(at).into()),
         }
     }
 

@@ -60,7 +60,7 @@ impl Service {
         organization: OrganizationId,
         body: &ConnectUser,
     ) -> Result<Disclosed<Invitation>, InvitationError> {
-        let whom = self.whom(organization, body.email.as_ref(), body.user_id)?;
+        let whom = self.whom(organization, body.email.as_ref(), body.user_id, "")?;
         self.invite(caller, organization, &whom, Offer::Membership(body.role)).await
     }
 
@@ -71,7 +71,7 @@ impl Service {
         offer: Offer,
         body: &LinkRecord,
     ) -> Result<Disclosed<Invitation>, InvitationError> {
-        let whom = self.whom(organization, body.email.as_ref(), body.user_id)?;
+        let whom = self.whom(organization, body.email.as_ref(), body.user_id, "")?;
         self.invite(caller, organization, &whom, offer).await
     }
 
@@ -117,21 +117,27 @@ impl Service {
                 Some(None) => {}
             },
         }
-        let member = match whom {
-            Whom::User(user) => self.members.named(tx, Some(*user), None).await?,
-            Whom::Address(_, address) => self.members.named(tx, None, Some(&address.index)).await?,
-        };
-        match (offer, whom, member) {
+        match (offer, whom, self.invited_member(tx, whom).await?) {
             (Offer::Membership(_), _, Some(_)) => Err(MemberError::AlreadyMember.into()),
             (Offer::Membership(_), Whom::User(user), None) => {
                 // An id may name only a former member of the organization.
                 self.members.find(tx, *user).await?.map(drop).ok_or(InvitationError::UserNotFound)
             }
-            (_, Whom::User(_), None) => {
-                Err(InvalidValue::new("/user_id", "unknown_reference", "is not a member of this organization").into())
-            }
+            (_, Whom::User(_), None) => Err(no_member("").into()),
             (_, Whom::Address(..), None) => Ok(()),
             (_, _, Some((user, role))) => self.check_member(tx, user, role, offer.kind()).await,
+        }
+    }
+
+    /// Returns the id and role of the person in the organization; `None` for somebody who is not a member.
+    pub(super) async fn invited_member(
+        &self,
+        tx: &mut WriteTx,
+        whom: &Whom<'_>,
+    ) -> Result<Option<(UserId, MemberRole)>, DatabaseError> {
+        match whom {
+            Whom::User(user) => self.members.named(tx, Some(*user), None).await,
+            Whom::Address(_, address) => self.members.named(tx, None, Some(&address.index)).await,
         }
     }
 
@@ -210,16 +216,18 @@ impl Service {
         row.map(|row| self.address(&row)).transpose().map(Option::flatten)
     }
 
+    /// Returns the person whom a body names, either by address or by id; `at` is the pointer to the two.
     pub(super) fn whom<'a>(
         &self,
         organization: OrganizationId,
         email: Option<&'a EmailAddress>,
         user: Option<UserId>,
+        at: &str,
     ) -> Result<Whom<'a>, InvalidValue> {
         match (email, user) {
             (Some(email), None) => Ok(Whom::Address(email, self.seal(organization, email))),
             (None, Some(user)) => Ok(Whom::User(user)),
-            _ => Err(InvalidValue::new("/email", "one_of", "give either email or user_id")),
+            _ => Err(InvalidValue::new(&format!("{at}/email"), "one_of", "give either email or user_id")),
         }
     }
 
@@ -253,6 +261,11 @@ impl Service {
             created_at: row.created_at,
         })
     }
+}
+
+/// Returns the fault of a `user_id` below `at` that names no member.
+pub(super) fn no_member(at: &str) -> InvalidValue {
+    InvalidValue::new(&format!("{at}/user_id"), "unknown_reference", "is not a member of this organization")
 }
 
 /// Returns an invitation that was just written, and its events.

@@ -38,8 +38,8 @@ impl Service {
         let OnboardPatient { patient: record, login, values, consents } = body;
         let mut faults = ConsentDecision::check(&consents, "/consents");
         let invitee = login.as_ref().map(|login| self.invitations.invitee(organization, login, "/login")).transpose();
-        let invitee = invitee.unwrap_or_else(|fault| {
-            faults.push(fault);
+        let invitee = invitee.unwrap_or_else(|invalid| {
+            faults.extend(invalid.into_faults());
             None
         });
 
