@@ -72,6 +72,14 @@ pub(crate) struct JobRun {
 }
 
 impl JobRun {
+    /// Returns the organization of a kind of job that always has one.
+    ///
+    /// # Errors
+    /// If the job was enqueued above organizations, so that no further run can do its work.
+    pub(crate) fn organization(&self) -> Result<OrganizationId, JobError> {
+        self.organization.ok_or_else(|| JobError::fatal("organization_missing", "the work needs an organization"))
+    }
+
     /// Finishes other jobs with the same work that have not run yet. Call it before this run reads anything, so that
     /// the run covers the changes for which those jobs were enqueued.
     pub(crate) async fn absorb<W: Work>(&self, across: &Across, work: &W) -> Result<(), JobError> {

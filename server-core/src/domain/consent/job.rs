@@ -22,7 +22,7 @@ use crate::{
     domain::patient::{self, PatientEvent},
     event::Audience,
     identity::Caller,
-    ids::{OrganizationId, PatientId},
+    ids::PatientId,
     jobs::{Handler, JobError, JobRun, Outcome, Work},
 };
 
@@ -81,7 +81,7 @@ impl Handler for ConsentPusher {
     type Work = ConsentPush;
 
     async fn run(&self, work: ConsentPush, attempt: &JobRun) -> Result<Outcome, JobError> {
-        let (organization, patient) = (organization(attempt)?, work.patient_id);
+        let (organization, patient) = (attempt.organization()?, work.patient_id);
         loop {
             let waiting = repository::decisions_waiting(&self.across, organization, patient, BATCH).await?;
             if waiting.is_empty() {
@@ -117,7 +117,7 @@ impl Handler for ConsentJoiner {
     type Work = ConsentJoin;
 
     async fn run(&self, work: ConsentJoin, attempt: &JobRun) -> Result<Outcome, JobError> {
-        let (organization, patient) = (organization(attempt)?, work.patient_id);
+        let (organization, patient) = (attempt.organization()?, work.patient_id);
         let caller = Caller::job(attempt.organization, ConsentJoin::KIND, attempt.id);
         let mut tx = self.database.write(&caller).await?;
         let user = self.patients.links.user_of(&mut tx, patient).await?.flatten();
@@ -162,12 +162,6 @@ fn answer(failure: Failure) -> Result<Answer, JobError> {
         // Among others, of a Telemetry that does not know the operation yet.
         _ => Err(JobError::retry("telemetry_refused", failure)),
     }
-}
-
-fn organization(attempt: &JobRun) -> Result<OrganizationId, JobError> {
-    attempt
-        .organization
-        .ok_or_else(|| JobError::fatal("organization_missing", "the consents of a patient belong to an organization"))
 }
 
 fn decision(waiting: &WaitingDecision) -> SubjectDecision {

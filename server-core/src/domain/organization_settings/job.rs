@@ -42,9 +42,7 @@ impl Handler for SettingsPusher {
     type Work = SettingsPush;
 
     async fn run(&self, work: SettingsPush, attempt: &JobRun) -> Result<Outcome, JobError> {
-        let Some(organization) = attempt.organization else {
-            return Err(JobError::fatal("organization_missing", "settings belong to an organization"));
-        };
+        let organization = attempt.organization()?;
         attempt.absorb(&self.across, &work).await?;
         let Some(pushed) = repository::pushed_settings_get(&self.across, organization).await? else {
             return Ok(Outcome::Done);

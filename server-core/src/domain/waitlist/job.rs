@@ -78,9 +78,7 @@ impl Handler for Offerer {
     type Work = OfferOpen;
 
     async fn run(&self, work: OfferOpen, attempt: &JobRun) -> Result<Outcome, JobError> {
-        let Some(organization) = attempt.organization else {
-            return Err(JobError::fatal("organization_missing", "a search for offers needs an organization"));
-        };
+        let organization = attempt.organization()?;
         // Other jobs for the specialist were enqueued by committed transactions, whose changes this one reads, too.
         attempt.absorb(&self.across, &work).await?;
         let caller = Caller::job(attempt.organization, OfferOpen::KIND, attempt.id);
