@@ -161,7 +161,7 @@ async fn every_wrong_value_is_named_at_once() {
         let refusal = Answer::to(app.admin().request(Method::POST, PATH).json(&body)).await;
         let refusal = refusal.refusal(422, "validation_failed");
         let expected = [
-            ("/consents/1/purpose", "unique"),
+            ("/consents/1/purpose", "repeated"),
             fault,
             ("/patient/date_of_birth", "range"),
             ("/patient/phone", "phone"),

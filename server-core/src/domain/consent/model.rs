@@ -49,7 +49,7 @@ impl ConsentDecision {
         let mut seen = BTreeSet::new();
         let repeated = decisions.iter().enumerate().filter(|(_, decision)| !seen.insert(decision.purpose));
         let fault = |index| {
-            FieldFault::new(format!("{at}/{index}/purpose"), "unique", "must not be the purpose of another decision")
+            FieldFault::new(format!("{at}/{index}/purpose"), "repeated", "is the purpose of another decision")
         };
         repeated.map(|(index, _)| fault(index)).collect()
     }
