@@ -63,6 +63,11 @@ impl FieldRole {
     pub(crate) fn of_text(text: &str) -> Option<Self> {
         [Self::Admin, Self::Specialist, Self::Staff, Self::Patient].into_iter().find(|role| role.as_str() == text)
     }
+
+    /// Parses a list of roles as a field stores it; returns `None` if it has an unknown role.
+    pub(crate) fn of_texts(texts: &[String]) -> Option<Vec<Self>> {
+        texts.iter().map(|text| Self::of_text(text)).collect()
+    }
 }
 
 /// Field that a clinic adds to profiles.

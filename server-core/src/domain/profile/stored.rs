@@ -97,12 +97,11 @@ impl Opener<'_> {
 
     fn entry(&self, row: FieldRow, keys: &mut HashMap<Uuid, OpenKey>) -> Result<Option<ProfileEntry>, DatabaseError> {
         let damaged = |what: &str| DatabaseError::Damaged(format!("custom field {}: {what}", row.id));
-        let roles = |texts: &[String]| texts.iter().map(|text| FieldRole::of_text(text)).collect::<Option<Vec<_>>>();
-        let readers = roles(&row.readable_by).ok_or_else(|| damaged("an unknown role"))?;
+        let readers = FieldRole::of_texts(&row.readable_by).ok_or_else(|| damaged("an unknown role"))?;
         if !self.access.is_listed(self.entity, row.phi, &readers) {
             return Ok(None);
         }
-        let writers = roles(&row.writable_by).ok_or_else(|| damaged("an unknown role"))?;
+        let writers = FieldRole::of_texts(&row.writable_by).ok_or_else(|| damaged("an unknown role"))?;
         let archived = row.archived_at.is_some();
         let writable = !archived && self.access.is_listed(self.entity, row.phi, &writers);
         let key = Key::parse(&row.key).ok_or_else(|| damaged("its key is none"))?;
@@ -112,7 +111,6 @@ impl Opener<'_> {
     }
 
     fn given(&self, row: ValueRow, keys: &mut HashMap<Uuid, OpenKey>) -> Result<Given, DatabaseError> {
-        let damaged = |what: &str| DatabaseError::Damaged(format!("profile value {}: {what}", row.uid));
         let value = match &row.value_encrypted {
             None => row.clear()?,
             Some(sealed) => {
@@ -124,11 +122,11 @@ impl Opener<'_> {
                             place.insert(self.encryption.open(holder, wrapped)?)
                         }
                     },
-                    None => self.key.ok_or_else(|| damaged("its key is missing"))?,
+                    None => self.key.ok_or_else(|| row.damaged("its key is missing"))?,
                 };
                 let text = key.row(TABLE, row.uid).open(COLUMN, Some(sealed.as_slice()))?;
                 let text = text.map(Phi::into_inner).unwrap_or_default();
-                Some(value_of(row.field_type, text).ok_or_else(|| damaged("it is of another type"))?)
+                Some(value_of(row.field_type, text).ok_or_else(|| row.damaged("it is of another type"))?)
             }
         };
         Ok(Given {
@@ -159,19 +157,19 @@ impl ValueRow {
             FieldType::Datetime => self.datetime_value.map(FieldValue::Datetime),
             FieldType::Integer | FieldType::Scale => {
                 let number = self.number_value.as_deref().map(str::parse::<i64>).transpose();
-                number.map_err(|_| self.damaged())?.map(FieldValue::Integer)
+                number.map_err(|_| self.damaged("it is of another type"))?.map(FieldValue::Integer)
             }
             FieldType::Decimal => {
                 let number = self.number_value.as_deref().map(str::parse::<Decimal>).transpose();
-                number.map_err(|_| self.damaged())?.map(FieldValue::Decimal)
+                number.map_err(|_| self.damaged("it is of another type"))?.map(FieldValue::Decimal)
             }
             FieldType::File | FieldType::Signature => None,
         };
         Ok(value)
     }
 
-    fn damaged(&self) -> DatabaseError {
-        DatabaseError::Damaged(format!("profile value {}: it is of another type", self.uid))
+    fn damaged(&self, what: &str) -> DatabaseError {
+        DatabaseError::Damaged(format!("profile value {}: {what}", self.uid))
     }
 }
 

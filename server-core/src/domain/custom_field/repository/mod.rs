@@ -67,8 +67,7 @@ fn definition_of(row: &PgRow) -> Result<FieldDefinition, sqlx::Error> {
 
 fn roles_of(row: &PgRow, column: &str) -> Result<Vec<FieldRole>, sqlx::Error> {
     let roles: Vec<String> = row.try_get(column)?;
-    let known = roles.iter().map(|role| FieldRole::of_text(role));
-    let mut roles: Vec<FieldRole> = known.collect::<Option<_>>().ok_or_else(|| damaged(column, "an unknown role"))?;
+    let mut roles = FieldRole::of_texts(&roles).ok_or_else(|| damaged(column, "an unknown role"))?;
     roles.sort_unstable();
     Ok(roles)
 }
