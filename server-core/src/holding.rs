@@ -1,9 +1,9 @@
 //! Holdings: every column that identifies or describes a person, with the way in which the person's rows are found,
 //! their treatment by an erasure, and their form in an export.
 //!
-//! Each module lists its own holdings in `holdings.rs`, and `app/domains.rs` collects them. Erasure and export read that list
-//! and no other. A test compares it with the real schema and fails for a column that is neither in it nor on the test's
-//! list of impersonal columns.
+//! Each module lists its own holdings in `holdings.rs`, and `app/domains.rs` collects them. Erasure and export read
+//! that list and no other. A test compares it with the real schema and fails for a column that is neither in it nor on
+//! the test's list of impersonal columns.
 
 use std::fmt;
 

@@ -49,7 +49,8 @@ pub(crate) enum Lock {
     Patient(OrganizationId, PatientId),
     /// The definitions of an organization's custom fields, against their change.
     FieldsRead(OrganizationId),
-    /// The definitions of an organization's custom fields, against their change and their use in profiles.
+    /// The definitions of an organization's custom fields, against their change and their use in profiles and form
+    /// templates.
     Fields(OrganizationId),
 }
 

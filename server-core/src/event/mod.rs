@@ -1,8 +1,8 @@
 //! Events, and the reactions to them.
 //!
 //! A domain defines its events as a type, and a write ends with one or several of them. The audit entry and the jobs of
-//! the reactions follow from the event. [`Reactions`] is one table, in `app/domains.rs`, so a new listener changes no write,
-//! and a new write can't forget a listener.
+//! the reactions follow from the event. [`Reactions`] is one table, in `app/domains.rs`, so a new listener changes no
+//! write, and a new write can't forget a listener.
 
 mod audience;
 mod reaction;

@@ -36,7 +36,8 @@ impl Locale {
         Ok(phone)
     }
 
-    /// Returns the normalized number, and the faults of the record at the pointer `at`.
+    /// Returns the normalized number and the faults, with pointers below `at`, as [`Locale::check`] finds them. The
+    /// number is of use only without a fault: one that can't be normalized is empty.
     pub(super) fn faults(
         self,
         record: &CreatePatient,

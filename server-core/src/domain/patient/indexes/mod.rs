@@ -1,5 +1,5 @@
-//! Blind indexes of patients, and their refresh: rows that an earlier version indexed by another
-//! form, and rows of organizations whose country has changed.
+//! Blind indexes of patients, and their refresh: rows that an earlier version indexed by another form, and rows of
+//! organizations whose country has changed.
 
 mod repository;
 
