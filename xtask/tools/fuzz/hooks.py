@@ -463,6 +463,14 @@ def path_fill(case, fresh: bool) -> dict | None:
     return row
 
 
+def unique(record: dict) -> None:
+    """Replace the e-mail address and the national id of a patient, which nobody else in the clinic may have."""
+    if "email" in record:
+        record["email"] = f"{next(_number)}@fuzz.test"
+    if "national_id" in record:
+        record["national_id"] = f"F{next(_number)}"
+
+
 def body_fill(case, row: dict | None) -> None:
     """Put existing ids, a free slot and the current version into the body."""
     body, name = case.body, operation_id(case)
@@ -532,14 +540,9 @@ def body_fill(case, row: dict | None) -> None:
         if body.get("specialty_ids"):
             body["specialty_ids"] = [shared(specialty)["id"]]
     if name in ("patient_create", "patient_update"):
-        # E-mail and national id are unique in a clinic.
-        for field in ("email", "national_id"):
-            if field in body:
-                body[field] = f"{next(_number)}@fuzz.test" if field == "email" else f"F{next(_number)}"
+        unique(body)
     if name == "patient_onboard":
-        for field in ("email", "national_id"):
-            if field in body.get("patient", {}):
-                body["patient"][field] = f"{next(_number)}@fuzz.test" if field == "email" else f"F{next(_number)}"
+        unique(body.get("patient", {}))
         if body.get("login") is not None:
             body["login"] = {"email": f"{next(_number)}@fuzz.test"}
         # No custom field has a key at random.
