@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::fixture::World;
 use crate::{
     custom_field::field,
-    profile::{Of, get, noted_field},
+    profile::{Of, get, noted_field, set},
 };
 
 impl World {
@@ -24,7 +24,7 @@ impl World {
                 let made = field(&admin, "patient", &key, json!({ "field_type": "text" })).await;
                 let values = json!({ key: "kept" });
                 let version = get(&admin, Of::Patient(self.patient.id)).await.version;
-                crate::profile::set(&admin, Of::Patient(self.patient.id), version, values).await;
+                set(&admin, Of::Patient(self.patient.id), version, values).await;
                 granted(admin.custom_field_delete().custom_field_id(made.id).send().await, 204);
                 Fixture::default().with("custom_field_id", &made.id)
             }
