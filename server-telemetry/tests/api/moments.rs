@@ -205,7 +205,14 @@ async fn no_moment_of_a_body_is_a_fault_of_the_service() {
         }
         operations.push(operation.id);
     }
-    let all = ["access_revocation_create", "analytics_track", "audit_ingest", "media_event_track", "pose_frame_track"];
+    let all = [
+        "access_revocation_create",
+        "analytics_track",
+        "audit_ingest",
+        "media_event_track",
+        "pose_frame_track",
+        "privacy_subject_consent_put",
+    ];
     assert_eq!(operations, all);
     let answers = stream::iter(requests).map(|(what, request)| async move {
         let answer = Answer::to(request).await;
