@@ -28,8 +28,11 @@ fn reads(app: &CoreApp) -> Vec<Statement> {
 fn literal(kind: &str, value: Option<&Vec<u8>>) -> String {
     let Some(bytes) = value else { return "null".to_owned() };
     match kind {
-        "bigint" => i64::from_be_bytes(bytes.as_slice().try_into().unwrap()).to_string(),
-        "integer" => i32::from_be_bytes(bytes.as_slice().try_into().unwrap()).to_string(),
+        // Core sends numbers of 64 bits for columns of 32, too.
+        "bigint" | "integer" => match bytes.len() {
+            4 => i32::from_be_bytes(bytes.as_slice().try_into().unwrap()).to_string(),
+            _ => i64::from_be_bytes(bytes.as_slice().try_into().unwrap()).to_string(),
+        },
         "boolean" => (bytes[0] == 1).to_string(),
         "text" => format!("'{}'", String::from_utf8(bytes.clone()).unwrap().replace('\'', "''")),
         "uuid" => format!("'{}'", uuid::Uuid::from_slice(bytes).unwrap()),
