@@ -152,8 +152,8 @@ impl Service {
     }
 }
 
-/// Checks the values of a request together, and returns the patient: a caller who is a patient itself, if the body names
-/// nobody.
+/// Checks the values of a request together, and returns the patient: a caller who is a patient itself, if the body
+/// names nobody.
 fn checked(
     caller: &Caller,
     named: Option<PatientId>,
