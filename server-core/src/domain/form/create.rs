@@ -67,7 +67,7 @@ impl Service {
         let (form, event) = self.create_in(&mut tx, caller, organization, new).await?;
         let events = |form: &Form| {
             let created = Events::from(event);
-            // What it begins with is the patient's.
+            // The first answers are taken from the patient's record and profile.
             if form.prefilled.is_empty() { created } else { created.disclosing(Audit::read([&patient])) }
         };
         Ok(tx.commit_sealed(Sealed::new(form), events).await?)
