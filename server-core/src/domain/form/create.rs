@@ -1,7 +1,7 @@
 //! Creation of forms.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use server_shared::value::{LanguageTag, Moment};
+use server_shared::value::Moment;
 use uuid::Uuid;
 
 use super::{
@@ -16,12 +16,12 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Disclosed, Sealed, WriteTx},
+    database::{Disclosed, Sealed},
     domain::rules::{FieldFaults, InvalidValue},
     encryption::Holder,
     event::Events,
     identity::{Caller, Role},
-    ids::{AppointmentId, FormTemplateId, OrganizationId, PatientId},
+    ids::{OrganizationId, PatientId},
 };
 
 /// Largest distance of the time until which a form is due from now. A larger one is regarded as a typing error.
@@ -30,23 +30,8 @@ const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 /// Pointer of the patient in the body.
 const PATIENT: &str = "/patient_id";
 
-/// Form to be created.
-pub(super) struct NewForm {
-    /// Template, whose last published version is used.
-    pub(super) template: FormTemplateId,
-    /// Patient whom the form is about.
-    pub(super) patient: PatientId,
-    /// Language in which the form is filled in; `None` for the template's own.
-    pub(super) language: Option<LanguageTag>,
-    /// Time until which the form should be submitted.
-    pub(super) due_at: Option<DateTime<Utc>>,
-    /// `true` if it is due when its appointment begins: then `due_at` follows the appointment.
-    pub(super) due_with_appointment: bool,
-    /// Appointment that the form belongs to, which has no form of the template yet.
-    pub(super) appointment_id: Option<AppointmentId>,
-}
-
 impl Service {
+    /// Creates a form of the last version of a template, with its first answers.
     pub(super) async fn create(
         &self,
         caller: &Caller,
@@ -55,41 +40,13 @@ impl Service {
     ) -> Result<Disclosed<Form>, FormError> {
         let due_at = input.due_at.map(Moment::get);
         let patient = checked(caller, input.patient_id, due_at)?;
-        let new = NewForm {
-            template: input.form_template_id,
-            patient,
-            language: input.language.clone(),
-            due_at,
-            due_with_appointment: false,
-            appointment_id: None,
-        };
         let mut tx = self.database.write(caller).await?;
-        let (form, event) = self.create_in(&mut tx, caller, organization, new).await?;
-        let events = |form: &Form| {
-            let created = Events::from(event);
-            // The first answers are taken from the patient's record and profile.
-            if form.prefilled.is_empty() { created } else { created.disclosing(Audit::read([&patient])) }
-        };
-        Ok(tx.commit_sealed(Sealed::new(form), events).await?)
-    }
-
-    /// Creates a form within a write, with its first answers. Returns it with its definition, and the event for the
-    /// commit.
-    pub(super) async fn create_in(
-        &self,
-        tx: &mut WriteTx,
-        caller: &Caller,
-        organization: OrganizationId,
-        new: NewForm,
-    ) -> Result<(Form, FormEvent), FormError> {
-        let NewForm { template, patient, language, due_at, due_with_appointment, appointment_id } = new;
-        let LatestVersion { number, name, version } = self.versions.latest(tx, organization, template).await?;
-        let Some(held) = repository::patient_key(tx, organization, patient).await? else {
-            return Err(unknown_patient().into());
-        };
+        let template = input.form_template_id;
+        let LatestVersion { number, name, version } = self.versions.latest(&mut tx, organization, template).await?;
+        let held = repository::patient_key(&mut tx, organization, patient).await?.ok_or_else(unknown_patient)?;
         let key = self.encryption.open(Holder::Record { organization, id: held.data_key_id }, &held.wrapped)?;
-        let (answers, prefilled) = self.prefilled(tx, caller, organization, patient, &version).await?;
-        let language = language.unwrap_or_else(|| version.content.definition.language.clone());
+        let (answers, prefilled) = self.prefilled(&mut tx, caller, organization, patient, &version).await?;
+        let language = input.language.as_ref().unwrap_or(&version.content.definition.language).as_str().to_owned();
         let document = FormDocument::begun(answers, prefilled);
         let uid = Uuid::now_v7();
         let sealed = document.seal(uid, &key)?;
@@ -100,12 +57,11 @@ impl Service {
             template,
             template_version: number,
             name: &name,
-            language: language.as_str(),
+            language: &language,
             due_at,
-            due_with_appointment,
             document: &sealed,
         };
-        let created = repository::form_create(tx, organization, &row).await?.ok_or_else(unknown_patient)?;
+        let created = repository::form_create(&mut tx, organization, &row).await?.ok_or_else(unknown_patient)?;
         let fields: Vec<String> = document.changed_in.keys().cloned().collect();
         let change = ChangeRow {
             form_id: created.id,
@@ -114,21 +70,18 @@ impl Service {
             fields: &fields,
             form_template_version: number,
         };
-        repository::change_insert(tx, organization, &change).await?;
-        if let Some(appointment) = appointment_id {
-            repository::appointment_link(tx, organization, (created.id, template), appointment).await?;
-        }
+        repository::change_insert(&mut tx, organization, &change).await?;
         let row = FormRow {
             id: created.id,
             uid,
             patient_id: patient,
-            appointment_id,
+            appointment_id: None,
             form_template_id: template,
             form_template_version: number,
             name,
             status: FormStatus::Draft,
             version: 1,
-            language: language.as_str().to_owned(),
+            language,
             due_at,
             overdue_at: None,
             amends_id: None,
@@ -148,7 +101,12 @@ impl Service {
             void_uid: None,
         };
         let open = OpenForm { row, key, document, version, signatures: Vec::new(), content: None };
-        Ok((open.shown(None, true)?, FormEvent::Created(created.id)))
+        let events = |form: &Form| {
+            let created = Events::from(FormEvent::Created(form.form.id));
+            // The first answers are taken from the patient's record and profile.
+            if form.prefilled.is_empty() { created } else { created.disclosing(Audit::read([&patient])) }
+        };
+        Ok(tx.commit_sealed(Sealed::new(open.shown(None, true)?), events).await?)
     }
 }
 
