@@ -112,7 +112,7 @@ impl Api {
         body: Body<AppointmentTemplateInput>,
     ) -> Result<Json<AppointmentTemplate>, ApiError> {
         caller.may(Permission::AppointmentTemplateWrite)?;
-        Ok(Json(self.templates.update(&caller, appointment_template_id.0, &body).await?))
+        Ok(Json(self.templates.update(&caller, caller.organization()?, appointment_template_id.0, &body).await?))
     }
 
     /// Delete or archive an appointment template
