@@ -44,7 +44,7 @@ pub(super) async fn holds_expire(
     Ok(expired)
 }
 
-/// What a booking with a template refers to, as far as it exists, and the terms of the template.
+/// References of a booking with a template, as far as they exist, and the terms of the template.
 #[derive(Debug)]
 pub(super) struct TermsRow {
     pub(super) specialist: bool,
