@@ -226,6 +226,8 @@ permissions! {
     WaitlistWrite @ AppointmentsWrite: [Admin, Staff, Patient];
     /// See the calendar; specialists and patients their own.
     CalendarRead @ CalendarRead: [Admin, Specialist, Staff, Patient];
+    /// See the forms that wait for oneself, with their definitions.
+    OwnFormRead: [Patient];
     /// Join appointments by video; specialists and patients their own.
     VideoJoin: [Specialist, Patient];
     /// Export, erase and anonymize the data of a person.

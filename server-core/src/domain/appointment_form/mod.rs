@@ -1,5 +1,5 @@
-//! Forms of appointments: those that an appointment template lists are created with the appointment or afterwards, in one
-//! transaction of several domains.
+//! Forms of appointments: those that an appointment template lists are created with the appointment or afterwards, in
+//! one transaction of several domains.
 
 mod api;
 mod error;

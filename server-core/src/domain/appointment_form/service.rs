@@ -108,8 +108,8 @@ impl Service {
         let attached = repository::attached(tx, organization, held.id).await?;
         let there: HashSet<FormTemplateId> = attached.iter().map(|form| form.template).collect();
         let (new, omitted) = match asked.templates {
-            [] => Default::default(),
-            templates => usable(repository::template_states(tx, organization, templates).await?, &there, asked.named)?,
+            [] => (Vec::new(), Vec::new()),
+            templates => usable(&repository::template_states(tx, organization, templates).await?, &there, asked.named)?,
         };
         if attached.len() + new.len() > MOST_FORMS {
             return Err(AppointmentFormError::TooMany);
@@ -141,10 +141,10 @@ fn takes_forms(status: AppointmentStatus) -> bool {
     }
 }
 
-/// Returns the form templates of which a form is to be created, and those that can't be used. If the request has `named`
-/// them, the latter are an error; a template that is `there` already is none.
+/// Returns the form templates of which a form is to be created, and those that can't be used. If the request has
+/// `named` them, the latter are an error. A form template that is `there` already is neither.
 fn usable(
-    states: Vec<TemplateState>,
+    states: &[TemplateState],
     there: &HashSet<FormTemplateId>,
     named: bool,
 ) -> Result<(Vec<FormTemplateId>, Vec<FormTemplateId>), AppointmentFormError> {
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn listed_templates_that_cannot_be_used_are_left_out() {
         let there = HashSet::from([FormTemplateId(4)]);
-        let (new, omitted) = usable(states(), &there, false).unwrap();
+        let (new, omitted) = usable(&states(), &there, false).unwrap();
         assert_eq!((new, omitted), (vec![FormTemplateId(1)], vec![FormTemplateId(2), FormTemplateId(3)]));
     }
 
@@ -206,7 +206,7 @@ mod tests {
     fn named_templates_that_cannot_be_used_are_errors_unless_they_are_there() {
         let refused = |there: &[i64]| {
             let there = there.iter().copied().map(FormTemplateId).collect();
-            usable(states(), &there, true).map_err(|error| error.to_string())
+            usable(&states(), &there, true).map_err(|error| error.to_string())
         };
         assert!(refused(&[]).unwrap_err().contains("archived"));
         assert!(refused(&[2]).unwrap_err().contains("no published version"));

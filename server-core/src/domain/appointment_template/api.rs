@@ -117,8 +117,8 @@ impl Api {
 
     /// Delete or archive an appointment template
     ///
-    /// Archives a template that an appointment refers to: it can no longer be booked, and the references stay. Deletes any
-    /// other. Archiving again changes nothing.
+    /// Archives a template that an appointment refers to: it can no longer be booked, and the references stay. Deletes
+    /// any other. Archiving again changes nothing.
     #[oai(
         path = "/appointment-templates/:appointment_template_id",
         method = "delete",

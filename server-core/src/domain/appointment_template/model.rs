@@ -108,8 +108,8 @@ pub(crate) struct AppointmentTemplateInput {
     /// `cancellation_cutoff_minutes` if left out.
     #[oai(validator(minimum(value = "0"), maximum(value = "43200")))]
     pub(crate) reschedule_cutoff_minutes: Option<i32>,
-    /// Ids of form templates in use whose forms an appointment asks for, in their order; at most 20, each once. One that
-    /// was archived after it was listed may stay; no form is created from it any more.
+    /// Ids of form templates in use whose forms an appointment asks for, in their order; at most 20, each once. One
+    /// that was archived after it was listed may stay; no form is created from it any more.
     #[oai(default, validator(max_items = 20, unique_items))]
     pub(crate) form_template_ids: Vec<FormTemplateId>,
 }

@@ -37,8 +37,8 @@ macro_rules! template_written {
 
 impl Listed for AppointmentTemplate {
     const TABLE: &'static str = "appointment_templates";
-    const COLUMNS: &'static str = "id, name, slug, description, duration_minutes, buffer_before_minutes, buffer_after_minutes, \
-                                   minimum_notice_minutes, specialty_id, modality, cancellation_cutoff_minutes, \
+    const COLUMNS: &'static str = "id, name, slug, description, duration_minutes, buffer_before_minutes, \
+                                   buffer_after_minutes, minimum_notice_minutes, specialty_id, modality, cancellation_cutoff_minutes, \
                                    reschedule_cutoff_minutes, \
                                    array(select f.form_template_id from appointment_template_forms f \
                                          where f.organization_id = appointment_templates.organization_id \
@@ -72,8 +72,8 @@ pub(super) async fn appointment_template_find(
     reader.list().of_organization().filter("archived_at is null and slug =", Some(slug)).one().await
 }
 
-/// Creates a template and lists its forms; `None` if its specialty or a form template does not exist or is archived, see
-/// [`unknown_references`].
+/// Creates a template and lists its forms; `None` if its specialty or a form template does not exist or is archived,
+/// see [`unknown_references`].
 pub(super) async fn appointment_template_create(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -98,7 +98,8 @@ pub(super) async fn appointment_template_create(
                                                 where f.organization_id = $1 and f.id = i.id and f.archived_at is null))
             returning *
         ), listed as (
-            insert into appointment_template_forms (organization_id, appointment_template_id, form_template_id, position)
+            insert into appointment_template_forms (organization_id, appointment_template_id, form_template_id,
+                                                    position)
             select w.organization_id, w.id, i.id, i.position::integer
             from written w, unnest($16::bigint[]) with ordinality as i (id, position)
         )
@@ -150,7 +151,8 @@ pub(super) async fn appointment_template_update(
               and not exists (
                   select from unnest($16::bigint[]) as i (id)
                   where not exists (select from form_templates f
-                                    where f.organization_id = t.organization_id and f.id = i.id and f.archived_at is null)
+                                    where f.organization_id = t.organization_id and f.id = i.id
+                                      and f.archived_at is null)
                     and not exists (select from appointment_template_forms k
                                     where k.organization_id = t.organization_id and k.appointment_template_id = t.id
                                       and k.form_template_id = i.id))

@@ -103,8 +103,8 @@ impl Api {
 
     /// Delete or archive a form template
     ///
-    /// Archives a template that has a published version, or that an appointment template lists: no form is created from it
-    /// any more, and forms that exist are finished. Deletes any other. Archiving again changes nothing.
+    /// Archives a template that has a published version, or that an appointment template lists: no form is created from
+    /// it any more, and forms that exist are finished. Deletes any other. Archiving again changes nothing.
     #[oai(path = "/form-templates/:form_template_id", method = "delete", operation_id = "form_template_delete")]
     async fn form_template_delete(
         &self,

@@ -68,7 +68,8 @@ pub(super) async fn template_terms(
     let row = sqlx::query_as!(
         TermsRow,
         r#"
-        select s.id is not null as "specialist!", p.id is not null as "patient!", t.duration_minutes as "duration_minutes?",
+        select s.id is not null as "specialist!", p.id is not null as "patient!",
+               t.duration_minutes as "duration_minutes?",
                coalesce(t.buffer_before_minutes, s.buffer_before_minutes) as "buffer_before_minutes?",
                coalesce(t.buffer_after_minutes, s.buffer_after_minutes) as "buffer_after_minutes?",
                t.specialty_id as "specialty_id?: SpecialtyId", t.modality as "modality?: Modality",

@@ -1,11 +1,6 @@
 use chrono::{DateTime, Utc};
 
-use super::super::{
-    create::NewForm,
-    error::FormError,
-    event::FormEvent,
-    service::Service,
-};
+use super::super::{create::NewForm, error::FormError, event::FormEvent, service::Service};
 use crate::{
     database::WriteTx,
     identity::Caller,

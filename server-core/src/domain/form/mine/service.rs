@@ -3,7 +3,13 @@ use std::{collections::HashMap, sync::Arc};
 use server_shared::value::LanguageTag;
 
 use super::{
-    super::{document::FormDocument, error::FormError, row::FormRow, service::{OpenForm, Service}, version::TemplateVersion},
+    super::{
+        document::FormDocument,
+        error::FormError,
+        row::FormRow,
+        service::{OpenForm, Service},
+        version::TemplateVersion,
+    },
     model::{DueForm, DueForms},
     repository::{self, DueRow},
 };
