@@ -51,8 +51,8 @@ type Organizations = (organization::Api, organization_settings::Api);
 type Members = (member::Api, invitation::Api, gdpr::AccountApi);
 /// Records of patients, and their onboarding.
 type Patients = (patient::Api, onboarding::Api);
-/// Custom fields, and the profiles that have their values.
-type Fields = (custom_field::Api, profile::Api, form_template::Api);
+/// Custom fields, the profiles that have their values, and forms with their templates.
+type Fields = (custom_field::Api, profile::Api, form_template::Api, form::Api);
 /// Appointments, and the creation of their forms.
 type Appointments = (appointment::Api, appointment_form::Api);
 /// Schedules of specialists, kinds of appointments, open slots, and the waitlist.
@@ -70,6 +70,7 @@ pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
     appointment::HOLDINGS,
     consent::HOLDINGS,
     patient::HOLDINGS,
+    form::HOLDINGS,
     schedule::HOLDINGS,
     specialist::HOLDINGS,
     profile::HOLDINGS,
@@ -140,7 +141,8 @@ impl Domains {
         let organizations = organization::Service::new(database.clone(), keys.clone());
         let impersonations =
             impersonation::Service::new(database.clone(), patients.clone(), keys.clone(), secrets.impersonations);
-        let profiles = profile::Service::new(database.clone(), encryption, keys.clone());
+        let profiles = profile::Service::new(database.clone(), Arc::clone(&encryption), keys.clone());
+        let forms = form::Service::new(database.clone(), encryption, profiles.clone(), patients.clone());
         let appointments = appointment::Service::new(database.clone(), keys.clone());
         let appointment_forms = appointment_form::Service {
             database: database.clone(),
@@ -171,6 +173,7 @@ impl Domains {
                 custom_field::Api { custom_fields: custom_field::Service::new(database.clone()) },
                 profile::Api { profiles },
                 form_template::Api { templates: form_template::Service::new(database.clone()) },
+                forms.api(),
             ),
             scheduling(&database, &keys),
             (appointments.api(), appointment_form::Api { appointment_forms }),
