@@ -78,9 +78,11 @@ pub(super) async fn attached(
 #[derive(Debug)]
 pub(super) struct TemplateState {
     pub(super) id: FormTemplateId,
-    pub(super) known: bool,
     pub(super) archived: bool,
-    pub(super) published: bool,
+    /// `None` if there is no such template.
+    pub(super) name: Option<String>,
+    /// Last published version; `None` before the first one.
+    pub(super) version: Option<i32>,
 }
 
 /// Returns the state of each form template in the given order.
@@ -93,8 +95,8 @@ pub(super) async fn template_states(
     let states = sqlx::query_as!(
         TemplateState,
         r#"
-        select i.id as "id!: FormTemplateId", f.id is not null as "known!", f.archived_at is not null as "archived!",
-               f.published_version is not null as "published!"
+        select i.id as "id!: FormTemplateId", f.archived_at is not null as "archived!", f.name as "name?",
+               f.published_version as "version?"
         from unnest($2::bigint[]) with ordinality as i (id, position)
         left join form_templates f on f.organization_id = $1 and f.id = i.id
         order by i.position

@@ -9,7 +9,7 @@ use crate::{
     database::{Database, Lock, WriteTx},
     domain::{
         appointment::{self, AppointmentError, AppointmentStatus, TemplateBooking},
-        form::{self, FormEvent, FormSummary, Visit},
+        form::{self, FormEvent, FormSummary, PublishedTemplate, Visit},
         rules::{FieldFaults, InvalidValue},
     },
     event::Events,
@@ -109,7 +109,7 @@ impl Service {
         let there: HashSet<FormTemplateId> = attached.iter().map(|form| form.template).collect();
         let (new, omitted) = match asked.templates {
             [] => (Vec::new(), Vec::new()),
-            templates => usable(&repository::template_states(tx, organization, templates).await?, &there, asked.named)?,
+            templates => usable(repository::template_states(tx, organization, templates).await?, &there, asked.named)?,
         };
         if attached.len() + new.len() > MOST_FORMS {
             return Err(AppointmentFormError::TooMany);
@@ -144,24 +144,28 @@ fn takes_forms(status: AppointmentStatus) -> bool {
 /// Returns the form templates of which a form is to be created, and those that can't be used. If the request has
 /// `named` them, the latter are an error. A form template that is `there` already is neither.
 fn usable(
-    states: &[TemplateState],
+    states: Vec<TemplateState>,
     there: &HashSet<FormTemplateId>,
     named: bool,
-) -> Result<(Vec<FormTemplateId>, Vec<FormTemplateId>), AppointmentFormError> {
+) -> Result<(Vec<PublishedTemplate>, Vec<FormTemplateId>), AppointmentFormError> {
     let mut faults = FieldFaults::default();
     let (mut new, mut archived, mut unpublished, mut omitted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (index, state) in states.iter().enumerate().filter(|(_, state)| !there.contains(&state.id)) {
-        if !state.known {
-            let pointer = format!("/form_template_ids/{index}");
-            faults.add(pointer, "unknown_reference", "is no form template of this organization");
-        } else if state.archived {
-            archived.push(state.id);
-            omitted.push(state.id);
-        } else if !state.published {
-            unpublished.push(state.id);
-            omitted.push(state.id);
-        } else {
-            new.push(state.id);
+    for (index, state) in states.into_iter().enumerate().filter(|(_, state)| !there.contains(&state.id)) {
+        let TemplateState { id, archived: is_archived, name, version } = state;
+        match (name, version) {
+            (None, _) => {
+                let pointer = format!("/form_template_ids/{index}");
+                faults.add(pointer, "unknown_reference", "is no form template of this organization");
+            }
+            (Some(_), _) if is_archived => {
+                archived.push(id);
+                omitted.push(id);
+            }
+            (Some(_), None) => {
+                unpublished.push(id);
+                omitted.push(id);
+            }
+            (Some(name), Some(version)) => new.push(PublishedTemplate { id, name, version }),
         }
     }
     if !named {
@@ -182,34 +186,38 @@ fn usable(
 mod tests {
     use super::*;
 
-    const TEMPLATES: [(i64, bool, bool, bool); 4] =
-        [(1, true, false, true), (2, true, true, true), (3, true, false, false), (4, true, false, true)];
+    /// Ids of templates, whether each is archived, and its last version.
+    const TEMPLATES: [(i64, bool, Option<i32>); 4] =
+        [(1, false, Some(2)), (2, true, Some(1)), (3, false, None), (4, false, Some(1))];
 
     fn states() -> Vec<TemplateState> {
-        let state = |(id, known, archived, published)| TemplateState {
-            id: FormTemplateId(id),
-            known,
-            archived,
-            published,
+        let state = |(id, archived, version)| {
+            let name = Some("First visit".to_owned());
+            TemplateState { id: FormTemplateId(id), archived, name, version }
         };
         TEMPLATES.into_iter().map(state).collect()
+    }
+
+    fn ids(templates: &[PublishedTemplate]) -> Vec<i64> {
+        templates.iter().map(|template| template.id.0).collect()
     }
 
     #[test]
     fn listed_templates_that_cannot_be_used_are_left_out() {
         let there = HashSet::from([FormTemplateId(4)]);
-        let (new, omitted) = usable(&states(), &there, false).unwrap();
-        assert_eq!((new, omitted), (vec![FormTemplateId(1)], vec![FormTemplateId(2), FormTemplateId(3)]));
+        let (new, omitted) = usable(states(), &there, false).unwrap();
+        assert_eq!((ids(&new), new[0].version), (vec![1], 2));
+        assert_eq!(omitted, [FormTemplateId(2), FormTemplateId(3)]);
     }
 
     #[test]
     fn named_templates_that_cannot_be_used_are_errors_unless_they_are_there() {
-        let refused = |there: &[i64]| {
+        let asked = |there: &[i64]| {
             let there = there.iter().copied().map(FormTemplateId).collect();
-            usable(&states(), &there, true).map_err(|error| error.to_string())
+            usable(states(), &there, true).map(|(new, _)| ids(&new)).map_err(|error| error.to_string())
         };
-        assert!(refused(&[]).unwrap_err().contains("archived"));
-        assert!(refused(&[2]).unwrap_err().contains("no published version"));
-        assert_eq!(refused(&[2, 3]).unwrap(), (vec![FormTemplateId(1), FormTemplateId(4)], Vec::new()));
+        assert!(asked(&[]).unwrap_err().contains("archived"));
+        assert!(asked(&[2]).unwrap_err().contains("no published version"));
+        assert_eq!(asked(&[2, 3]).unwrap(), [1, 4]);
     }
 }

@@ -4,4 +4,4 @@ mod repository;
 mod service;
 
 pub(crate) use repository::summaries;
-pub(crate) use service::Visit;
+pub(crate) use service::{PublishedTemplate, Visit};
