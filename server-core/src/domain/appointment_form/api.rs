@@ -27,9 +27,9 @@ impl Api {
     /// the forms that the template lists: all of it or, after any error, nothing. Like `appointment_create`, it ignores
     /// working hours, and answers 409 `slot_taken` if the specialist or the patient already has an appointment at this
     /// time, buffers included; `appointment_book` books open slots. Forms begin with the answers that the patient's
-    /// record and profile have, and are due when the appointment begins, also after it was moved; an appointment that has
-    /// begun already sets no time. Form templates that are archived or were never published are left out and listed in
-    /// `omitted_form_template_ids`. Send an `Idempotency-Key`, so that a repeated request does not create a second
+    /// record and profile have, and are due when the appointment begins, also after it was moved; an appointment that
+    /// has begun already sets no time. Form templates that are archived or were never published are left out and listed
+    /// in `omitted_form_template_ids`. Send an `Idempotency-Key`, so that a repeated request does not create a second
     /// appointment.
     #[oai(path = "/appointments/from-template", method = "post", operation_id = "appointment_from_template")]
     async fn appointment_from_template(
@@ -47,8 +47,8 @@ impl Api {
     /// Creates a form of each given form template, or of those that the appointment's template lists, unless the
     /// appointment has one that is not void and was not amended: a repeated request changes nothing, and two at once
     /// create one form. The forms begin with the answers that the patient's record and profile have, and are due when
-    /// the appointment begins, also after it was moved; an appointment that has begun already sets no time. Returns every
-    /// form of the appointment that counts.
+    /// the appointment begins, also after it was moved; an appointment that has begun already sets no time. Returns
+    /// every form of the appointment that counts.
     ///
     /// Answers 409 `appointment_not_open` unless the appointment is scheduled, confirmed or in progress, 409
     /// `form_template_archived` or `form_template_not_published` if no form can be created from a given form template,

@@ -107,8 +107,8 @@ impl Versions {
         Ok(version)
     }
 
-    /// Returns several versions of templates, by template and number; those that are not kept take one statement. Leaves
-    /// out those that do not exist.
+    /// Returns several versions of templates, by template and number; those that are not kept take one statement.
+    /// Leaves out those that do not exist.
     pub(super) async fn all(
         &self,
         tx: &mut impl Tx,
