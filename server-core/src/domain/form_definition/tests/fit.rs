@@ -23,23 +23,23 @@ fn choice(key: &str, options: &[(&str, bool)]) -> Value {
     item(key, "single_choice", json!({ "field": { "definition": { "options": options } } }))
 }
 
-fn group(key: &str, max_entries: i32, items: Value) -> Value {
+fn group(key: &str, max_entries: i32, items: &Value) -> Value {
     json!({ "key": key, "group": { "label": "Group", "max_entries": max_entries, "items": items } })
 }
 
 #[test]
 fn answers_that_fit_move_as_they_are() {
-    let hidden = json!({ "visible_if": { "op": "equals", "field": "number", "value": 99 } });
+    let hidden = json!({ "visible_if": { "op": "equals", "field": "number", "value": "99" } });
     let before = compiled(form(json!([
         item("number", "integer", json!({})),
         item("note", "text", json!({})),
         choice("hand", &[("left", false), ("right", false)]),
-        group("drugs", 3, json!([item("name", "text", json!({})), item("dose", "decimal", json!({}))])),
+        group("drugs", 3, &json!([item("name", "text", json!({})), item("dose", "decimal", json!({}))])),
         item("dropped", "date", json!({})),
     ])));
     let after = compiled(form(json!([
         item("added", "date", json!({ "field": { "required": true } })),
-        group("drugs", 2, json!([item("dose", "decimal", json!({})), item("name", "long_text", json!({}))])),
+        group("drugs", 2, &json!([item("dose", "decimal", json!({})), item("name", "long_text", json!({}))])),
         choice("hand", &[("left", true), ("right", false)]),
         item("note", "text", hidden),
         item("number", "decimal", json!({})),
@@ -62,18 +62,18 @@ fn every_answer_that_does_not_fit_is_named() {
         item("weight", "decimal", json!({ "field": { "definition": { "unit": "kg" } } })),
         choice("hand", &[("left", false), ("right", false)]),
         choice("side", &[("left", false), ("right", false)]),
-        group("drugs", 3, json!([item("name", "text", json!({})), item("dose", "decimal", json!({}))])),
-        group("visits", 3, json!([item("on", "date", json!({}))])),
+        group("drugs", 3, &json!([item("name", "text", json!({})), item("dose", "decimal", json!({}))])),
+        group("visits", 3, &json!([item("on", "date", json!({}))])),
     ])));
     let short = json!({ "field": { "definition": { "validation": { "max_length": 2 } } } });
     let after = compiled(form(json!([
         { "key": "gone", "text": { "text": "Text" } },
-        item("text", "text", short),
-        group("grouped", 3, json!([item("name", "text", json!({}))])),
+        item("text", "text", short.clone()),
+        group("grouped", 3, &json!([item("name", "text", json!({}))])),
         item("weight", "decimal", json!({ "field": { "definition": { "unit": "lb" } } })),
         choice("hand", &[("right", false)]),
         item("side", "text", json!({})),
-        group("drugs", 1, json!([item("name", "text", short)])),
+        group("drugs", 1, &json!([item("name", "text", short)])),
     ])));
     let drugs = json!([{ "id": id(1), "name": "Long", "dose": "1" }, { "id": id(2), "name": "B" }]);
     let stored = json!({
