@@ -120,7 +120,7 @@ impl Compiled {
 
     /// Reads answers that [`Compiled::write`] wrote for this definition, without checking them again: what was valid
     /// when it was given stays, also an option that is retired.
-    pub(crate) fn stored(&self, document: &Map<String, Value>) -> Answers {
+    pub(crate) fn read_stored(&self, document: &Map<String, Value>) -> Answers {
         let mut items = vec![Answer::None; self.items.len()];
         for (answer, item) in items.iter_mut().zip(&self.items) {
             let Some(value) = document.get(item.key.as_str()) else { continue };

@@ -24,7 +24,7 @@ impl Compiled {
         at: &str,
         faults: &mut FieldFaults,
     ) -> Answers {
-        let answers = before.stored(stored);
+        let answers = before.read_stored(stored);
         let mut items = vec![Answer::None; self.items.len()];
         for (item, answer) in before.items.iter().zip(&answers.items) {
             let key = item.key.as_str();

@@ -60,7 +60,7 @@ impl Compiled {
         at: &str,
         faults: &mut FieldFaults,
     ) -> Patch {
-        let mut answers = self.stored(stored);
+        let mut answers = self.read_stored(stored);
         let mut places = Vec::with_capacity(changes.len());
         for (key, value) in changes {
             let at = below(at, key);
@@ -83,7 +83,7 @@ impl Compiled {
                         Answer::Entries(entries) => entries,
                         Answer::Value(_) | Answer::None => Vec::new(),
                     };
-                    places.append(&mut patch_group(rule, &mut entries, value, key, &at, faults));
+                    places.extend(patch_group(rule, &mut entries, value, key, &at, faults));
                     *answer = Answer::Entries(entries);
                 }
                 Content::Score(_) => faults.add(at, "not_applicable", "is computed, and takes no answer"),
@@ -154,7 +154,7 @@ fn patch_group(
                 }
             }
             (Value::Object(given), Some(present)) => {
-                places.append(&mut patch_entry(rule, &mut entries[present], given, &place, &at, faults));
+                places.extend(patch_entry(rule, &mut entries[present], given, &place, &at, faults));
             }
             (Value::Object(given), None) => {
                 let mut entry = AnswerEntry { id, index: entries.len(), values: vec![None; rule.fields.len()] };

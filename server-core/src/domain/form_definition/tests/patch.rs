@@ -351,7 +351,7 @@ proptest! {
         let patch = compiled.patch(&stored, &changes, "/values", &mut faults);
         prop_assert!(faults.list().iter().all(|fault| fault.pointer.starts_with("/values/")), "{faults:?}");
         // Whatever is merged can be read and evaluated again.
-        let again = compiled.stored(&patch.document);
+        let again = compiled.read_stored(&patch.document);
         prop_assert_eq!(&compiled.write(&again, None), &patch.document);
         compiled.report(&patch.answers, &compiled.evaluate(&patch.answers), "/values", &faults);
     }
