@@ -4,7 +4,7 @@ use super::{
     error::FormError,
     event::FormEvent,
     model::{Form, FormStatus, MigrateForm},
-    service::Service,
+    service::{Service, VALUES},
     upkeep_repository as repository,
 };
 use crate::{
@@ -28,7 +28,7 @@ impl Service {
         id: FormId,
         input: &MigrateForm,
     ) -> Result<Disclosed<Form>, FormError> {
-        let mut tx = self.database.write(caller).await?;
+        let mut tx = self.begin(caller, id).await?;
         let mut open = self.locked(&mut tx, organization, id, input.version).await?;
         let was_submitted = match open.row.status {
             FormStatus::Draft => false,
@@ -50,18 +50,18 @@ impl Service {
         }
         let version = self.versions.get(&mut tx, organization, template, target).await?;
         let mut faults = FieldFaults::default();
-        let answers = version.compiled.fits(&open.version.compiled, &open.document.answers, "/values", &mut faults);
+        let answers = version.compiled.fits(&open.version.compiled, &open.document.answers, VALUES, &mut faults);
         faults.check()?;
         open.document.answers = version.compiled.write(&answers, None);
-        let sealed = open.document.seal(open.row.uid, &open.key);
-        let migrated = repository::form_migrate(&mut tx, organization, id, target, sealed).await?;
+        let sealed = open.document.seal(open.row.uid, &open.key)?;
+        let migrated = repository::form_migrate(&mut tx, organization, id, target, &sealed).await?;
         open.row.status = FormStatus::Draft;
         open.row.submitted_at = None;
         open.row.form_template_version = target;
         open.row.version = migrated.version;
         open.row.updated_at = migrated.updated_at;
         open.version = version;
-        let form = Sealed::new(self.shown(&open, None, false)?);
+        let form = Sealed::new(open.shown(None, false)?);
         let reopened = was_submitted.then_some(FormEvent::Reopened(id));
         Ok(tx.commit_sealed(form, |_| Events::from(FormEvent::Migrated(id)).and(reopened)).await?)
     }

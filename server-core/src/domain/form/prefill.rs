@@ -182,3 +182,80 @@ fn attribute_of(record: &Patient, attribute: PatientAttribute) -> (&'static str,
         PatientAttribute::EmergencyContact => ("emergency_contact", text(record.emergency_contact.as_ref())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use poem_openapi::types::{Example as _, ParseFromJSON as _};
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::field::FieldType;
+
+    fn field(body: Value) -> FieldDefinition {
+        FieldDefinition::parse_from_json(Some(body)).unwrap_or_else(|error| panic!("{}", error.into_message()))
+    }
+
+    fn weight(unit: &str, phi: bool) -> FieldDefinition {
+        let bounds = json!({ "maximum": "300" });
+        field(json!({ "field_type": "integer", "label": "Weight", "unit": unit, "validation": bounds, "phi": phi }))
+    }
+
+    fn present(number: i64, phi: bool) -> BTreeMap<String, PresentValue> {
+        let value = FieldValue::Integer(number);
+        let present = PresentValue { value, field_type: FieldType::Integer, unit: Some("kg".to_owned()), phi };
+        [("weight".to_owned(), present)].into()
+    }
+
+    fn answer(
+        from: &FormPrefill,
+        field: &FieldDefinition,
+        profile: &BTreeMap<String, PresentValue>,
+    ) -> Option<(Value, FilledFrom)> {
+        let key = Key::from_static("field");
+        let source = Source { key: &key, from, field };
+        let answer = source.answer(Some(&Patient::example()), profile, DateTime::UNIX_EPOCH);
+        answer.map(|(value, origin)| (value.to_json(), origin))
+    }
+
+    #[test]
+    fn a_value_of_the_profile_is_taken_unless_it_would_mean_or_be_protected_less() {
+        let from = FormPrefill { patient: None, profile: Some(Key::from_static("weight")) };
+        let (value, origin) = answer(&from, &weight("kg", true), &present(70, true)).expect("an answer");
+        assert_eq!((value, origin.profile.as_deref(), origin.patient), (json!(70), Some("weight"), None));
+        assert!(answer(&from, &weight("kg", true), &present(70, false)).is_some(), "more protection");
+        for (why, definition, profile) in [
+            ("less protection", weight("kg", false), present(70, true)),
+            ("another unit", weight("lb", true), present(70, true)),
+            ("out of bounds", weight("kg", true), present(301, true)),
+            ("no value", weight("kg", true), BTreeMap::new()),
+            (
+                "another type",
+                field(json!({ "field_type": "decimal", "label": "Weight", "unit": "kg", "phi": true })),
+                present(70, true),
+            ),
+        ] {
+            assert!(answer(&from, &definition, &profile).is_none(), "{why}");
+        }
+    }
+
+    #[test]
+    fn values_of_the_record_go_only_to_protected_fields_that_take_them() {
+        let from = |attribute| FormPrefill { patient: Some(attribute), profile: None };
+        let text = |kind: &str, phi: bool| field(json!({ "field_type": kind, "label": "Text", "phi": phi }));
+        let none = BTreeMap::new();
+        for (attribute, kind, value) in [
+            (PatientAttribute::LastName, "text", json!("Sample")),
+            (PatientAttribute::Phone, "phone", json!("+49301234567")),
+            (PatientAttribute::DateOfBirth, "date", json!("1980-02-29")),
+            (PatientAttribute::Address, "long_text", json!("1 Example Street, 10115 Berlin")),
+        ] {
+            let (answered, origin) = answer(&from(attribute), &text(kind, true), &none).expect("an answer");
+            assert_eq!(answered, value);
+            assert!(origin.patient.is_some() && origin.profile.is_none());
+            assert!(answer(&from(attribute), &text(kind, false), &none).is_none(), "{kind} in the clear");
+        }
+        let short = json!({ "max_length": 3 });
+        let short = field(json!({ "field_type": "text", "label": "Text", "validation": short, "phi": true }));
+        assert!(answer(&from(PatientAttribute::LastName), &short, &none).is_none(), "too long");
+    }
+}

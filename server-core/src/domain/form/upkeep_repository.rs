@@ -44,7 +44,7 @@ pub(super) async fn form_migrate(
     organization: OrganizationId,
     id: FormId,
     to: i32,
-    document: Option<Vec<u8>>,
+    document: &[u8],
 ) -> Result<MigratedRow, DatabaseError> {
     let row = sqlx::query_as!(
         MigratedRow,
