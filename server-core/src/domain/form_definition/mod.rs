@@ -23,7 +23,6 @@ mod score;
 mod tests;
 
 pub(crate) use self::{
-    answers::Answers,
     change::{FormChange, changes},
     compile::Compiled,
     evaluate::FormEvaluation,
@@ -31,5 +30,5 @@ pub(crate) use self::{
     item::{FormPrefill, PatientAttribute, PinnedField},
     library::FieldLibrary,
     model::FormDefinition,
-    patch::{Patch, PatchedPlace},
+    patch::PatchedPlace,
 };

@@ -11,7 +11,7 @@ use super::{
     random::{self, Choices},
 };
 use crate::domain::{
-    form_definition::{Compiled, Patch},
+    form_definition::{Compiled, patch::Patch},
     rules::FieldFaults,
 };
 
