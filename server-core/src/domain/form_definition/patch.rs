@@ -158,11 +158,11 @@ fn patch_group(
             }
             (Value::Object(given), None) => {
                 let mut entry = AnswerEntry { id, index: entries.len(), values: vec![None; rule.fields.len()] };
-                let mut answered = patch_entry(rule, &mut entry, given, &place, &at, faults);
+                let answered = patch_entry(rule, &mut entry, given, &place, &at, faults);
                 if !answered.iter().any(|answered| answered.changed) {
                     places.push(PatchedPlace { place, changed: true, deleted: false });
                 }
-                places.append(&mut answered);
+                places.extend(answered);
                 entries.push(entry);
             }
             _ => faults.add(at, "type", "must be an entry, which is an object, or null to delete it"),
