@@ -54,16 +54,32 @@ impl Service {
         patient: PatientId,
         version: &TemplateVersion,
     ) -> Result<Prefilled, DatabaseError> {
-        let sources = sources(version);
-        if sources.is_empty() || caller.may(Permission::PatientRead).is_err() {
-            return Ok(Prefilled::default());
+        let mut prefilled = self.prefilled_all(tx, caller, organization, patient, &[version]).await?;
+        Ok(prefilled.pop().unwrap_or_default())
+    }
+
+    /// Returns the first answers of several forms about a patient like [`Service::prefilled`], in the order of the
+    /// versions; record and profile are read once.
+    pub(super) async fn prefilled_all(
+        &self,
+        tx: &mut impl Tx,
+        caller: &Caller,
+        organization: OrganizationId,
+        patient: PatientId,
+        versions: &[&TemplateVersion],
+    ) -> Result<Vec<Prefilled>, DatabaseError> {
+        let forms: Vec<Vec<Source<'_>>> = versions.iter().map(|version| sources(version)).collect();
+        if forms.iter().all(Vec::is_empty) || caller.may(Permission::PatientRead).is_err() {
+            return Ok(vec![Prefilled::default(); versions.len()]);
         }
-        let record = if sources.iter().any(|source| source.from.patient.is_some()) {
+        let record = if forms.iter().flatten().any(|source| source.from.patient.is_some()) {
             self.patients.record(tx, organization, patient).await?
         } else {
             None
         };
-        self.first_answers(tx, caller, organization, patient, &sources, record.as_ref()).await
+        let keys = profile_keys(forms.iter().flatten());
+        let profile = self.profile_of(tx, caller, organization, patient, &keys).await?;
+        Ok(forms.iter().map(|sources| first_answers(sources, record.as_ref(), &profile)).collect())
     }
 
     /// Returns the answers that a form about a patient would begin with, if the caller created it now.
@@ -80,8 +96,9 @@ impl Service {
         };
         let latest = self.versions.latest(&mut tx, organization, template).await?;
         let sources = sources(&latest.version);
-        let (answers, origins) =
-            self.first_answers(&mut tx, caller, organization, patient, &sources, Some(&record)).await?;
+        let keys = profile_keys(&sources);
+        let profile = self.profile_of(&mut tx, caller, organization, patient, &keys).await?;
+        let (answers, origins) = first_answers(&sources, Some(&record), &profile);
         let mut values = BTreeMap::new();
         for (key, source) in origins {
             if let Some(value) = answers.get(&key).cloned() {
@@ -92,33 +109,42 @@ impl Service {
         Ok(tx.disclose(Sealed::new(prefilled), |_| Audit::read([&patient])).await?)
     }
 
-    /// Takes the answers from a record that is read already, and from the profile, which is read if a source is there.
-    async fn first_answers(
+    /// Reads the values of the profile that have these keys, if there are any keys.
+    async fn profile_of(
         &self,
         tx: &mut impl Tx,
         caller: &Caller,
         organization: OrganizationId,
         patient: PatientId,
-        sources: &[Source<'_>],
-        record: Option<&Patient>,
-    ) -> Result<Prefilled, DatabaseError> {
-        let keys: BTreeSet<&str> =
-            sources.iter().filter_map(|source| source.from.profile.as_ref()).map(Key::as_str).collect();
-        let profile = if keys.is_empty() {
-            BTreeMap::new()
-        } else {
-            self.profiles.present_values(tx, caller, organization, patient, &keys).await?
-        };
-        let now = Utc::now();
-        let (mut answers, mut origins) = Prefilled::default();
-        for source in sources {
-            if let Some((value, origin)) = source.answer(record, &profile, now) {
-                answers.insert(source.key.as_str().to_owned(), value.to_json());
-                origins.insert(source.key.as_str().to_owned(), origin);
-            }
+        keys: &BTreeSet<&str>,
+    ) -> Result<BTreeMap<String, PresentValue>, DatabaseError> {
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
         }
-        Ok((answers, origins))
+        self.profiles.present_values(tx, caller, organization, patient, keys).await
     }
+}
+
+/// Returns the keys of the custom fields that answers are taken from.
+fn profile_keys<'s, 'v: 's>(sources: impl IntoIterator<Item = &'s Source<'v>>) -> BTreeSet<&'s str> {
+    sources.into_iter().filter_map(|source| source.from.profile.as_ref()).map(Key::as_str).collect()
+}
+
+/// Takes the answers of a form from the patient's record and profile.
+fn first_answers(
+    sources: &[Source<'_>],
+    record: Option<&Patient>,
+    profile: &BTreeMap<String, PresentValue>,
+) -> Prefilled {
+    let now = Utc::now();
+    let (mut answers, mut origins) = Prefilled::default();
+    for source in sources {
+        if let Some((value, origin)) = source.answer(record, profile, now) {
+            answers.insert(source.key.as_str().to_owned(), value.to_json());
+            origins.insert(source.key.as_str().to_owned(), origin);
+        }
+    }
+    (answers, origins)
 }
 
 /// Returns the fields that have a source, in their order.

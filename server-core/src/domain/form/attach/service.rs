@@ -1,8 +1,13 @@
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    super::{document::FormDocument, error::FormError, event::FormEvent, repository as forms, service::Service},
+    super::{
+        document::FormDocument, error::FormError, event::FormEvent, repository as forms, service::Service,
+        version::TemplateVersion,
+    },
     repository::{self, AttachedRow, Common},
 };
 use crate::{
@@ -51,13 +56,15 @@ impl Service {
         let key = self.encryption.open(Holder::Record { organization, id: held.data_key_id }, &held.wrapped)?;
         let asked = templates.iter().map(|template| (template.id, template.version));
         let versions = self.versions.all(tx, organization, asked).await?;
+        let asked = templates.iter().map(|template| {
+            let PublishedTemplate { id, version, .. } = template;
+            let missing = || DatabaseError::Damaged(format!("form template {id} has no version {version}"));
+            versions.get(&(*id, *version)).map(Arc::as_ref).ok_or_else(missing)
+        });
+        let asked: Vec<&TemplateVersion> = asked.collect::<Result<_, _>>()?;
+        let prefilled = self.prefilled_all(tx, caller, organization, visit.patient, &asked).await?;
         let mut rows = Vec::with_capacity(templates.len());
-        for template in templates {
-            let Some(version) = versions.get(&(template.id, template.version)) else {
-                let PublishedTemplate { id, version, .. } = template;
-                return Err(DatabaseError::Damaged(format!("form template {id} has no version {version}")).into());
-            };
-            let (answers, prefilled) = self.prefilled(tx, caller, organization, visit.patient, version).await?;
+        for ((template, version), (answers, prefilled)) in templates.iter().zip(asked).zip(prefilled) {
             let document = FormDocument::begun(answers, prefilled);
             let uid = Uuid::now_v7();
             rows.push(AttachedRow {
