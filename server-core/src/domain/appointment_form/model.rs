@@ -66,7 +66,7 @@ impl Example for AppointmentWithForms {
 #[oai(example, skip_serializing_if_is_none)]
 pub(crate) struct AttachForms {
     /// Ids of published form templates in use, 1 to 20, each once; if left out, those that the appointment's template
-    /// lists.
+    /// lists, none without a template.
     #[oai(validator(min_items = 1, max_items = 20, unique_items))]
     pub(crate) form_template_ids: Option<Vec<FormTemplateId>>,
 }

@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     database::{DatabaseError, Tx},
     domain::appointment::AppointmentStatus,
-    ids::{AppointmentId, AppointmentTemplateId, FormId, FormTemplateId, OrganizationId, PatientId},
+    ids::{AppointmentId, FormId, FormTemplateId, OrganizationId, PatientId},
 };
 
 /// Appointment that is locked while its forms are created.
@@ -13,8 +13,7 @@ pub(super) struct HeldAppointment {
     pub(super) status: AppointmentStatus,
     pub(super) patient_id: PatientId,
     pub(super) started_at: DateTime<Utc>,
-    pub(super) appointment_template_id: Option<AppointmentTemplateId>,
-    /// Form templates that its template lists, in their order.
+    /// Form templates that its template lists, in their order; none without a template.
     pub(super) listed: Vec<FormTemplateId>,
 }
 
@@ -29,7 +28,6 @@ pub(super) async fn appointment_hold(
         r#"
         select a.id as "id: AppointmentId", a.status as "status: AppointmentStatus",
                a.patient_id as "patient_id: PatientId", a.started_at,
-               a.appointment_template_id as "appointment_template_id: AppointmentTemplateId",
                array(select k.form_template_id from appointment_template_forms k
                      where k.organization_id = a.organization_id
                        and k.appointment_template_id = a.appointment_template_id

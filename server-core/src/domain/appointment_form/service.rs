@@ -10,7 +10,7 @@ use crate::{
     domain::{
         appointment::{self, AppointmentError, AppointmentStatus, TemplateBooking},
         form::{self, FormEvent, FormSummary, PublishedTemplate, Visit},
-        rules::{FieldFaults, InvalidValue},
+        rules::FieldFaults,
     },
     event::Events,
     identity::Caller,
@@ -81,11 +81,7 @@ impl Service {
         }
         let asked = match &input.form_template_ids {
             Some(named) => Asked { templates: named, named: true },
-            None if held.appointment_template_id.is_some() => Asked { templates: &held.listed, named: false },
-            None => {
-                let message = "is required, because the appointment was booked without an appointment template";
-                return Err(InvalidValue::new("/form_template_ids", "required", message).into());
-            }
+            None => Asked { templates: &held.listed, named: false },
         };
         let Filled { forms, omitted, created } = self.fill(&mut tx, caller, organization, &held, &asked).await?;
         let mut created = created.into_iter();
