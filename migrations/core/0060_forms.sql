@@ -1,8 +1,8 @@
 -- Forms: answers of a patient to a published version of a form template (decision 56).
 set local lock_timeout = '5s';
 
--- The records of each patient: its own, and those that were merged into it. Rows that never change keep naming the record
--- that they were made for, and are found by its owner.
+-- The records of each patient: its own, and those that were merged into it. Rows that never change keep naming the
+-- record that they were made for, and are found by its owner.
 create view patient_records with (security_invoker = true) as
     select p.organization_id, p.id as patient_id, p.id as owner_id from patients p
     union all
@@ -60,7 +60,8 @@ create table forms (
     constraint forms_times_check check (
         (submitted_at is null) = (status = 'draft') and (signed_at is not null) = (status = 'signed')),
     constraint forms_patient_fkey foreign key (organization_id, patient_id) references patients (organization_id, id),
-    constraint forms_data_key_fkey foreign key (organization_id, data_key_id) references data_keys (organization_id, id),
+    constraint forms_data_key_fkey foreign key (organization_id, data_key_id)
+        references data_keys (organization_id, id),
     constraint forms_template_version_fkey foreign key (organization_id, form_template_id, form_template_version)
         references form_template_versions (organization_id, form_template_id, version),
     constraint forms_amends_fkey foreign key (organization_id, amends_id) references forms (organization_id, id)
@@ -240,7 +241,8 @@ create table form_answers (
     -- key of a score's band
     band text,
     constraint form_answers_one_check check (
-        num_nonnulls(text_value, number_value, boolean_value, date_value, time_value, datetime_value, choices_value) = 1),
+        num_nonnulls(text_value, number_value, boolean_value, date_value, time_value, datetime_value,
+                     choices_value) = 1),
     constraint form_answers_group_check check ((group_key is null) = (entry is null)),
     constraint form_answers_form_fkey foreign key (organization_id, form_id) references forms (organization_id, id)
         on delete cascade,
@@ -274,7 +276,9 @@ declare
     part text;
     grants text;
 begin
-    foreach part in array array['form_signatures', 'form_voids', 'form_changes', 'form_answers', 'appointment_forms'] loop
+    foreach part in array
+        array['form_signatures', 'form_voids', 'form_changes', 'form_answers', 'appointment_forms']
+    loop
         grants := case part
             when 'form_signatures' then
                 'select, insert (organization_id, form_id, position, statement, statement_hash, signed_at)'

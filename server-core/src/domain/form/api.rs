@@ -76,7 +76,7 @@ impl Api {
     /// role reads it and the field accepts it; `prefilled` names the source and the time of each.
     ///
     /// Answers 409 `form_template_not_published` if the template has no version yet, 409 `form_template_archived` if it
-    /// is archived, and 404 `patient_not_found` or `patient_merged` for a patient whom the caller doesn't see.
+    /// is archived, and 422 for a template or a patient whom the caller doesn't see.
     #[oai(path = "/forms", method = "post", operation_id = "form_create")]
     async fn form_create(
         &self,

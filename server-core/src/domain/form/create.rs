@@ -17,10 +17,7 @@ use super::{
 use crate::{
     audit::Audit,
     database::{Disclosed, Sealed, WriteTx},
-    domain::{
-        patient::{PatientError, absent},
-        rules::InvalidValue,
-    },
+    domain::rules::{FieldFaults, InvalidValue},
     encryption::Holder,
     event::Events,
     identity::{Caller, Role},
@@ -29,6 +26,9 @@ use crate::{
 
 /// Largest distance of the time until which a form is due from now. A larger one is regarded as a typing error.
 const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
+
+/// Pointer of the patient in the body.
+const PATIENT: &str = "/patient_id";
 
 /// Form to be created.
 pub(super) struct NewForm {
@@ -53,11 +53,8 @@ impl Service {
         organization: OrganizationId,
         input: &CreateForm,
     ) -> Result<Disclosed<Form>, FormError> {
-        let patient = patient_of(caller, input.patient_id)?;
         let due_at = input.due_at.map(Moment::get);
-        if due_at.is_some_and(|due_at| (due_at - Utc::now()).abs() > FURTHEST) {
-            return Err(InvalidValue::new("/due_at", "range", "must be within ten years of now").into());
-        }
+        let patient = checked(caller, input.patient_id, due_at)?;
         let new = NewForm {
             template: input.form_template_id,
             patient,
@@ -88,7 +85,7 @@ impl Service {
         let NewForm { template, patient, language, due_at, due_with_appointment, appointment_id } = new;
         let LatestVersion { number, name, version } = self.versions.latest(tx, organization, template).await?;
         let Some(held) = repository::patient_key(tx, organization, patient).await? else {
-            return Err(absent(tx, patient).await.into());
+            return Err(unknown_patient().into());
         };
         let key = self.encryption.open(Holder::Record { organization, id: held.data_key_id }, &held.wrapped)?;
         let (answers, prefilled) = self.prefilled(tx, caller, organization, patient, &version).await?;
@@ -108,7 +105,7 @@ impl Service {
             due_with_appointment,
             document: &sealed,
         };
-        let created = repository::form_create(tx, organization, &row).await?.ok_or(PatientError::NotFound)?;
+        let created = repository::form_create(tx, organization, &row).await?.ok_or_else(unknown_patient)?;
         let fields: Vec<String> = document.changed_in.keys().cloned().collect();
         let change = ChangeRow {
             form_id: created.id,
@@ -155,9 +152,30 @@ impl Service {
     }
 }
 
-/// Returns the patient whom a form is about: of a caller who is a patient, itself, if the body names nobody.
-fn patient_of(caller: &Caller, named: Option<PatientId>) -> Result<PatientId, InvalidValue> {
+/// Checks the values of a request together, and returns the patient: a caller who is a patient itself, if the body
+/// names nobody.
+fn checked(
+    caller: &Caller,
+    named: Option<PatientId>,
+    due_at: Option<DateTime<Utc>>,
+) -> Result<PatientId, InvalidValue> {
+    let mut faults = FieldFaults::default();
+    if due_at.is_some_and(|due_at| (due_at - Utc::now()).abs() > FURTHEST) {
+        faults.add("/due_at", "range", "must be within ten years of now");
+    }
     let own = caller.patient_id().filter(|_| caller.role() == Some(Role::Patient));
-    let message = "is required: the patient whom the form is about";
-    named.or(own).ok_or_else(|| InvalidValue::new("/patient_id", "required", message))
+    match (named, own) {
+        (None, None) => faults.add(PATIENT, "required", "is required: the patient whom the form is about"),
+        (Some(named), Some(own)) if named != own => {
+            faults.add(PATIENT, "not_own", "must be you: patients create forms only about themselves");
+        }
+        _ => {}
+    }
+    faults.check()?;
+    named.or(own).ok_or_else(unknown_patient)
+}
+
+/// Returns the error of a patient whom the caller does not see.
+fn unknown_patient() -> InvalidValue {
+    InvalidValue::new(PATIENT, "unknown_reference", "is no patient of this organization whom you see")
 }
