@@ -21,7 +21,7 @@ use crate::{
     encryption::Holder,
     event::Events,
     identity::{Caller, Role},
-    ids::{FormTemplateId, OrganizationId, PatientId},
+    ids::{AppointmentId, FormTemplateId, OrganizationId, PatientId},
 };
 
 /// Largest distance of the time until which a form is due from now. A larger one is regarded as a typing error.
@@ -40,6 +40,10 @@ pub(super) struct NewForm {
     pub(super) language: Option<LanguageTag>,
     /// Time until which the form should be submitted.
     pub(super) due_at: Option<DateTime<Utc>>,
+    /// `true` if it is due when its appointment begins: then `due_at` follows the appointment.
+    pub(super) due_with_appointment: bool,
+    /// Appointment that the form belongs to, which has no form of the template yet.
+    pub(super) appointment_id: Option<AppointmentId>,
 }
 
 impl Service {
@@ -56,6 +60,8 @@ impl Service {
             patient,
             language: input.language.clone(),
             due_at,
+            due_with_appointment: false,
+            appointment_id: None,
         };
         let mut tx = self.database.write(caller).await?;
         let (form, event) = self.create_in(&mut tx, caller, organization, new).await?;
@@ -76,7 +82,7 @@ impl Service {
         organization: OrganizationId,
         new: NewForm,
     ) -> Result<(Form, FormEvent), FormError> {
-        let NewForm { template, patient, language, due_at } = new;
+        let NewForm { template, patient, language, due_at, due_with_appointment, appointment_id } = new;
         let LatestVersion { number, name, version } = self.versions.latest(tx, organization, template).await?;
         let Some(held) = repository::patient_key(tx, organization, patient).await? else {
             return Err(unknown_patient().into());
@@ -96,6 +102,7 @@ impl Service {
             name: &name,
             language: language.as_str(),
             due_at,
+            due_with_appointment,
             document: &sealed,
         };
         let created = repository::form_create(tx, organization, &row).await?.ok_or_else(unknown_patient)?;
@@ -108,11 +115,14 @@ impl Service {
             form_template_version: number,
         };
         repository::change_insert(tx, organization, &change).await?;
+        if let Some(appointment) = appointment_id {
+            repository::appointment_link(tx, organization, (created.id, template), appointment).await?;
+        }
         let row = FormRow {
             id: created.id,
             uid,
             patient_id: patient,
-            appointment_id: None,
+            appointment_id,
             form_template_id: template,
             form_template_version: number,
             name,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     database::{DatabaseError, First, Listed, Literal, OpenReader, Prepared, Tx, WriteTx, one_row},
-    ids::{FormId, FormTemplateId, OrganizationId, PatientId, UserId},
+    ids::{AppointmentId, FormId, FormTemplateId, OrganizationId, PatientId, UserId},
 };
 
 /// Columns of a [`FormSummary`].
@@ -274,6 +274,7 @@ pub(super) struct NewRow<'a> {
     pub(super) name: &'a str,
     pub(super) language: &'a str,
     pub(super) due_at: Option<DateTime<Utc>>,
+    pub(super) due_with_appointment: bool,
     pub(super) document: &'a [u8],
 }
 
@@ -294,8 +295,8 @@ pub(super) async fn form_create(
         CreatedRow,
         r#"
         insert into forms (organization_id, uid, patient_id, data_key_id, form_template_id, form_template_version, name,
-                           language, due_at, document_encrypted)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                           language, due_at, due_with_appointment, document_encrypted)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         returning id as "id: FormId", created_by_user_id as "created_by_user_id: UserId", created_at
         "#,
         organization.0,
@@ -307,11 +308,34 @@ pub(super) async fn form_create(
         new.name,
         new.language,
         new.due_at,
+        new.due_with_appointment,
         new.document
     )
     .fetch_optional(tx.connection()?)
     .await?;
     Ok(created)
+}
+
+/// Makes a form one of an appointment. A form of the same template that counts must not be one of it yet.
+pub(super) async fn appointment_link(
+    tx: &mut WriteTx,
+    organization: OrganizationId,
+    (form, template): (FormId, FormTemplateId),
+    appointment: AppointmentId,
+) -> Result<(), DatabaseError> {
+    let done = sqlx::query!(
+        r#"
+        insert into appointment_forms (organization_id, form_id, appointment_id, form_template_id)
+        values ($1, $2, $3, $4)
+        "#,
+        organization.0,
+        form.0,
+        appointment.0,
+        template.0
+    )
+    .execute(tx.connection()?)
+    .await?;
+    one_row(&done)
 }
 
 /// Change of a form, for its history.
