@@ -70,6 +70,9 @@ create index forms_list_idx on forms (organization_id, id);
 create index forms_patient_idx on forms (organization_id, patient_id, id);
 create index forms_template_idx on forms (organization_id, form_template_id, id);
 create index forms_status_idx on forms (organization_id, status, id);
+-- Those that can still move to another version, which publishing one lists; stated so that no other index serves it.
+create index forms_open_idx on forms ((case when status in ('draft', 'submitted') then form_template_id end), id)
+    where status in ('draft', 'submitted');
 create index forms_amends_idx on forms (organization_id, amends_id) where amends_id is not null;
 create index forms_due_idx on forms (due_at) where status = 'draft' and overdue_at is null and due_at is not null;
 
@@ -324,7 +327,7 @@ create table appointment_template_forms (
         references form_templates (organization_id, id)
 );
 create index appointment_template_forms_form_idx on appointment_template_forms (organization_id, form_template_id);
-select tenant_table('appointment_template_forms', 'select, insert, delete');
+select tenant_table('appointment_template_forms', 'select, insert, update (position), delete');
 
 -- An appointment that is given to another patient leaves the forms of the patient before; one that moves takes along
 -- when they are due. Forms that were signed stay as they are.

@@ -4,6 +4,7 @@ use poem_openapi::Tags;
 
 pub(crate) mod api_key;
 pub(crate) mod appointment;
+pub(crate) mod appointment_form;
 pub(crate) mod appointment_template;
 pub(crate) mod availability;
 pub(crate) mod calendar;

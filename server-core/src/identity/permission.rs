@@ -193,6 +193,8 @@ permissions! {
     FormMigrate @ FormsWrite: [Admin, Specialist, Staff];
     /// See the changes of forms, and who made them.
     FormHistory @ FormsRead: [Admin, Specialist, Staff];
+    /// See the forms that wait for oneself, with their definitions.
+    OwnFormRead: [Patient];
     /// List and search patients.
     PatientList @ PatientsRead: [Admin, Specialist, Staff];
     /// See one patient; a patient only itself.

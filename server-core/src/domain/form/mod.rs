@@ -34,7 +34,7 @@ mod version;
 mod void;
 mod write_back;
 
-pub(crate) use attach::{Visit, summaries};
+pub(crate) use attach::{PublishedTemplate, Visit, summaries};
 pub(crate) use error::FormError;
 pub(crate) use event::FormEvent;
 pub(crate) use holdings::HOLDINGS;

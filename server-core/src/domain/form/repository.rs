@@ -206,6 +206,36 @@ pub(super) async fn template_content(
     Ok(row.map(|row| (row.content, row.content_hash)))
 }
 
+/// Content of a version of a template.
+pub(super) struct ContentRow {
+    pub(super) template: FormTemplateId,
+    pub(super) version: i32,
+    pub(super) content: Value,
+    pub(super) hash: Vec<u8>,
+}
+
+/// Reads the contents of several versions and their hashes.
+pub(super) async fn template_contents(
+    tx: &mut impl Tx,
+    wanted: &[(FormTemplateId, i32)],
+) -> Result<Vec<ContentRow>, DatabaseError> {
+    let (templates, versions): (Vec<i64>, Vec<i32>) = wanted.iter().map(|(id, version)| (id.0, *version)).unzip();
+    let rows = sqlx::query_as!(
+        ContentRow,
+        r#"
+        select i.template as "template!: FormTemplateId", i.version as "version!", v.content as "content!",
+               v.content_hash as "hash!"
+        from unnest($1::bigint[], $2::integer[]) as i (template, version)
+        cross join lateral form_template_content(i.template, i.version) v
+        "#,
+        &templates,
+        &versions
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(rows)
+}
+
 /// Key of a patient.
 pub(super) struct PatientKey {
     pub(super) data_key_id: Uuid,

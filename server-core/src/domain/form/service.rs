@@ -64,9 +64,10 @@ impl OpenForm {
     /// Works out what the form shows, requires and computes. The scores of a signed form are those that were signed.
     pub(super) fn evaluation(&self) -> FormEvaluation {
         let compiled = &self.version.compiled;
-        let mut faults = FieldFaults::default();
-        let answers = compiled.read(&self.document.answers, None, VALUES, &mut faults);
-        let mut evaluation = compiled.report(&answers, &compiled.evaluate(&answers), VALUES, &faults);
+        // Checked when they were given; an option may be retired in the version that the form was moved to.
+        let answers = compiled.read_stored(&self.document.answers);
+        let none = FieldFaults::default();
+        let mut evaluation = compiled.report(&answers, &compiled.evaluate(&answers), VALUES, &none);
         let signed = self.content.as_ref().and_then(|content| content.get("scores"));
         if let Some(Ok(scores)) = signed.map(|scores| Vec::parse_from_json(Some(scores.clone()))) {
             evaluation.scores = scores;

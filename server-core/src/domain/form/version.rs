@@ -1,9 +1,13 @@
 //! Published versions of form templates, ready to be evaluated. They never change, so that each process keeps those
 //! that it has used last; whoever sees a form sees its version.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use moka::sync::Cache;
+use serde_json::Value;
 use server_shared::value::LanguageTag;
 
 use super::{error::FormError, repository};
@@ -37,6 +41,14 @@ pub(super) struct TemplateVersion {
 }
 
 impl TemplateVersion {
+    /// Makes a stored content ready to be evaluated.
+    fn build(stored: Value, hash: &[u8]) -> Result<Arc<Self>, DatabaseError> {
+        let size = stored.to_string().len();
+        let content = Content::of_version(stored)?;
+        let compiled = content.compile()?;
+        Ok(Arc::new(Self { content, compiled, hash: hex::encode(hash), size }))
+    }
+
     /// Returns the definition for a reader of `language`, with the definitions of the custom fields.
     pub(super) fn definition(&self, language: &LanguageTag) -> FormDefinition {
         self.content.definition.localized(language, &self.content.library())
@@ -55,6 +67,9 @@ pub(super) struct LatestVersion {
 
 /// Place of a version.
 type VersionKey = (OrganizationId, FormTemplateId, i32);
+
+/// Versions by template and number.
+pub(super) type NamedVersions = HashMap<(FormTemplateId, i32), Arc<TemplateVersion>>;
 
 /// Versions that were used last.
 pub(super) struct Versions(Cache<VersionKey, Arc<TemplateVersion>>);
@@ -87,12 +102,37 @@ impl Versions {
         let (stored, hash) = stored.ok_or_else(|| {
             DatabaseError::Damaged(format!("form template {template} has no version {number}, which a form names"))
         })?;
-        let size = stored.to_string().len();
-        let content = Content::of_version(stored)?;
-        let compiled = content.compile()?;
-        let version = Arc::new(TemplateVersion { content, compiled, hash: hex::encode(hash), size });
+        let version = TemplateVersion::build(stored, &hash)?;
         self.0.insert(key, Arc::clone(&version));
         Ok(version)
+    }
+
+    /// Returns several versions of templates, by template and number; those that are not kept take one statement.
+    /// Leaves out those that do not exist.
+    pub(super) async fn all(
+        &self,
+        tx: &mut impl Tx,
+        organization: OrganizationId,
+        wanted: impl IntoIterator<Item = (FormTemplateId, i32)> + Send,
+    ) -> Result<NamedVersions, DatabaseError> {
+        let (mut found, mut missing) = (NamedVersions::new(), BTreeSet::new());
+        for (template, number) in wanted {
+            if let Some(version) = self.0.get(&(organization, template, number)) {
+                found.insert((template, number), version);
+            } else {
+                missing.insert((template, number));
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let missing: Vec<_> = missing.into_iter().collect();
+        for row in repository::template_contents(tx, &missing).await? {
+            let version = TemplateVersion::build(row.content, &row.hash)?;
+            self.0.insert((organization, row.template, row.version), Arc::clone(&version));
+            found.insert((row.template, row.version), version);
+        }
+        Ok(found)
     }
 
     /// Returns the version of a template that new forms ask.

@@ -18,3 +18,4 @@ pub(crate) use api::Api;
 pub(crate) use error::ProfileError;
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use service::Service;
+pub(crate) use stored::PresentValue;

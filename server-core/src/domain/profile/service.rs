@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -11,7 +14,7 @@ use super::{
     model::{Profile, UpdateProfile},
     owner::Owner,
     repository::{self, HeldOwner, NewValue, ProfileRows, Written},
-    stored::{COLUMN, Given, Opener, ProfileEntry, TABLE, profile, text_of},
+    stored::{COLUMN, Given, Opener, PresentValue, ProfileEntry, TABLE, profile, text_of},
 };
 use crate::{
     audit::Audit,
@@ -97,6 +100,24 @@ impl Service {
         let opener = self.opener::<PatientId>(caller, organization, None);
         let (_, keys) = self.write(tx, caller, &opener, patient, &Write { values, base: 0, at }).await?;
         Ok(Some(ProfileEvent { of: patient, keys }))
+    }
+
+    /// Returns the present values of those of a patient's custom fields with these keys that the caller reads and that
+    /// are in use, within a transaction, which has to disclose them. Without values for a patient whom the caller does
+    /// not see.
+    pub(crate) async fn present_values(
+        &self,
+        tx: &mut impl Tx,
+        caller: &Caller,
+        organization: OrganizationId,
+        patient: PatientId,
+        keys: &BTreeSet<&str>,
+    ) -> Result<BTreeMap<String, PresentValue>, DatabaseError> {
+        let rows = repository::profile_get(tx, organization, FieldEntity::Patient, patient.0).await?;
+        let mut fields = rows.map(|rows| rows.fields).unwrap_or_default();
+        fields.retain(|field| keys.contains(field.key.as_str()) && field.archived_at.is_none());
+        let entries = self.opener::<PatientId>(caller, organization, None).entries(fields)?;
+        Ok(entries.into_iter().filter_map(PresentValue::of).collect())
     }
 
     /// Writes values, and returns the profile with the keys of the changed ones.

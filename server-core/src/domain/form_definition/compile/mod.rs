@@ -142,6 +142,16 @@ impl Compiled {
     }
 }
 
+impl Compiled {
+    /// Returns the definition of a field outside of groups; `None` for any other key.
+    pub(crate) fn field(&self, key: &Key) -> Option<&FieldDefinition> {
+        match &self.items.get(*self.by_key.get(key.as_str())?)?.content {
+            Content::Field(rule) => Some(&rule.definition),
+            Content::Group(_) | Content::Score(_) | Content::Text => None,
+        }
+    }
+}
+
 /// Returns the places of keys; of a repeated key the first.
 fn places<'k>(keys: impl Iterator<Item = &'k Key>) -> HashMap<String, usize> {
     let mut places = HashMap::new();
