@@ -16,6 +16,8 @@ mod library;
 mod localize;
 mod model;
 mod score;
+mod signer;
+mod submit;
 #[cfg(test)]
 mod tests;
 
@@ -27,4 +29,6 @@ pub(crate) use self::{
     item::PinnedField,
     library::FieldLibrary,
     model::FormDefinition,
+    signer::{FormSigner, SignerRole, SigningMeaning},
+    submit::{OpenAnswer, OpenValue},
 };

@@ -7,11 +7,12 @@ mod score;
 use std::cell::OnceCell;
 
 pub(crate) use self::result::FormEvaluation;
+pub(super) use self::score::ScoreOutcome;
 #[cfg(test)]
 pub(crate) use self::result::ScoreState;
 use self::{
     condition::{Entry, Sight},
-    score::{ScoreOutcome, compute},
+    score::compute,
 };
 use super::{
     answers::{AnswerEntry, Answers},

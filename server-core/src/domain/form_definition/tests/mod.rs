@@ -9,6 +9,7 @@ mod naive;
 mod property;
 mod random;
 mod score;
+mod submit;
 
 use std::collections::BTreeMap;
 
