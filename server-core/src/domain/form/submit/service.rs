@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -41,7 +43,7 @@ impl Service {
             FormStatus::PartlySigned | FormStatus::Signed => return Err(FormError::Signed),
             FormStatus::Void => return Err(FormError::Void),
         }
-        let template = open.version.clone();
+        let template = Arc::clone(&open.version);
         let compiled = &template.compiled;
         let stored = compiled.read_stored(&open.document.answers);
         let mut found = FieldFaults::default();
@@ -49,7 +51,7 @@ impl Service {
         let evaluation = compiled.evaluate(&answers);
         let mut missing = FieldFaults::default();
         compiled.require_by_entry(&answers, &evaluation, VALUES, &mut missing);
-        checked(&found, missing, &open.document.answers)?;
+        checked(&found, &missing, &open.document.answers)?;
 
         let version = open.row.version + 1;
         let dropped = compiled.hidden_places(&answers, &evaluation);
@@ -79,7 +81,7 @@ impl Service {
 
 /// Refuses a form with faults: those of stored answers first, then the missing ones, with pointers that name entries by
 /// their ids. An answer with a fault counts as missing, but is there.
-fn checked(found: &FieldFaults, missing: FieldFaults, answers: &Map<String, Value>) -> Result<(), InvalidValue> {
+fn checked(found: &FieldFaults, missing: &FieldFaults, answers: &Map<String, Value>) -> Result<(), InvalidValue> {
     let mut faults = FieldFaults::default();
     for fault in found.list() {
         faults.add(by_entry(&fault.pointer, answers), fault.rule.clone(), fault.message.clone());
