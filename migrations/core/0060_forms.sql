@@ -29,6 +29,8 @@ create table forms (
     data_key_id uuid not null,
     form_template_id bigint not null,
     form_template_version integer not null,
+    -- of the template when the form was made: patients read no templates
+    name text not null check (length(name) between 1 and 200),
     -- the signed form that this one corrects
     amends_id bigint,
     language text not null,
@@ -90,8 +92,8 @@ create trigger forms_no_truncate before truncate on forms for each statement exe
 -- A form is reached by those who reach its patient; an API key as by the front desk.
 select tenant_table('forms',
     'select,
-     insert (organization_id, uid, patient_id, data_key_id, form_template_id, form_template_version, amends_id, language,
-             due_at, due_with_appointment, document_encrypted),
+     insert (organization_id, uid, patient_id, data_key_id, form_template_id, form_template_version, name, amends_id,
+             language, due_at, due_with_appointment, document_encrypted),
      update (form_template_version, language, status, version, due_at, due_with_appointment, overdue_at,
              document_encrypted, content_encrypted, content_hash, updated_at, submitted_at, signed_at),
      delete',
@@ -116,17 +118,49 @@ create policy forms_delete_draft on forms as restrictive for delete to restartix
     using (status = 'draft'
            and ((select context_role() <> 'patient') or created_by_user_id = (select context_user())));
 
--- The form of a patient asks the patient.
-drop policy form_template_versions_read on form_template_versions;
-create policy form_template_versions_read on form_template_versions for select to restartix_app
-    using (organization_id = (select context_organization())
-           and ((select context_role() in ('admin', 'specialist', 'staff', 'api_key'))
-                or (select context_role() = 'patient')
-                    and exists (select from forms f
-                                where f.organization_id = (select context_organization())
-                                  and f.patient_id = any ((select own_records())::bigint[])
-                                  and f.form_template_id = form_template_versions.form_template_id
-                                  and f.form_template_version = form_template_versions.version)));
+-- A form is of somebody who is not erased: one that waits for an erasure is not inserted, and an erasure waits for one
+-- that came before it.
+create function form_patient_hold() returns trigger
+language plpgsql security definer set search_path = pg_catalog, public as $$
+declare
+    erased boolean;
+begin
+    select p.erased_at is not null into erased from patients p
+    where p.organization_id = new.organization_id and p.id = new.patient_id
+    for share;
+    -- The foreign key refuses a patient that is not there at all.
+    if erased then
+        return null;
+    end if;
+    return new;
+end $$;
+revoke execute on function form_patient_hold() from public;
+create trigger forms_patient_hold before insert on forms for each row execute function form_patient_hold();
+
+-- The version of a template that new forms ask, null before the first, and its name. Patients, who read no templates,
+-- make forms of them.
+create function form_template_latest(template bigint)
+returns table (version integer, name text, archived boolean)
+language sql stable security definer set search_path = pg_catalog, public
+begin atomic
+    select t.published_version, t.name, t.archived_at is not null
+    from form_templates t
+    where t.organization_id = context_organization() and t.id = template;
+end;
+revoke execute on function form_template_latest(bigint) from public;
+grant execute on function form_template_latest(bigint) to restartix_app;
+
+-- The content of a version, for the service, which shows it with a form alone.
+create function form_template_content(template bigint, wanted integer)
+returns table (content jsonb, content_hash bytea)
+language sql stable security definer set search_path = pg_catalog, public
+begin atomic
+    select v.content, v.content_hash
+    from form_template_versions v
+    where v.organization_id = context_organization() and v.form_template_id = template and v.version = wanted;
+end;
+revoke execute on function form_template_content(bigint, integer) from public;
+grant execute on function form_template_content(bigint, integer) to restartix_app;
 
 -- Signatures, in their order. A statement is what its hash was made of: the form's content, the signature before, the
 -- signer, role, meaning and time.

@@ -11,7 +11,7 @@ use crate::{
     database::{Across, Database},
     domain::{
         api_key, appointment, appointment_template, availability, calendar, clerk_event, consent, custom_field,
-        form_template, gdpr, impersonation, invitation, me, member, onboarding, organization, organization_settings,
+        form, form_template, gdpr, impersonation, invitation, me, member, onboarding, organization, organization_settings,
         patient, profile, schedule, specialist, specialty, user, video, waitlist,
     },
     encryption::{Encryption, OrganizationKeys, texts_seal},
@@ -51,8 +51,8 @@ type Organizations = (organization::Api, organization_settings::Api);
 type Members = (member::Api, invitation::Api, gdpr::AccountApi);
 /// Records of patients, and their onboarding.
 type Patients = (patient::Api, onboarding::Api);
-/// Custom fields, and the profiles that have their values.
-type Fields = (custom_field::Api, profile::Api, form_template::Api);
+/// Custom fields, the profiles that have their values, and forms with their templates.
+type Fields = (custom_field::Api, profile::Api, form_template::Api, form::Api);
 /// Schedules of specialists, kinds of appointments, open slots, and the waitlist.
 type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, waitlist::Api);
 
@@ -68,6 +68,7 @@ pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
     appointment::HOLDINGS,
     consent::HOLDINGS,
     patient::HOLDINGS,
+    form::HOLDINGS,
     schedule::HOLDINGS,
     specialist::HOLDINGS,
     profile::HOLDINGS,
@@ -138,7 +139,8 @@ impl Domains {
         let organizations = organization::Service::new(database.clone(), keys.clone());
         let impersonations =
             impersonation::Service::new(database.clone(), patients.clone(), keys.clone(), secrets.impersonations);
-        let profiles = profile::Service::new(database.clone(), encryption, keys.clone());
+        let profiles = profile::Service::new(database.clone(), Arc::clone(&encryption), keys.clone());
+        let forms = form::Service::new(database.clone(), encryption, profiles.clone(), patients.clone());
         let onboarding = onboarding::Service {
             database: database.clone(),
             patients: patients.clone(),
@@ -163,6 +165,7 @@ impl Domains {
                 custom_field::Api { custom_fields: custom_field::Service::new(database.clone()) },
                 profile::Api { profiles },
                 form_template::Api { templates: form_template::Service::new(database.clone()) },
+                forms.api(),
             ),
             scheduling(&database, &keys),
             appointment::Service::new(database.clone(), keys).api(),

@@ -102,7 +102,7 @@ pub(crate) struct FormSummary {
     pub(crate) form_template_id: FormTemplateId,
     /// Version of the template that the form asks; nothing but `form_migrate` changes it.
     pub(crate) form_template_version: i32,
-    /// Name of the form template.
+    /// Name of the form template, as it was when the form was created.
     pub(crate) name: String,
     /// State of the form.
     pub(crate) status: FormStatus,

@@ -37,6 +37,21 @@ pub(crate) struct FormEvaluation {
     pub(crate) kept_answers: BTreeMap<String, Value>,
 }
 
+impl FormEvaluation {
+    /// Returns the evaluation of a form without items.
+    pub(crate) fn empty() -> Self {
+        Self {
+            sections: Vec::new(),
+            items: Vec::new(),
+            scores: Vec::new(),
+            hidden_answers: Vec::new(),
+            faults: Vec::new(),
+            missing_answers: Vec::new(),
+            kept_answers: BTreeMap::new(),
+        }
+    }
+}
+
 /// State of a section.
 #[derive(Debug, Clone, Object)]
 pub(crate) struct FormSectionState {
