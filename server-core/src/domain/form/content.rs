@@ -3,7 +3,6 @@
 
 use poem_openapi::types::ToJSON as _;
 use serde_json::{Value, json};
-use server_shared::mark::Phi;
 use uuid::Uuid;
 
 use super::{
@@ -12,7 +11,6 @@ use super::{
     version::TemplateVersion,
 };
 use crate::{
-    database::DatabaseError,
     domain::{form_definition::content_hash, rules::FieldFaults},
     encryption::OpenKey,
 };
@@ -41,13 +39,6 @@ impl FrozenContent {
         let sealed = key.row(TABLE, row.uid).seal(CONTENT, Some(&json.to_string()));
         Self { hash: content_hash(&json), sealed: sealed.unwrap_or_default(), json }
     }
-}
-
-/// Opens the content of a form; `None` before the first signature.
-pub(super) fn content_open(row: &FormRow, key: &OpenKey) -> Result<Option<Value>, DatabaseError> {
-    let text = key.row(TABLE, row.uid).open(CONTENT, row.content_encrypted.as_deref())?;
-    let read = text.map(|text| serde_json::from_str(&Phi::into_inner(text))).transpose();
-    read.map_err(|_| DatabaseError::Damaged(format!("the content of form {} is no JSON", row.uid)))
 }
 
 /// Writes what a signature is about. Every number is whole: decimals are texts, so that no library can write the

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     database::{Disclosed, Sealed},
+    domain::rules::StaleVersion,
     event::Events,
     identity::Caller,
     ids::{AppointmentId, FormId, OrganizationId, UserId},
@@ -38,7 +39,7 @@ impl Service {
         let Some(new) = repository::form_amend(&mut tx, id, uid, &sealed).await? else {
             // The one that this one has waited for came first.
             check(&self.locked(&mut tx, organization, id, version).await?.row)?;
-            return Err(FormError::Amended { amended_by_id: None });
+            return Err(StaleVersion::now(version).into());
         };
         let places: Vec<String> = document.changed_in.keys().cloned().collect();
         let appointment = repository::amendment_settle(&mut tx, id, new.id, &places).await?;
@@ -60,7 +61,7 @@ impl Service {
 /// Refuses a form that can't be amended.
 fn check(row: &FormRow) -> Result<(), FormError> {
     if let Some(other) = row.amended_by_id {
-        return Err(FormError::Amended { amended_by_id: Some(other) });
+        return Err(FormError::Amended { amended_by_id: other });
     }
     match row.status {
         FormStatus::Signed => Ok(()),
@@ -71,8 +72,7 @@ fn check(row: &FormRow) -> Result<(), FormError> {
 
 /// Returns the document that the amendment begins with: the signed answers, with the form as their origin.
 fn beginning(open: &OpenForm) -> FormDocument {
-    let source =
-        FilledFrom { patient: None, profile: None, form_id: Some(open.row.id.0), at: Utc::now() };
+    let source = FilledFrom { patient: None, profile: None, form_id: Some(open.row.id.0), at: Utc::now() };
     let answers = open.document.answers.clone();
     let prefilled: BTreeMap<String, FilledFrom> = answers.keys().map(|key| (key.clone(), source.clone())).collect();
     FormDocument::begun(answers, prefilled)
