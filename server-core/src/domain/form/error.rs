@@ -18,7 +18,7 @@ errors! {
     pub(crate) enum FormError {
         NotFound => NotFound "form_not_found" "There is no such form.",
         Erased => NotFound "form_erased"
-            "The patient of this form was erased, and with it the key of the answers: nobody can open the form any more.",
+            "The patient of this form was erased, and with it the key of the answers: nobody can open it any more.",
         Signed => Conflict "form_signed" "The form is signed, so it stays as it is; amend it instead.",
         Void => Conflict "form_void" "The form is void, so it stays as it is; create another one.",
         NotDraft => Conflict "form_not_draft" "Only drafts are deleted; make the form void instead.",

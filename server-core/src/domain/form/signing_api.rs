@@ -26,8 +26,8 @@ impl SigningApi {
     ///
     /// Makes a draft `submitted`, so that it can be signed. All answers are checked again by the form's version of its
     /// template: the answer 422 lists every required answer that is missing by a pointer below `/values`, in groups by
-    /// the id of the entry, e.g. `/values/medication/<id>/name`. Answers to hidden fields are dropped; the history names
-    /// them. Saving answers makes the form a draft again.
+    /// the id of the entry, e.g. `/values/medication/<id>/name`. Answers to hidden fields are dropped; the history
+    /// names them. Saving answers makes the form a draft again.
     ///
     /// Answers 409 `form_submitted` if it is submitted already, `form_signed` if it has a signature, `form_void` if it
     /// is void, and `stale_version` if it was changed since `version`, whichever answer it was: nothing is submitted
@@ -53,8 +53,8 @@ impl SigningApi {
     ///
     /// The first signature freezes the form: `content` has the answers, scores and everything else that is signed,
     /// `content_hash` its SHA-256 in the canonical form of RFC 8785. Each signature is a statement that names this hash
-    /// and the hash of the signature before it. From then on nobody changes the form; `form_amend` corrects it. The last
-    /// signature makes it `signed` and writes answers back to the patient's profile, see `form_write_back_get`.
+    /// and the hash of the signature before it. From then on nobody changes the form; `form_amend` corrects it. The
+    /// last signature makes it `signed` and writes answers back to the patient's profile, see `form_write_back_get`.
     ///
     /// Answers 409 `form_signature_not_next` if another signature comes next, which `details.next` names;
     /// `form_not_submitted` for a draft, `form_signed` if every signature is there, `form_void`, and `stale_version`.
@@ -113,9 +113,9 @@ impl SigningApi {
     /// Get the effect of signing a form
     ///
     /// Returns each field that the form writes back to the patient's profile with what its last signature would do if
-    /// the caller gave it now: values that the caller's role doesn't write, or that the custom field doesn't accept, are
-    /// skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form, which has written its
-    /// values, it compares them with the present profile; the list of a void form is empty.
+    /// the caller gave it now: values that the caller's role doesn't write, or that the custom field doesn't accept,
+    /// are skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form, which has
+    /// written its values, it compares them with the present profile; the list of a void form is empty.
     #[oai(path = "/forms/:form_id/write-back", method = "get", operation_id = "form_write_back_get")]
     async fn form_write_back_get(
         &self,

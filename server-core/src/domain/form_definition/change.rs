@@ -74,7 +74,8 @@ pub(crate) enum FormPart {
 }
 
 /// Returns everything that differs between two definitions without faults: sections first, then items, then the fields
-/// of each group that both have, and the signatures last. A part is recognized by its key; one that became something else is removed and added.
+/// of each group that both have, and the signatures last. A part is recognized by its key; one that became something
+/// else is removed and added.
 pub(crate) fn changes(old: &FormDefinition, new: &FormDefinition) -> Vec<FormChange> {
     let mut changes = Vec::new();
     compare(&sections(old), &sections(new), None, &mut changes);

@@ -50,8 +50,8 @@ pub(crate) enum FormValueEffect {
 
 impl Service {
     /// Writes those values of a form into the profile of a patient that the caller may write, all in one statement, and
-    /// skips the others. The transaction should hold [`Lock::FieldsRead`](crate::database::Lock) from its begin. Returns
-    /// the event for its commit; `None` if nothing changed.
+    /// skips the others. The transaction should hold [`Lock::FieldsRead`](crate::database::Lock) from its begin.
+    /// Returns the event for its commit; `None` if nothing changed.
     pub(crate) async fn form_values_write(
         &self,
         tx: &mut WriteTx,
@@ -172,7 +172,8 @@ mod tests {
     }
 
     fn in_kilograms(phi: bool) -> Value {
-        json!({ "field_type": "integer", "label": "Weight", "unit": "kg", "phi": phi, "validation": { "maximum": "300" } })
+        let validation = json!({ "maximum": "300" });
+        json!({ "field_type": "integer", "label": "Weight", "unit": "kg", "phi": phi, "validation": validation })
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]

@@ -8,6 +8,7 @@ use super::{
         error::FormError,
         event::FormEvent,
         model::{Form, FormStatus, SignForm},
+        repository::form_hold_first,
         service::{OpenForm, Service},
         signature::{FormSignature, FormStatement},
     },
@@ -32,7 +33,8 @@ impl Service {
         input: &SignForm,
     ) -> Result<Disclosed<Form>, FormError> {
         let (user, signer) = signer(caller)?;
-        let mut tx = self.database.write_locked(caller, vec![Lock::FieldsRead(organization)]).await?;
+        let locks = vec![Lock::FieldsRead(organization)];
+        let mut tx = self.database.write_attempt(caller, locks, form_hold_first(id)).await?;
         let mut open = self.locked(&mut tx, organization, id, input.version).await?;
         match open.row.status {
             FormStatus::Submitted | FormStatus::PartlySigned => {}
@@ -94,13 +96,13 @@ impl Service {
         open.row.content_hash = Some(hash);
         open.row.signed_at = is_last.then_some(signed_at);
         open.signatures.push(FormSignature { statement, hash: hex::encode(stated_hash) });
-        let form = self.shown(&open, None, false)?;
-        Ok(tx.commit_sealed(Sealed::new(form), |_| events).await?)
+        let form = Sealed::new(open.shown(None, false)?);
+        Ok(tx.commit_sealed(form, |_| events).await?)
     }
 }
 
-/// Returns the person who signs, and the role of the signature: of nobody but a specialist or a patient, in a session of
-/// its own.
+/// Returns the person who signs, and the role of the signature: a specialist or a patient in a session of its own, and
+/// nobody else.
 fn signer(caller: &Caller) -> Result<(UserId, SignerRole), FormError> {
     if caller.is_impersonated() {
         return Err(FormError::SigningImpersonated);

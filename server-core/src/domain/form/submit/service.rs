@@ -8,7 +8,7 @@ use super::{
         error::FormError,
         event::FormEvent,
         model::{Form, FormStatus},
-        service::Service,
+        service::{Service, VALUES},
     },
     repository::{self, Submission},
 };
@@ -22,9 +22,6 @@ use crate::{
     ids::{FormId, OrganizationId},
 };
 
-/// Pointer that the values of a form stand at.
-const VALUES: &str = "/values";
-
 impl Service {
     /// Submits a draft: checks every answer again, drops those to hidden fields, and stores in the clear what is no
     /// protected health information.
@@ -35,7 +32,7 @@ impl Service {
         id: FormId,
         version: i64,
     ) -> Result<Disclosed<Form>, FormError> {
-        let mut tx = self.database.write(caller).await?;
+        let mut tx = self.begin(caller, id).await?;
         let mut open = self.locked(&mut tx, organization, id, version).await?;
         match open.row.status {
             FormStatus::Draft => {}
@@ -74,8 +71,8 @@ impl Service {
         open.row.version = version;
         open.row.submitted_at = Some(at);
         open.row.updated_at = at;
-        let form = self.shown(&open, None, false)?;
-        Ok(tx.commit_sealed(Sealed::new(form), |_| FormEvent::Submitted(id)).await?)
+        let form = Sealed::new(open.shown(None, false)?);
+        Ok(tx.commit_sealed(form, |_| FormEvent::Submitted(id)).await?)
     }
 }
 

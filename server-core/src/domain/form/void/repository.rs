@@ -13,14 +13,13 @@ pub(super) struct VoidedRow {
     pub(super) version: Option<i64>,
 }
 
-/// Makes a form void that the transaction has locked, and takes it from its appointment; `None` if it is void already.
-/// A form that is not signed gets another version, so that a write that waits for this one notices.
+/// Makes a form void that the transaction has locked and that is not void yet, and takes it from its appointment.
 pub(super) async fn form_void(
     tx: &mut WriteTx,
     form: FormId,
     uid: Uuid,
     reason: &[u8],
-) -> Result<Option<VoidedRow>, DatabaseError> {
+) -> Result<VoidedRow, DatabaseError> {
     let voided = sqlx::query_as!(
         VoidedRow,
         r#"
@@ -29,7 +28,6 @@ pub(super) async fn form_void(
             select f.organization_id, f.id, $2, f.data_key_id, $3
             from forms f
             where f.organization_id = (select context_organization()) and f.id = $1
-            on conflict (organization_id, form_id) do nothing
             returning organization_id, form_id, voided_at
         ), counted as (
             update forms f set version = f.version + 1, updated_at = now()
@@ -53,7 +51,7 @@ pub(super) async fn form_void(
         uid,
         reason
     )
-    .fetch_optional(tx.connection()?)
+    .fetch_one(tx.connection()?)
     .await?;
     Ok(voided)
 }

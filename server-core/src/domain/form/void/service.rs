@@ -25,12 +25,11 @@ impl Service {
         id: FormId,
         input: &VoidForm,
     ) -> Result<Disclosed<Form>, FormError> {
-        let mut tx = self.database.write(caller).await?;
+        let mut tx = self.begin(caller, id).await?;
         let mut open = self.locked(&mut tx, organization, id, input.version).await?;
         let uid = Uuid::now_v7();
         let reason = open.key.row(VOIDS, uid).seal(REASON, Some(input.reason.as_str())).unwrap_or_default();
-        // Two who make a signed form void at once both find it as it was.
-        let voided = repository::form_void(&mut tx, id, uid, &reason).await?.ok_or(FormError::Void)?;
+        let voided = repository::form_void(&mut tx, id, uid, &reason).await?;
         open.row.status = FormStatus::Void;
         open.row.voided_at = Some(voided.voided_at);
         if let Some(version) = voided.version {
@@ -39,7 +38,7 @@ impl Service {
         }
         open.row.void_uid = Some(uid);
         open.row.void_reason_encrypted = Some(reason);
-        let form = self.shown(&open, None, false)?;
-        Ok(tx.commit_sealed(Sealed::new(form), |_| FormEvent::Voided(id)).await?)
+        let form = Sealed::new(open.shown(None, false)?);
+        Ok(tx.commit_sealed(form, |_| FormEvent::Voided(id)).await?)
     }
 }

@@ -1,9 +1,13 @@
 use serde_json::Value;
-use server_shared::{mark::Phi, value::Key};
+use server_shared::{
+    mark::Phi,
+    value::{Key, Line},
+};
 
 use super::super::{
     error::FormError,
     model::{FormStatus, FormWriteBack, FormWriteBackField, WriteBackOutcome},
+    repository,
     service::{OpenForm, Service},
 };
 use crate::{
@@ -34,7 +38,7 @@ impl BackField<'_> {
         FormValue {
             field: self.custom_field,
             phi: self.definition.phi,
-            unit: self.definition.unit.as_ref().map(|unit| unit.as_str()),
+            unit: self.definition.unit.as_ref().map(Line::as_str),
             value: self.value.as_ref(),
         }
     }
@@ -49,7 +53,8 @@ impl Service {
         id: FormId,
     ) -> Result<Disclosed<FormWriteBack>, FormError> {
         let mut tx = self.database.disclose(caller).await?;
-        let open = self.opened(&mut tx, organization, id).await?;
+        let row = repository::form_get(&mut tx, id).await?.ok_or(FormError::NotFound)?;
+        let open = self.opened(&mut tx, organization, row).await?;
         let patient = open.row.patient_id;
         let fields = if open.row.status == FormStatus::Void { Vec::new() } else { written_back(&open) };
         let given: Vec<FormValue<'_>> = fields.iter().map(BackField::given).collect();

@@ -1,3 +1,6 @@
+//! Answers and scores of submitted forms that are no protected health information, typed and in the clear, for
+//! segments. They repeat what the form holds; a save deletes them, and the next submission writes them anew.
+
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
@@ -9,7 +12,7 @@ use crate::{
 };
 
 /// Writes the rows of answers as the statement reads them; custom fields are those of the form's `definition`.
-pub(in crate::domain::form) fn answer_rows(answers: &[OpenAnswer<'_>], definition: &FormDefinition) -> Value {
+pub(super) fn answer_rows(answers: &[OpenAnswer<'_>], definition: &FormDefinition) -> Value {
     let fields = custom_fields(definition);
     answers.iter().map(|answer| row(answer, &fields)).collect()
 }
