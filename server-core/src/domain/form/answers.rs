@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
+use server_shared::value::Key;
 use uuid::Uuid;
 
 use crate::{
@@ -31,7 +32,7 @@ fn row(answer: &OpenAnswer<'_>, fields: &HashMap<(Option<&str>, &str), CustomFie
         OpenValue::Score { value, band } => {
             row["is_score"] = true.into();
             row["number_value"] = value.to_string().into();
-            row["band"] = band.map(|band| band.as_str()).into();
+            row["band"] = band.map(Key::as_str).into();
         }
     }
     row
@@ -45,9 +46,8 @@ fn custom_fields(definition: &FormDefinition) -> HashMap<(Option<&str>, &str), C
         let alone = item.field.iter().filter_map(|field| Some(((None, key), field.custom_field?.id)));
         fields.extend(alone);
         let grouped = item.group.iter().flat_map(|group| &group.items);
-        fields.extend(
-            grouped.filter_map(|inner| Some(((Some(key), inner.key.as_str()), inner.field.custom_field?.id))),
-        );
+        fields
+            .extend(grouped.filter_map(|inner| Some(((Some(key), inner.key.as_str()), inner.field.custom_field?.id))));
     }
     fields
 }

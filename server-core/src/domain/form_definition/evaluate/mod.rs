@@ -7,9 +7,9 @@ mod score;
 use std::cell::OnceCell;
 
 pub(crate) use self::result::FormEvaluation;
-pub(super) use self::score::ScoreOutcome;
 #[cfg(test)]
 pub(crate) use self::result::ScoreState;
+pub(super) use self::score::ScoreOutcome;
 use self::{
     condition::{Entry, Sight},
     score::compute,

@@ -2,9 +2,7 @@ use poem_openapi::types::{Example as _, ParseFromJSON as _, ToJSON as _};
 use serde_json::{Value, json};
 
 use super::{Library, built, compiled, definition, expected, faults_of, form, item, merge, pairs};
-use crate::domain::form_definition::{
-    Compiled, FormDefinition, FormSigner, SignerRole, SigningMeaning, content_hash,
-};
+use crate::domain::form_definition::{Compiled, FormDefinition, FormSigner, SignerRole, SigningMeaning, content_hash};
 
 #[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 fn equals(field: &str, value: Value) -> Value {
