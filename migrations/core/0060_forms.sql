@@ -42,7 +42,7 @@ create table forms (
     due_with_appointment boolean not null default false,
     -- set once `due_at` has passed without a submission
     overdue_at timestamptz,
-    -- the answers, with the saves that brought them, until the first signature; from then on the content that was signed
+    -- the answers, with the saves that brought them, until the first signature; from then on what was signed
     document_encrypted bytea,
     content_encrypted bytea,
     content_hash bytea check (octet_length(content_hash) = 32),

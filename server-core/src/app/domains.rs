@@ -10,8 +10,8 @@ use crate::{
     audit,
     database::{Across, Database},
     domain::{
-        api_key, appointment, appointment_template, availability, calendar, clerk_event, consent, custom_field,
-        form, form_template, gdpr, impersonation, invitation, me, member, onboarding, organization, organization_settings,
+        api_key, appointment, appointment_template, availability, calendar, clerk_event, consent, custom_field, form,
+        form_template, gdpr, impersonation, invitation, me, member, onboarding, organization, organization_settings,
         patient, profile, schedule, specialist, specialty, user, video, waitlist,
     },
     encryption::{Encryption, OrganizationKeys, texts_seal},

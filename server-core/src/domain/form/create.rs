@@ -1,14 +1,11 @@
 //! Creation of forms.
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Map, Value};
-use server_shared::value::LanguageTag;
+use server_shared::value::{LanguageTag, Moment};
 use uuid::Uuid;
 
 use super::{
-    document::{FilledFrom, FormDocument},
+    document::FormDocument,
     error::FormError,
     event::FormEvent,
     model::{CreateForm, Form, FormChangeKind, FormStatus},
@@ -27,55 +24,26 @@ use crate::{
     encryption::Holder,
     event::Events,
     identity::{Caller, Role},
-    ids::{AppointmentId, FormId, FormTemplateId, OrganizationId, PatientId},
+    ids::{AppointmentId, FormTemplateId, OrganizationId, PatientId},
 };
 
 /// Largest distance of the time until which a form is due from now. A larger one is regarded as a typing error.
 const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 
 /// Form to be created.
-pub(crate) struct NewForm {
+pub(super) struct NewForm {
     /// Template, whose last published version is used.
-    pub(crate) template: FormTemplateId,
+    pub(super) template: FormTemplateId,
     /// Patient whom the form is about.
-    pub(crate) patient: PatientId,
+    pub(super) patient: PatientId,
     /// Language in which the form is filled in; `None` for the template's own.
-    pub(crate) language: Option<LanguageTag>,
+    pub(super) language: Option<LanguageTag>,
     /// Time until which the form should be submitted.
-    pub(crate) due_at: Option<DateTime<Utc>>,
+    pub(super) due_at: Option<DateTime<Utc>>,
     /// `true` if it is due when its appointment begins: then `due_at` follows the appointment.
-    pub(crate) due_with_appointment: bool,
+    pub(super) due_with_appointment: bool,
     /// Appointment that the form belongs to, which has no form of the template yet.
-    pub(crate) appointment_id: Option<AppointmentId>,
-    /// Signed form that this one corrects.
-    pub(crate) amends: Option<Amends>,
-}
-
-/// Signed form that another one corrects. The other one asks the same version of the template, also if that is archived,
-/// and begins with the same answers.
-pub(crate) struct Amends {
-    pub(super) id: FormId,
-    pub(super) latest: LatestVersion,
-    pub(super) answers: Map<String, Value>,
-}
-
-impl Amends {
-    /// Takes what is needed of the signed form.
-    pub(super) fn of(open: &OpenForm) -> Self {
-        let OpenForm { row, version, document, .. } = open;
-        let version = Arc::clone(version);
-        Self {
-            id: row.id,
-            latest: LatestVersion { number: row.form_template_version, name: row.name.clone(), version },
-            answers: document.answers.clone(),
-        }
-    }
-
-    /// Returns the origins of the answers.
-    fn origins(&self) -> BTreeMap<String, FilledFrom> {
-        let source = FilledFrom { patient: None, profile: None, form_id: Some(self.id.0), at: Utc::now() };
-        self.answers.keys().map(|key| (key.clone(), source.clone())).collect()
-    }
+    pub(super) appointment_id: Option<AppointmentId>,
 }
 
 impl Service {
@@ -86,7 +54,7 @@ impl Service {
         input: &CreateForm,
     ) -> Result<Disclosed<Form>, FormError> {
         let patient = patient_of(caller, input.patient_id)?;
-        let due_at = input.due_at.map(|due_at| due_at.get());
+        let due_at = input.due_at.map(Moment::get);
         if due_at.is_some_and(|due_at| (due_at - Utc::now()).abs() > FURTHEST) {
             return Err(InvalidValue::new("/due_at", "range", "must be within ten years of now").into());
         }
@@ -97,7 +65,6 @@ impl Service {
             due_at,
             due_with_appointment: false,
             appointment_id: None,
-            amends: None,
         };
         let mut tx = self.database.write(caller).await?;
         let (form, event) = self.create_in(&mut tx, caller, organization, new).await?;
@@ -111,31 +78,20 @@ impl Service {
 
     /// Creates a form within a write, with its first answers. Returns it with its definition, and the event for the
     /// commit.
-    pub(crate) async fn create_in(
+    pub(super) async fn create_in(
         &self,
         tx: &mut WriteTx,
         caller: &Caller,
         organization: OrganizationId,
         new: NewForm,
     ) -> Result<(Form, FormEvent), FormError> {
-        let NewForm { template, patient, language, due_at, due_with_appointment, appointment_id, amends } = new;
-        let latest = match &amends {
-            Some(amends) => amends.latest.clone(),
-            None => self.versions.latest(tx, organization, template).await?,
-        };
-        let LatestVersion { number, name, version } = latest;
+        let NewForm { template, patient, language, due_at, due_with_appointment, appointment_id } = new;
+        let LatestVersion { number, name, version } = self.versions.latest(tx, organization, template).await?;
         let Some(held) = repository::patient_key(tx, organization, patient).await? else {
             return Err(absent(tx, patient).await.into());
         };
         let key = self.encryption.open(Holder::Record { organization, id: held.data_key_id }, &held.wrapped)?;
-        let amends_id = amends.as_ref().map(|amends| amends.id);
-        let (answers, prefilled) = match amends {
-            Some(amends) => {
-                let origins = amends.origins();
-                (amends.answers, origins)
-            }
-            None => self.prefilled(tx, caller, organization, patient, &version).await?,
-        };
+        let (answers, prefilled) = self.prefilled(tx, caller, organization, patient, &version).await?;
         let language = language.unwrap_or_else(|| version.content.definition.language.clone());
         let document = FormDocument::begun(answers, prefilled);
         let uid = Uuid::now_v7();
@@ -147,7 +103,6 @@ impl Service {
             template,
             template_version: number,
             name: &name,
-            amends: amends_id,
             language: language.as_str(),
             due_at,
             due_with_appointment,
@@ -179,7 +134,7 @@ impl Service {
             language: language.as_str().to_owned(),
             due_at,
             overdue_at: None,
-            amends_id,
+            amends_id: None,
             amended_by_id: None,
             content_hash: None,
             created_by_user_id: created.created_by_user_id,

@@ -242,7 +242,6 @@ pub(super) struct NewRow<'a> {
     pub(super) template: FormTemplateId,
     pub(super) template_version: i32,
     pub(super) name: &'a str,
-    pub(super) amends: Option<FormId>,
     pub(super) language: &'a str,
     pub(super) due_at: Option<DateTime<Utc>>,
     pub(super) due_with_appointment: bool,
@@ -266,8 +265,8 @@ pub(super) async fn form_create(
         CreatedRow,
         r#"
         insert into forms (organization_id, uid, patient_id, data_key_id, form_template_id, form_template_version, name,
-                           amends_id, language, due_at, due_with_appointment, document_encrypted)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                           language, due_at, due_with_appointment, document_encrypted)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         returning id as "id: FormId", created_by_user_id as "created_by_user_id: UserId", created_at
         "#,
         organization.0,
@@ -277,7 +276,6 @@ pub(super) async fn form_create(
         new.template.0,
         new.template_version,
         new.name,
-        new.amends.map(|id| id.0),
         new.language,
         new.due_at,
         new.due_with_appointment,

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use poem_openapi::types::ParseFromJSON as _;
 use serde_json::Value;
@@ -85,7 +85,8 @@ impl OpenForm {
     /// Returns the form without its definition, with this evaluation.
     pub(super) fn evaluated(&self, evaluation: FormEvaluation) -> Result<Form, DatabaseError> {
         let FormDocument { answers, changed_in, prefilled, .. } = &self.document;
-        let values = answers.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        let values: BTreeMap<String, Value> =
+            answers.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         Ok(Form {
             form: self.row.summary(),
             definition: None,
