@@ -5,11 +5,13 @@ use restartix_sdk::core::{
     types::{BeginImpersonation, CreateForm, Form, FormChangeKind, FormStatus, Scope, SignForm, SigningMeaning},
 };
 use serde_json::json;
-use test_support::{Actor, Answer, CoreApp, Role, granted, in_days, refused};
+use test_support::{Answer, CoreApp, Role, granted, in_days, refused};
 use uuid::Uuid;
 
 use crate::{
-    form::{delete, history, item, migrate, now, of, opened, read, save, saved, submit, submitted, template, values},
+    form::{
+        Answered, delete, history, item, migrate, now, of, opened, read, save, saved, submit, submitted, template, values,
+    },
     form_template::{create, definition, scale},
     form_template_publish::publish,
     rls_attack::{Asker, DENIED, attempt},
@@ -27,6 +29,12 @@ async fn assert_not_there(client: &Client, form: &Form) {
     refused(save(client, form.id, form.version, json!({ "pain": 1 })).await, 404, CODE);
     refused(submit(client, form).await, 404, CODE);
     refused(delete(client, form.id).await, 404, CODE);
+}
+
+/// Asks to sign a form with consent.
+async fn consent(client: &Client, form: &Form) -> Answered {
+    let body = SignForm { meaning: SigningMeaning::Consent, version: form.version };
+    client.form_sign().form_id(form.id).body(body).send().await
 }
 
 #[tokio::test]
@@ -180,13 +188,9 @@ async fn an_impersonator_fills_in_as_the_patient_and_never_signs() {
     .unwrap();
     assert_eq!(trail, [(Some(app.home().patient.user_id), Some(app.home().admin.user_id))]);
 
-    let sign = |by: &Actor| {
-        let body = SignForm { meaning: SigningMeaning::Consent, version: whole.version };
-        by.form_sign().form_id(whole.id).body(body)
-    };
-    refused(sign(&acting).send().await, 403, "signing_impersonated");
+    refused(consent(&acting, &whole).await, 403, "signing_impersonated");
     assert_eq!(app.count("select count(*) from form_signatures").await, 0);
-    let signed = granted(sign(&app.patient()).send().await, 200);
+    let signed = granted(consent(&app.patient(), &whole).await, 200);
     assert_eq!(signed.status, FormStatus::Signed);
 }
 
