@@ -34,7 +34,7 @@ pub(crate) async fn asking(admin: &Actor, forms: &[i64]) -> i64 {
 /// Returns the body that books an appointment by a template.
 pub(crate) fn booking(app: &CoreApp, template: i64, patient: i64, started_at: DateTime<Utc>) -> Value {
     json!({
-        "template_id": template, "specialist_id": app.home().specialist_id, "patient_id": patient,
+        "appointment_template_id": template, "specialist_id": app.home().specialist_id, "patient_id": patient,
         "started_at": started_at,
     })
 }
@@ -118,6 +118,12 @@ async fn an_appointment_by_a_template_comes_with_its_forms_prefilled_and_due() {
     }
     assert_eq!(values(&shown[1]), json!({ "phone": "+49301234567" }));
     assert_eq!(shown[1].prefilled["phone"].patient.as_deref(), Some("phone"));
+    // What can't be asked any more, or not yet, is left out and named.
+    granted(admin.form_template_delete().form_template_id(second).send().await, 204);
+    let made = book(&admin, &booking(&app, visit, patient, in_days(6, 9))).await.json(201);
+    let [form] = ids(&made["forms"])[..] else { panic!("one form is left: {made:#}") };
+    assert_eq!(now(&staff, form).await.form_template_id, first);
+    assert_eq!(made["omitted_form_template_ids"], json!([second]));
     // A template that asks for nothing books all the same.
     let none = asking(&admin, &[]).await;
     let made = book(&admin, &booking(&app, none, patient, in_days(4, 9))).await.json(201);
@@ -182,16 +188,41 @@ async fn a_template_is_attached_once_to_an_appointment() {
     attach(&app.other_admin(), booked.id, &[first]).await.refusal(404, "appointment_not_found");
     let unknown = attach(&staff, booked.id, &[first, second + 1_000]).await.refusal(422, "validation_failed");
     assert_eq!(unknown.fields(), [("/form_template_ids/1", "unknown_reference")]);
-    attach(&staff, booked.id, &[created(&admin).await.id]).await.refusal(409, "form_template_not_published");
+    let draft = created(&admin).await.id;
+    let refusal = attach(&staff, booked.id, &[draft]).await.refusal(409, "form_template_not_published");
+    assert_eq!(refusal.details["form_template_ids"], json!([draft]));
     assert_eq!(app.count("select count(*) from forms").await, 2);
 
     // A form that is void does not count, so that another one can be attached.
     let body = VoidForm { reason: "For another leg.".to_owned(), version: answered.version };
     let void = granted(admin.form_void().form_id(form).body(body).send().await, 200);
     assert_eq!(void.status, FormStatus::Void);
-    let [again] = attached(&staff, booked.id, &[first]).await[..] else { panic!("one form") };
-    assert_ne!(again, form);
-    assert_eq!(attached(&staff, booked.id, &[first]).await, [again]);
+    let [_, again] = attached(&staff, booked.id, &[first]).await[..] else { panic!("the other and a new one") };
+    assert!(!both.contains(&again));
+    assert_eq!(attached(&staff, booked.id, &[first]).await, [both[1], again], "every form that counts");
+    let cancel = CancelAppointment { reason: CancellationReason::PatientRequest };
+    granted(staff.appointment_cancel().appointment_id(booked.id).body(cancel).send().await, 200);
+    let refusal = attach(&staff, booked.id, &[first]).await.refusal(409, "appointment_not_open");
+    assert_eq!(refusal.details["status"], "cancelled");
+}
+
+#[tokio::test]
+async fn the_forms_of_an_appointments_template_are_attached_when_none_are_named() {
+    let app = CoreApp::start().await;
+    let (admin, staff) = (app.admin(), app.staff());
+    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
+    let first = template(&admin, &[scale("pain")]).await.id;
+    let visit = asking(&admin, &[first]).await;
+    let made = book(&staff, &booking(&app, visit, patient, in_days(3, 9))).await.json(201);
+    let appointment = made["appointment"]["id"].as_i64().unwrap();
+    let path = format!("/v1/appointments/{appointment}/attach-forms");
+    let again = Answer::to(staff.request(Method::POST, &path).json(&json!({}))).await.json(200);
+    assert_eq!((ids(&again["forms"]), &again["omitted_form_template_ids"]), (ids(&made["forms"]), &json!([])));
+    let without = app.appointment_create(&staff, app.home().specialist_id, patient, in_days(4, 9)).await.id;
+    let path = format!("/v1/appointments/{without}/attach-forms");
+    let none = Answer::to(staff.request(Method::POST, &path).json(&json!({}))).await.json(200);
+    assert_eq!(none["forms"], json!([]), "an appointment without a template has none");
+    assert_eq!(app.count("select count(*) from forms").await, 1);
 }
 
 #[tokio::test]
@@ -365,7 +396,8 @@ async fn publishing_tells_which_open_forms_stay_on_the_versions_before() {
     let (admin, staff) = (app.admin(), app.staff());
     let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
     let first = create(&admin, "Pain", &definition(&[scale("pain")])).await;
-    assert_eq!(publish(&admin, &first).await.open_forms, 0);
+    let open = publish(&admin, &first).await.open_forms;
+    assert_eq!((open.total, open.ids), (0, Vec::new()));
     let other = template(&admin, &[scale("sleep")]).await.id;
     opened(&staff, other, patient).await;
     let mut forms = Vec::new();
@@ -378,7 +410,8 @@ async fn publishing_tells_which_open_forms_stay_on_the_versions_before() {
     let next = redraft(&admin, &first, &definition(&[scale("pain"), scale("fatigue")])).await;
     let publication = admin.form_template_publish().form_template_id(first.id).body(request(&next, &[]));
     // Whatever is not signed can still move; what is void can't.
-    assert_eq!(granted(publication.send().await, 201).open_forms, 2);
+    let open = granted(publication.send().await, 201).open_forms;
+    assert_eq!((open.total, open.ids), (2, vec![forms[0].id, forms[2].id]));
     let open = staff.form_list().form_template_id(first.id).form_template_version(1).status(FormStatus::Draft);
     assert_eq!(granted(open.send().await, 200).data.iter().map(|form| form.id).collect::<Vec<_>>(), [forms[2].id]);
 }

@@ -116,7 +116,7 @@ async fn times(app: &CoreApp, database: &mut PgConnection) -> BTreeMap<u32, u64>
 
 /// Returns the processor time that Core and PostgreSQL spent from one moment to another.
 fn spent(before: &BTreeMap<u32, u64>, after: &BTreeMap<u32, u64>) -> u64 {
-    after.iter().map(|(process, time)| time - before.get(process).copied().unwrap_or_default()).sum()
+    after.iter().map(|(process, time)| time.saturating_sub(before.get(process).copied().unwrap_or_default())).sum()
 }
 
 /// Updates the title of an appointment.
