@@ -267,9 +267,8 @@ async fn lists_are_filtered_by_everything_that_a_form_belongs_to() {
     let toms = opened(&staff, first.id, tom).await.id;
     let old = submitted(&staff, &old).await;
     let list = || staff.form_list();
-    let ids = |page: restartix_sdk::core::types::PageFormSummary| {
-        page.data.iter().map(|form| form.id).collect::<Vec<_>>()
-    };
+    let ids =
+        |page: restartix_sdk::core::types::PageFormSummary| page.data.iter().map(|form| form.id).collect::<Vec<_>>();
     assert_eq!(ids(granted(list().send().await, 200)), [toms, other, new, old.id], "the latest first");
     let ascending = list().sort("created_at".parse::<FormSort>().unwrap());
     assert_eq!(ids(granted(ascending.send().await, 200)), [old.id, new, other, toms]);

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::{
     form::{
-        Answered, delete, history, item, migrate, now, of, opened, read, save, saved, submit, submitted, template, values,
+        Answered, delete, history, item, migrate, now, of, opened, read, save, saved, submit, submitted, template,
+        values,
     },
     form_template::{create, definition, scale},
     form_template_publish::publish,

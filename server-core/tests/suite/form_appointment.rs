@@ -319,6 +319,8 @@ async fn a_patient_is_shown_what_is_due_with_its_definition_in_the_asked_languag
     let label = |form: &Value| form["definition"]["sections"][0]["items"][0]["field"]["definition"]["label"].clone();
     assert_eq!((label(&shown[0]), &shown[0]["values"]), (json!("Durere"), &json!({ "pain": 6 })));
     assert_eq!((&shown[0]["appointment_id"], &shown[1]["appointment_id"]), (&json!(sooner), &json!(later)));
+    let begins = |form: &Value| form["appointment_started_at"].as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok());
+    assert_eq!((begins(&shown[0]), begins(&shown[2])), (Some(in_days(2, 9)), None));
     let whole: Form = serde_json::from_value(shown[0].clone()).expect("it is a whole form");
     assert_eq!(whole.version, now(&me, of_sooner).await.version);
     assert_eq!(label(&due(&me, "").await[0]), "pain", "the language of the form");
@@ -337,7 +339,8 @@ async fn a_patient_is_shown_what_is_due_with_its_definition_in_the_asked_languag
 /// Runs the search for overdue forms, and waits until it has ended.
 async fn sweep(app: &CoreApp) {
     const KIND: &str = "forms_overdue";
-    let begun = "update jobs set run_at = now(), attempts = 0 where kind = $1 and state = 'queued' returning clock_timestamp()";
+    let begun = "update jobs set run_at = now(), attempts = 0 where kind = $1 and state = 'queued'
+                 returning clock_timestamp()";
     let (begun, _) = until("the search is planned", CoreApp::PATIENCE, || async {
         let begun = sqlx::query_scalar::<_, DateTime<Utc>>(begun).bind(KIND);
         begun.fetch_optional(&mut app.owner().await).await.unwrap()
@@ -366,7 +369,8 @@ async fn a_form_is_said_to_be_overdue_once() {
     let never = create(None).await.id;
     let later = create(Some(in_days(9, 9))).await.id;
     submitted(&staff, &in_time).await;
-    let pass = format!("update forms set due_at = now() - interval '1 minute' where id in ({}, {})", late.id, in_time.id);
+    let pass =
+        format!("update forms set due_at = now() - interval '1 minute' where id in ({}, {})", late.id, in_time.id);
     sqlx::raw_sql(AssertSqlSafe(pass)).execute(&mut app.owner().await).await.unwrap();
     for _ in 0..3 {
         sweep(&app).await;
