@@ -7,7 +7,7 @@ use restartix_sdk::{
         Client,
         types::{
             CreateForm, CreatePatient, ErrorEnvelope, Form, FormChangeEntry, FormChangeKind, FormSort, FormStatus,
-            FormTemplate, FormVersionInput, MigrateForm, Scope, UpdateForm,
+            FormTemplate, FormVersionInput, MigrateForm, Scope, UpdateForm, VoidForm,
         },
     },
 };
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     audit::Trail,
     custom_field::{field, field_of},
+    form_appointment,
     form_template::{create, created, definition, published, redraft, scale},
     form_template_publish::publish,
     profile::{Of, set},
@@ -100,6 +101,29 @@ pub(crate) async fn delete(client: &Client, form: i64) -> Result<ResponseValue<(
 /// Returns the changes of a form, the latest first.
 pub(crate) async fn history(client: &Client, form: i64) -> Vec<FormChangeEntry> {
     granted(client.form_history_list().form_id(form).page_size(100).send().await, 200).data
+}
+
+/// Gives a patient rows in every table of forms: a draft with an answer for segments and a signature, a form that is
+/// void, and one of an appointment; returns their template.
+pub(crate) async fn rows_add(app: &CoreApp, admin: &Actor, patient: i64, appointment: i64) -> i64 {
+    let template = template(admin, &[scale("pain")]).await.id;
+    let draft = opened(admin, template, patient).await.id;
+    let void = opened(admin, template, patient).await;
+    let body = VoidForm { reason: "By mistake.".to_owned(), version: void.version };
+    granted(admin.form_void().form_id(void.id).body(body).send().await, 200);
+    form_appointment::asking(admin, &[template]).await;
+    form_appointment::attached(admin, appointment, &[template]).await;
+    for sql in [
+        "insert into form_answers (organization_id, form_id, patient_id, form_template_id, key, is_score, number_value)
+         select organization_id, id, patient_id, form_template_id, 'pain', false, 3 from forms where id = $1 and $2 > 0",
+        "insert into form_signatures (organization_id, form_id, position, statement, statement_hash, signer_user_id,
+                                      signed_at)
+         select organization_id, id, 1, '{}', sha256('statement'), $2, now() from forms where id = $1",
+    ] {
+        let add = sqlx::query(sql).bind(draft).bind(admin.person().user_id);
+        add.execute(&mut app.owner().await).await.unwrap();
+    }
+    template
 }
 
 /// Returns the answers of a form.

@@ -56,7 +56,7 @@ fn ids(forms: &Value) -> Vec<i64> {
 }
 
 /// Attaches forms to an appointment; returns their ids.
-async fn attached(actor: &Actor, appointment: i64, templates: &[i64]) -> Vec<i64> {
+pub(crate) async fn attached(actor: &Actor, appointment: i64, templates: &[i64]) -> Vec<i64> {
     ids(&attach(actor, appointment, templates).await.json(200)["forms"])
 }
 
