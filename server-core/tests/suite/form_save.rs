@@ -47,7 +47,8 @@ fn if_in_pain(mut item: Value) -> Value {
 
 #[tokio::test]
 async fn a_save_merges_what_it_names_and_null_clears() {
-    let Opened { staff, form, .. } = form_of(&[scale("pain"), item("note", "text"), item("since", "date")]).await;
+    let Opened { app: _app, staff, form } =
+        form_of(&[scale("pain"), item("note", "text"), item("since", "date")]).await;
     let first = saved(&staff, &form, json!({ "pain": 3, "note": "Worse" })).await;
     assert_eq!((first.version, values(&first)), (2, json!({ "pain": 3, "note": "Worse" })));
     let second = saved(&staff, &first, json!({ "note": null, "since": "2026-01-31" })).await;
@@ -97,7 +98,7 @@ async fn an_answer_of_each_type_comes_back_as_it_was_sent() {
 #[tokio::test]
 async fn what_is_hidden_stays_in_the_draft_and_returns_as_it_was() {
     let items = [scale("pain"), if_in_pain(item("cause", "text")), if_in_pain(medication())];
-    let Opened { staff, form, .. } = form_of(&items).await;
+    let Opened { app: _app, staff, form } = form_of(&items).await;
     let id = Uuid::new_v4();
     let answers = json!({ "pain": 7, "cause": "Fall", "medication": { id.to_string(): { "name": "A", "dose": 2 } } });
     let shown = saved(&staff, &form, answers).await;
@@ -167,7 +168,7 @@ async fn deleting_one_entry_while_another_is_saved_touches_just_these() {
 
 #[tokio::test]
 async fn an_entry_leaves_only_by_an_explicit_delete() {
-    let Opened { staff, form, .. } = form_of(&[scale("pain"), if_in_pain(medication())]).await;
+    let Opened { app: _app, staff, form } = form_of(&[scale("pain"), if_in_pain(medication())]).await;
     let [a, b] = [Uuid::new_v4(), Uuid::new_v4()];
     let form = saved(&staff, &form, json!({ "pain": 8 })).await;
     let form = saved(&staff, &form, entry(a, json!({ "name": "A", "dose": 1 }))).await;
@@ -244,7 +245,7 @@ async fn every_fault_of_a_save_is_reported_at_once() {
 #[tokio::test]
 async fn of_many_faults_a_hundred_are_listed_and_all_are_counted() {
     let items: Vec<Value> = (0..150).map(|at| item(&format!("item_{at}"), "integer")).collect();
-    let Opened { staff, form, .. } = form_of(&items).await;
+    let Opened { app: _app, staff, form } = form_of(&items).await;
     let wrong: Value = (0..150).map(|at| (format!("item_{at}"), json!("x"))).collect::<serde_json::Map<_, _>>().into();
     let refusal = refused(save(&staff, form.id, 1, wrong).await, 422, "validation_failed");
     assert_eq!((refusal.fields().len(), &refusal.details["count"]), (100, &json!(150)));
@@ -276,7 +277,7 @@ async fn a_save_that_changes_nothing_is_no_version_and_no_event() {
 
 #[tokio::test]
 async fn a_save_is_based_on_a_version_of_a_form_that_is_there() {
-    let Opened { staff, form, .. } = form_of(&[scale("pain")]).await;
+    let Opened { app: _app, staff, form } = form_of(&[scale("pain")]).await;
     let refusal = save(&staff, form.id, 0, json!({ "pain": 1 })).await;
     assert_eq!(refused(refusal, 422, "validation_failed").fields(), [("/version", "minimum")]);
     refused(save(&staff, form.id + 1_000, 1, json!({ "pain": 1 })).await, 404, "form_not_found");
@@ -289,7 +290,7 @@ async fn scores_are_of_the_answers_that_were_saved() {
     let total = json!({ "key": "total", "score": {
         "label": "Total", "formula": "sum", "inputs": [{ "key": "pain" }, { "key": "fatigue" }],
     } });
-    let Opened { staff, form, .. } = form_of(&[scale("pain"), scale("fatigue"), total]).await;
+    let Opened { app: _app, staff, form } = form_of(&[scale("pain"), scale("fatigue"), total]).await;
     let score = |form: &Form| {
         let score = form.evaluation.scores.iter().find(|score| score.key.as_str() == "total").unwrap();
         (score.state.to_string(), score.value.clone())
