@@ -113,16 +113,15 @@ pub(crate) async fn rows_add(app: &CoreApp, admin: &Actor, patient: i64, appoint
     granted(admin.form_void().form_id(void.id).body(body).send().await, 200);
     form_appointment::asking(admin, &[template]).await;
     form_appointment::attached(admin, appointment, &[template]).await;
-    for sql in [
+    let answer =
         "insert into form_answers (organization_id, form_id, patient_id, form_template_id, key, is_score, number_value)
-         select organization_id, id, patient_id, form_template_id, 'pain', false, 3 from forms where id = $1 and $2 > 0",
-        "insert into form_signatures (organization_id, form_id, position, statement, statement_hash, signer_user_id,
-                                      signed_at)
-         select organization_id, id, 1, '{}', sha256('statement'), $2, now() from forms where id = $1",
-    ] {
-        let add = sqlx::query(sql).bind(draft).bind(admin.person().user_id);
-        add.execute(&mut app.owner().await).await.unwrap();
-    }
+         select organization_id, id, patient_id, form_template_id, 'pain', false, 3 from forms where id = $1";
+    sqlx::query(answer).bind(draft).execute(&mut app.owner().await).await.unwrap();
+    let signature = "insert into form_signatures (organization_id, form_id, position, statement, statement_hash,
+                                                  signer_user_id, signed_at)
+                     select organization_id, id, 1, '{}', sha256('statement'), $2, now() from forms where id = $1";
+    let signature = sqlx::query(signature).bind(draft).bind(admin.person().user_id);
+    signature.execute(&mut app.owner().await).await.unwrap();
     template
 }
 

@@ -376,7 +376,8 @@ async fn a_form_is_said_to_be_overdue_once() {
         sweep(&app).await;
     }
     let said: Vec<(Option<String>, i64, String)> = sqlx::query_as(
-        "select entity_id, organization_id, actor_kind from audit_log where entity_type = 'form' and action = 'overdue'",
+        "select entity_id, organization_id, actor_kind from audit_log
+         where entity_type = 'form' and action = 'overdue'",
     )
     .fetch_all(&mut app.owner().await)
     .await

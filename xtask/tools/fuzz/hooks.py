@@ -218,8 +218,8 @@ def series() -> dict:
     return core("POST", "/v1/appointment-series", series_body())["series"]
 
 
-# These change the state of an appointment, of an entry of the waitlist, of a form or of its template, so each call needs
-# its own.
+# These change the state of an appointment, of an entry of the waitlist, of a form or of its template, so each call
+# needs its own.
 ADVANCE = (
     "appointment_cancel",
     "appointment_confirm",
