@@ -31,6 +31,8 @@ mod form;
 mod form_access;
 mod form_appointment;
 mod form_cost;
+mod form_due;
+mod form_history;
 mod form_race;
 mod form_save;
 mod form_template;
