@@ -34,8 +34,8 @@ const BESIDES: i64 = 100;
 type Reads = BTreeMap<(String, String), i64>;
 
 /// Adds rows to the home clinic until it has `count` more than in the beginning, beyond those from `before` on: people
-/// of the clinic, values in their profiles, their forms, and their appointments, a quarter of an hour each, long past or
-/// far ahead of those that the fixtures use.
+/// of the clinic, values in their profiles, their forms, and their appointments, a quarter of an hour each, long past
+/// or far ahead of those that the fixtures use.
 async fn grow(database: &mut PgConnection, organization: i64, before: i64, count: i64) {
     let statements = [
         "with key as (select data_key_id as id, name_folded, name_sort, name_keys_version, indexes_version from patients
