@@ -75,7 +75,7 @@ create function form_refuse() returns trigger language plpgsql set search_path =
 declare
     completed constant text[] := '{status,version,updated_at,signed_at}';
 begin
-    if tg_op = 'UPDATE' and tg_level = 'ROW' then
+    if tg_table_name = 'forms' and tg_op = 'UPDATE' and tg_level = 'ROW' then
         if old.status = 'partly_signed' and new.status in ('partly_signed', 'signed')
            and to_jsonb(new) - completed = to_jsonb(old) - completed then
             return new;

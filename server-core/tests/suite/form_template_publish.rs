@@ -39,7 +39,7 @@ async fn version(actor: &Actor, template: i64, version: i32) -> Value {
 
 /// Returns the SHA-256 of a document in the canonical form of RFC 8785. The documents contain no number that is not
 /// whole, so its only rules are the order of the keys and the escapes of texts.
-fn hash(document: &Value) -> String {
+pub(crate) fn hash(document: &Value) -> String {
     fn canonical(value: &Value) -> String {
         match value {
             Value::Object(fields) => {
