@@ -60,11 +60,12 @@ async fn the_last_signature_writes_what_was_foretold() {
     set(&admin, of, 0, json!({ "hand": "right", "same": "As before", "none": "Kept" })).await;
     let fields = [&hand, &open, &same, &none, &desk, &gone, &narrow];
     let mut items: Vec<Value> = fields.into_iter().map(written).collect();
-    items.push(pinned("not_written", hand.id, 1));
+    let asked_only = field(&admin, "patient", "asked_only", json!({})).await;
+    items.push(pinned("asked_only", asked_only.id, 1));
     let template = template(&admin, &items, &[("patient", "consent"), ("specialist", "completion")]).await;
     let given = json!({
         "hand": "left", "open": "71.50", "same": "As before", "desk": "By the desk", "gone": "Gone", "narrow": 12,
-        "not_written": "both",
+        "asked_only": "Here",
     });
     let form = submitted(&app.patient(), &template, patient, given).await;
     granted(admin.custom_field_delete().custom_field_id(gone.id).send().await, 204);
@@ -108,6 +109,7 @@ async fn the_last_signature_writes_what_was_foretold() {
         ("none", Some(json!("Kept"))),
         ("desk", None),
         ("narrow", None),
+        ("asked_only", None),
     ] {
         assert_eq!(value(&after, key), expected, "{key}");
     }
@@ -122,8 +124,6 @@ async fn the_last_signature_writes_what_was_foretold() {
     // Signed, it has written what it writes, and the form is as it was.
     let read = raw(&admin, form.id).await;
     assert_eq!(read["values"]["desk"], json!("By the desk"));
-    let places: Vec<_> = app.search("left").await.into_iter().map(|place| place.column).collect();
-    assert!(places.iter().all(|column| column.ends_with("_encrypted")), "{places:?}");
 }
 
 #[tokio::test]
@@ -147,8 +147,8 @@ async fn hidden_answers_and_drafts_write_nothing() {
     assert_eq!((value(&profile, "hand"), profile.version), (Some(json!("right")), 1));
 }
 
-/// Publishes a template with a field that is changed before the form is signed; returns the outcome, the profile's value
-/// and the columns in which the answer can be found.
+/// Publishes a template with a field that is changed before the form is signed; returns the outcome, the profile's
+/// value and the columns in which the answer can be found.
 async fn changed_meanwhile(app: &CoreApp, phi: (bool, bool)) -> (String, Option<Value>, Vec<String>) {
     let admin = app.admin();
     let patient = treated(app).await;
