@@ -2,7 +2,9 @@
 //! a row beside them.
 
 use reqwest::Method;
-use restartix_sdk::core::types::{Form, FormStatus, FormVersionInput, MigrateForm, SigningMeaning, VoidForm};
+use restartix_sdk::core::types::{
+    AttachForms, Form, FormStatus, FormVersionInput, MigrateForm, SigningMeaning, VoidForm,
+};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection};
 use test_support::{Actor, Answer, CoreApp, granted, refused};
@@ -358,11 +360,10 @@ async fn a_void_form_frees_its_template_at_the_appointment() {
     let booked =
         app.appointment_create(&app.admin(), app.home().specialist_id, patient, test_support::in_days(2, 9)).await;
     let template = template(&app.admin(), &[scale("pain")], &[]).await;
-    let path = format!("/v1/appointments/{}/attach-forms", booked.id);
     let attach = async || {
-        let request = specialist.request(Method::POST, &path).json(&json!({ "form_template_ids": [template.id] }));
-        let answer = Answer::to(request).await;
-        assert!(answer.status.is_success(), "{}", answer.body);
+        let request = AttachForms { form_template_ids: Some(vec![template.id]) };
+        let attached = specialist.appointment_forms_attach().appointment_id(booked.id).body(request).send().await;
+        assert_eq!(granted(attached, 200).forms.len(), 1, "one that counts");
         let list = specialist.form_list().appointment_id(booked.id).send().await;
         granted(list, 200).data.iter().map(|form| form.id).collect::<Vec<_>>()
     };

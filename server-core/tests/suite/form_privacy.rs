@@ -3,14 +3,17 @@
 
 use futures_util::StreamExt as _;
 use reqwest::Method;
-use restartix_sdk::core::types::{Form, FormStatus, SigningMeaning, VoidForm};
+use restartix_sdk::{
+    Error,
+    core::types::{Form, FormStatus, SigningMeaning, VoidForm},
+};
 use serde_json::{Value, json};
 use test_support::{Actor, Answer, ClerkApi, CoreApp, granted, refused};
 use uuid::Uuid;
 
 use crate::{
     custom_field::field,
-    form_submit::{asked, begin, body, raw, save, saving, sign, submit, submitted, submitting, template, treated},
+    form_submit::{asked, begin, body, raw, save, saving, sign, submit, submitted, template, treated},
     form_template::{pinned, scale},
     gdpr::{clinic, finished},
     profile::{Of, set},
@@ -168,10 +171,14 @@ async fn an_erasure_leaves_what_was_signed_standing_and_unreadable() {
     let after = frozen("jsonb_agg(to_jsonb(f) order by id)::text").await;
     assert_eq!(after, standing, "what was signed stands");
     assert_eq!(app.count(signatures).await, 5);
-    for form in [&forms.draft, &forms.submitted, &forms.partly, &forms.signed, &forms.void] {
+    for form in [&forms.draft, &forms.submitted] {
         refused(admin.form_get().form_id(form.id).send().await, 404, "form_not_found");
         refused(saving(&admin, form, json!({ "pain": 1 })).await, 404, "form_not_found");
-        refused(submitting(&admin, form).await, 404, "form_not_found");
+    }
+    for form in [&forms.partly, &forms.signed, &forms.void] {
+        refused(admin.form_get().form_id(form.id).send().await, 404, "form_erased");
+        let refusal = saving(&admin, form, json!({ "pain": 1 })).await.expect_err("nobody changes it");
+        assert!(matches!(refusal, Error::ErrorResponse(refusal) if [404, 409].contains(&refusal.status().as_u16())));
     }
     granted(admin.form_list().send().await, 200);
     granted(admin.form_list().status(FormStatus::Signed).send().await, 200);
