@@ -184,7 +184,7 @@ async fn nothing_but_what_was_read_is_submitted() {
     let read = begin(&app.staff(), &template, patient).await;
     let saved = save(&app.staff(), &read, json!({ "pain": 3 })).await;
     let refusal = refused(submitting(&app.staff(), &read).await, 409, "stale_version");
-    assert_eq!(refusal.details["current_version"], json!(saved.version), "a 409 carries the current version");
+    assert_eq!(refusal.details, json!({ "version": saved.version }), "a 409 carries the current version");
     let submitted = submit(&app.staff(), &saved).await;
     assert_eq!(submitted.version, saved.version + 1);
     let unknown = app.staff().form_submit().form_id(9_007_199_254_740_991).body(FormVersionInput { version: 1 });
