@@ -78,8 +78,15 @@ impl Morning<'_> {
     pub(super) async fn form_fill(&self, form: &Form, trail: &mut Trail) -> Result<Form> {
         let page = &self.cast.patient;
         let due = answer("me_form_list", page.me_form_list().send().await).await?;
-        let due = serde_json::to_value(&*due)?;
-        ensure!(due.to_string().contains(&form.uid.to_string()), "me_form_list: expected form {}, got {due}", form.id);
+        let found = due.data.iter().find(|due| due.id == form.id);
+        let found = found.with_context(|| format!("me_form_list: expected form {}, got none", form.id))?;
+        trail.expect(Who::Patient, "read", "form", form.id, &due)?;
+        ensure!(
+            found.definition.is_some() && found.values == form.values,
+            "me_form_list: expected a definition and the values {:?}, got {:?}",
+            form.values,
+            found.values
+        );
         let first = save(page, form, json!({ "interest": "more_than_half" })).await?;
         trail.expect(Who::Patient, "saved", "form", form.id, &first)?;
         let submit = page.form_submit().form_id(form.id).body(types::FormVersionInput { version: first.version });
