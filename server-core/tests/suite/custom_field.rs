@@ -56,7 +56,8 @@ fn change(field: &CustomField, definition: Value) -> UpdateCustomField {
     serde_json::from_value(body).unwrap()
 }
 
-async fn update(admin: &Actor, field: &CustomField, definition: Value) -> CustomField {
+/// Changes a part of a field's definition.
+pub(crate) async fn update(admin: &Actor, field: &CustomField, definition: Value) -> CustomField {
     let body = change(field, definition);
     granted(admin.custom_field_update().custom_field_id(field.id).body(body).send().await, 200)
 }

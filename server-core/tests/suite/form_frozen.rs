@@ -11,11 +11,9 @@ use test_support::{Actor, Answer, CoreApp, granted, refused};
 
 use crate::{
     audit::Trail,
+    form::{Answered, now, opened, save, saved, submit, submitted, values},
     form_sign::verify,
-    form_submit::{
-        Answered, asked, begin, body, raw, read, save, saving, sign, signing, submit, submitted, submitting, template,
-        treated, values,
-    },
+    form_submit::{as_read, asked, body, filled, raw, sign, signing, template, treated},
     form_template::scale,
 };
 
@@ -44,17 +42,13 @@ async fn row(app: &CoreApp, form: i64) -> String {
 
 /// Asks for an amendment.
 async fn amending(actor: &Actor, form: &Form) -> Answered {
-    actor.form_amend().form_id(form.id).body(read(form)).send().await
+    actor.form_amend().form_id(form.id).body(as_read(form)).send().await
 }
 
 /// Asks to make a form void.
 async fn voiding(actor: &Actor, form: &Form, reason: &str) -> Answered {
     let request = VoidForm { reason: reason.to_owned(), version: form.version };
     actor.form_void().form_id(form.id).body(request).send().await
-}
-
-async fn get(actor: &Actor, form: i64) -> Form {
-    granted(actor.form_get().form_id(form).send().await, 200)
 }
 
 /// A form with one of two signatures, and one with both.
@@ -64,7 +58,7 @@ async fn frozen(app: &CoreApp) -> (Form, Form) {
     let template = template(&app.admin(), &items, &TWO).await;
     let mut forms = Vec::new();
     for _ in 0..2 {
-        let form = submitted(&app.patient(), &template, patient, json!({ "pain": 3, "weight": "71.5" })).await;
+        let form = filled(&app.patient(), &template, patient, json!({ "pain": 3, "weight": "71.5" })).await;
         forms.push(sign(&app.patient(), &form, SigningMeaning::Consent).await);
     }
     let signed = sign(&app.specialist(), &forms[1], SigningMeaning::Completion).await;
@@ -78,9 +72,9 @@ async fn no_operation_changes_what_was_signed() {
     for form in [&partly, &signed] {
         let (stored, shown) = (row(&app, form.id).await, raw(&app.admin(), form.id).await);
         for actor in [app.admin(), app.specialist(), app.staff(), app.patient()] {
-            refused(saving(&actor, form, json!({ "pain": 9 })).await, 409, "form_signed");
-            refused(saving(&actor, form, json!({})).await, 409, "form_signed");
-            refused(submitting(&actor, form).await, 409, "form_signed");
+            refused(save(&actor, form.id, form.version, json!({ "pain": 9 })).await, 409, "form_signed");
+            refused(save(&actor, form.id, form.version, json!({})).await, 409, "form_signed");
+            refused(submit(&actor, form).await, 409, "form_signed");
             let delete = Answer::to(actor.request(Method::DELETE, &format!("/v1/forms/{}", form.id))).await;
             assert_eq!(delete.status, 409, "{}", delete.body);
             assert!(delete.body.contains("form_signed") || delete.body.contains("form_not_draft"), "{}", delete.body);
@@ -261,29 +255,29 @@ async fn an_amendment_is_another_form_that_supersedes_the_signed_one() {
     let from: Vec<_> = amendment.prefilled.values().map(|origin| origin.form_id).collect();
     assert!(!from.is_empty() && from.iter().all(|id| *id == Some(signed.id)), "{from:?}");
     // The signed one says which form supersedes it, and has not changed.
-    assert_eq!(get(&app.patient(), signed.id).await.amended_by_id, Some(amendment.id));
+    assert_eq!(now(&app.patient(), signed.id).await.amended_by_id, Some(amendment.id));
     assert_eq!(row(&app, signed.id).await, stored);
     let refusal = refused(amending(&specialist, &signed).await, 409, "form_amended");
     assert_eq!(refusal.details["amended_by_id"], json!(amendment.id));
 
-    let amendment = save(&specialist, &amendment, json!({ "pain": 5 })).await;
-    let amendment = submit(&specialist, &amendment).await;
+    let amendment = saved(&specialist, &amendment, json!({ "pain": 5 })).await;
+    let amendment = submitted(&specialist, &amendment).await;
     let amendment = sign(&app.patient(), &amendment, SigningMeaning::Consent).await;
     let amendment = sign(&specialist, &amendment, SigningMeaning::Completion).await;
     let shown = raw(&specialist, amendment.id).await;
     verify(&shown);
     assert_eq!(shown["content"]["amends"], json!(signed.uid), "the signed content names what it corrects");
-    assert_eq!(values(&get(&specialist, signed.id).await), values(&signed));
+    assert_eq!(values(&now(&specialist, signed.id).await), values(&signed));
 
     // A void amendment corrects nothing; another one can.
     let void = granted(voiding(&specialist, &amendment, "Mistaken").await, 200);
     assert_eq!(void.status, FormStatus::Void);
-    assert_eq!(get(&specialist, signed.id).await.amended_by_id, None);
+    assert_eq!(now(&specialist, signed.id).await.amended_by_id, None);
     let second = granted(amending(&specialist, &signed).await, 201);
     assert_eq!((second.amends_id, values(&second)), (Some(signed.id), values(&signed)));
     // Nor does a draft that is deleted.
     granted(specialist.form_delete().form_id(second.id).send().await, 204);
-    assert_eq!(get(&specialist, signed.id).await.amended_by_id, None);
+    assert_eq!(now(&specialist, signed.id).await.amended_by_id, None);
     granted(amending(&specialist, &signed).await, 201);
 }
 
@@ -318,7 +312,8 @@ async fn a_void_form_stays_as_it_was_beside_the_reason() {
     let stale = Form { version: signed.version - 1, ..signed.clone() };
     refused(voiding(&specialist, &stale, REASON).await, 409, "stale_version");
 
-    let draft = begin(&specialist, &template(&app.admin(), &[scale("pain")], &[]).await, signed.patient_id).await;
+    let other = template(&app.admin(), &[scale("pain")], &[]).await;
+    let draft = opened(&specialist, other.id, signed.patient_id).await;
     let mut trail = Trail::new(&app).await;
     trail.next().await;
     for (actor, form) in [(&specialist, &partly), (&app.admin(), &signed), (&app.admin(), &draft)] {
@@ -334,9 +329,9 @@ async fn a_void_form_stays_as_it_was_beside_the_reason() {
             assert_eq!(row(&app, form.id).await, stored, "the row of a signed form is not touched");
             verify(&after);
         }
-        let form = get(actor, form.id).await;
-        refused(saving(&specialist, &form, json!({ "pain": 9 })).await, 409, "form_void");
-        refused(submitting(&specialist, &form).await, 409, "form_void");
+        let form = now(actor, form.id).await;
+        refused(save(&specialist, form.id, form.version, json!({ "pain": 9 })).await, 409, "form_void");
+        refused(submit(&specialist, &form).await, 409, "form_void");
         refused(signing(&specialist, &form, SigningMeaning::Completion).await, 409, "form_void");
         refused(voiding(actor, &form, REASON).await, 409, "form_void");
         refused(amending(&specialist, &form).await, 409, "form_void");
@@ -369,15 +364,15 @@ async fn a_void_form_frees_its_template_at_the_appointment() {
     };
     let first = attach().await;
     assert_eq!((first.len(), attach().await), (1, first.clone()), "once a template and appointment");
-    let form = save(&specialist, &get(&specialist, first[0]).await, json!({ "pain": 2 })).await;
-    let form = submit(&specialist, &form).await;
+    let form = saved(&specialist, &now(&specialist, first[0]).await, json!({ "pain": 2 })).await;
+    let form = submitted(&specialist, &form).await;
     let form = sign(&specialist, &form, SigningMeaning::Completion).await;
     assert_eq!(attach().await, first, "a signed one still counts");
     granted(voiding(&specialist, &form, "Wrong appointment").await, 200);
     let second = attach().await;
     assert_eq!(second.len(), 2, "{second:?}");
     assert_eq!(attach().await.len(), 2);
-    assert_eq!(get(&specialist, form.id).await.appointment_id, Some(booked.id), "it is still said where it belonged");
+    assert_eq!(now(&specialist, form.id).await.appointment_id, Some(booked.id), "it is still said where it belonged");
 }
 
 #[tokio::test]

@@ -6,8 +6,9 @@ use test_support::{CoreApp, granted, in_days, refused};
 
 use crate::{
     custom_field::field,
+    form::{opened, save, saved, submitted, values},
     form_sign::verify,
-    form_submit::{asked, begin, body, raw, read, save, saving, sign, submit, submitted, template, values},
+    form_submit::{as_read, asked, body, filled, raw, sign, template},
     form_template::{pinned, scale},
     patient_merge::merge,
     profile::{Of, get, value},
@@ -33,12 +34,12 @@ async fn forms_of_the_merged_record_are_the_patients() {
     written["field"]["write_back"] = json!(true);
     let template = template(&admin, &[scale("pain"), asked("weight", "decimal", false), written], &[]).await;
     let given = json!({ "pain": 3, "weight": "71.5", "hand": "left" });
-    let draft = begin(&specialist, &template, goes.id).await;
-    let draft = save(&specialist, &draft, json!({ "pain": 2 })).await;
-    let waiting = submitted(&specialist, &template, goes.id, given.clone()).await;
-    let signed = submitted(&specialist, &template, goes.id, given).await;
+    let draft = opened(&specialist, template.id, goes.id).await;
+    let draft = saved(&specialist, &draft, json!({ "pain": 2 })).await;
+    let waiting = filled(&specialist, &template, goes.id, given.clone()).await;
+    let signed = filled(&specialist, &template, goes.id, given).await;
     let signed = sign(&specialist, &signed, SigningMeaning::Completion).await;
-    let own = begin(&specialist, &template, stays.id).await;
+    let own = opened(&specialist, template.id, stays.id).await;
     assert_eq!(value(&get(&admin, Of::Patient(goes.id)).await, "hand"), Some(json!("left")));
     let before = raw(&admin, signed.id).await;
     let stored = "select count(*) from forms f join patients p on p.id = f.patient_id and p.last_name = 'Sample'";
@@ -69,9 +70,9 @@ async fn forms_of_the_merged_record_are_the_patients() {
     assert_eq!(after["patient_id"], json!(stays.id));
 
     // A draft is saved, submitted and signed, and writes into the patient's profile.
-    let draft = save(&person, &draft, json!({ "hand": "right" })).await;
+    let draft = saved(&person, &draft, json!({ "hand": "right" })).await;
     assert_eq!((draft.patient_id, values(&draft)), (stays.id, json!({ "pain": 2, "hand": "right" })));
-    let draft = submit(&person, &draft).await;
+    let draft = submitted(&person, &draft).await;
     let done = sign(&specialist, &draft, SigningMeaning::Completion).await;
     assert_eq!(done.status, FormStatus::Signed);
     assert_eq!(value(&get(&person, Of::Patient(stays.id)).await, "hand"), Some(json!("right")));
@@ -80,10 +81,10 @@ async fn forms_of_the_merged_record_are_the_patients() {
     assert_eq!(value(&get(&person, Of::Patient(stays.id)).await, "hand"), Some(json!("left")));
 
     // What was signed can be amended; the amendment is the patient's.
-    let amendment = granted(specialist.form_amend().form_id(signed.id).body(read(&signed)).send().await, 201);
+    let amendment = granted(specialist.form_amend().form_id(signed.id).body(as_read(&signed)).send().await, 201);
     assert_eq!((amendment.patient_id, amendment.amends_id), (stays.id, Some(signed.id)));
     assert_eq!(values(&amendment), values(&signed));
-    save(&person, &amendment, json!({ "pain": 9 })).await;
+    saved(&person, &amendment, json!({ "pain": 9 })).await;
     // Nothing is made for the merged record any more.
     let request: restartix_sdk::core::types::CreateForm =
         body(json!({ "form_template_id": template.id, "patient_id": goes.id }));
@@ -96,7 +97,7 @@ async fn what_is_due_for_the_merged_record_is_due_for_the_patient() {
     let app = CoreApp::start().await;
     let (stays, goes) = entered_twice(&app).await;
     let template = template(&app.admin(), &[scale("pain")], &[]).await;
-    let form = begin(&app.staff(), &template, goes.id).await;
+    let form = opened(&app.staff(), template.id, goes.id).await;
     merge(&app.admin(), &stays, &goes).await;
     let due = granted(app.patient().me_form_list().send().await, 200).data;
     assert_eq!(due.iter().map(|due| (due.id, due.patient_id)).collect::<Vec<_>>(), [(form.id, stays.id)]);
@@ -110,9 +111,10 @@ async fn a_save_and_a_merge_at_once_lose_nothing() {
     for round in 0..5 {
         let stays = app.patient_create(&admin, "Grace", &format!("Round {round}")).await;
         let goes = app.patient_create(&admin, "Gracie", &format!("Round {round}")).await;
-        let form = begin(&admin, &template, goes.id).await;
+        let form = opened(&admin, template.id, goes.id).await;
         let staff = app.staff();
-        let (_, saved) = tokio::join!(merge(&admin, &stays, &goes), saving(&staff, &form, json!({ "pain": 4 })));
+        let (_, saved) =
+            tokio::join!(merge(&admin, &stays, &goes), save(&staff, form.id, form.version, json!({ "pain": 4 })));
         let saved = granted(saved, 200);
         let read = granted(admin.form_get().form_id(form.id).send().await, 200);
         assert_eq!((read.patient_id, read.version, values(&read)), (stays.id, saved.version, json!({ "pain": 4 })));

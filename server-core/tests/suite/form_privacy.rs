@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::{
     custom_field::field,
-    form_submit::{asked, begin, body, raw, save, saving, sign, submit, submitted, template, treated},
+    form::{opened, save, saved, submitted},
+    form_submit::{asked, body, filled, raw, sign, template, treated},
     form_template::{pinned, scale},
     gdpr::{clinic, finished},
     profile::{Of, set},
@@ -55,12 +56,12 @@ async fn plant(app: &CoreApp, patient: i64) -> Forms {
     } });
     let items = [asked("secret", "text", true), asked("open", "text", false), scale("pain"), drugs, prefilled];
     let template = template(&admin, &items, &[("patient", "consent"), ("specialist", "completion")]).await;
-    let draft = begin(&person, &template, patient).await;
-    let draft = save(&person, &draft, answers(0)).await;
-    let waiting = submitted(&person, &template, patient, answers(1)).await;
+    let draft = opened(&person, template.id, patient).await;
+    let draft = saved(&person, &draft, answers(0)).await;
+    let waiting = filled(&person, &template, patient, answers(1)).await;
     let mut signed = Vec::new();
     for place in [2, 3, 4] {
-        let form = submitted(&person, &template, patient, answers(place)).await;
+        let form = filled(&person, &template, patient, answers(place)).await;
         signed.push(sign(&person, &form, SigningMeaning::Consent).await);
     }
     for form in &mut signed[1..] {
@@ -120,8 +121,8 @@ async fn an_export_holds_every_answer_and_reason() {
     let forms = plant(app, patient).await;
     let other = app.patient_create(&app.admin(), "Other", "Patient").await.id;
     let template = template(&app.admin(), &[asked("secret", "text", true)], &[]).await;
-    let form = begin(&app.admin(), &template, other).await;
-    save(&app.admin(), &form, json!({ "secret": "somebody-elses" })).await;
+    let form = opened(&app.admin(), template.id, other).await;
+    saved(&app.admin(), &form, json!({ "secret": "somebody-elses" })).await;
 
     let document = export(&app.admin(), patient).await;
     for planted in SECRETS.iter().chain(&NESTED).chain(&OPEN).chain(&[REASON, PREFILLED]) {
@@ -173,11 +174,11 @@ async fn an_erasure_leaves_what_was_signed_standing_and_unreadable() {
     assert_eq!(app.count(signatures).await, 5);
     for form in [&forms.draft, &forms.submitted] {
         refused(admin.form_get().form_id(form.id).send().await, 404, "form_not_found");
-        refused(saving(&admin, form, json!({ "pain": 1 })).await, 404, "form_not_found");
+        refused(save(&admin, form.id, form.version, json!({ "pain": 1 })).await, 404, "form_not_found");
     }
     for form in [&forms.partly, &forms.signed, &forms.void] {
         refused(admin.form_get().form_id(form.id).send().await, 404, "form_erased");
-        let refusal = saving(&admin, form, json!({ "pain": 1 })).await.expect_err("nobody changes it");
+        let refusal = save(&admin, form.id, form.version, json!({ "pain": 1 })).await.expect_err("nobody changes it");
         assert!(matches!(refusal, Error::ErrorResponse(refusal) if [404, 409].contains(&refusal.status().as_u16())));
     }
     granted(admin.form_list().send().await, 200);
@@ -192,17 +193,21 @@ async fn neither_logs_nor_the_trail_repeat_answers() {
     let staff = app.staff();
     // Refused ones neither.
     let wrong = json!({ "pain": "quokka-wrong", "quokka-key": 1, "secret": ["quokka-list"] });
-    let refusal = refused(saving(&staff, &forms.draft, wrong).await, 422, "validation_failed");
+    let refusal = refused(save(&staff, forms.draft.id, forms.draft.version, wrong).await, 422, "validation_failed");
     assert!(!refusal.message.contains("quokka") && !refusal.details.to_string().contains("quokka-wrong"));
-    let saved = save(&staff, &forms.draft, json!({ "secret": "quokka-second" })).await;
-    let conflict = saving(&staff, &forms.draft, json!({ "secret": "quokka-third" })).await;
+    let saved = saved(&staff, &forms.draft, json!({ "secret": "quokka-second" })).await;
+    let conflict = save(&staff, forms.draft.id, forms.draft.version, json!({ "secret": "quokka-third" })).await;
     let conflict = refused(conflict, 409, "stale_version");
     assert!(!conflict.details.to_string().contains("quokka"), "a conflict names fields, not answers");
-    refused(saving(&staff, &forms.signed, json!({ "secret": "quokka-late" })).await, 409, "form_signed");
+    refused(
+        save(&staff, forms.signed.id, forms.signed.version, json!({ "secret": "quokka-late" })).await,
+        409,
+        "form_signed",
+    );
     let path = format!("/v1/forms/{}", forms.draft.id);
     let cut_off = staff.request(Method::PUT, &path).header("content-type", "application/json");
     Answer::to(cut_off.body(r#"{"values": {"secret": "quokka-cut"#)).await.refusal(400, "malformed_json");
-    submit(&staff, &saved).await;
+    submitted(&staff, &saved).await;
     granted(staff.form_write_back_get().form_id(forms.signed.id).send().await, 200);
     granted(staff.form_history_list().form_id(forms.signed.id).send().await, 200);
     let fill: restartix_sdk::core::types::CreateForm =

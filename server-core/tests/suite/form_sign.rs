@@ -6,9 +6,8 @@ use test_support::{Actor, CoreApp, granted, refused};
 
 use crate::{
     audit::Trail,
-    form_submit::{
-        asked, begin, body, raw, required, save, saving, sign, signing, submit, submitted, template, treated, values,
-    },
+    form::{opened, save, saved, submitted, values},
+    form_submit::{asked, body, filled, raw, required, sign, signing, template, treated},
     form_template::{pinned, redraft, scale},
     form_template_publish::{hash, publish},
     profile::{Of, get, set},
@@ -44,10 +43,10 @@ async fn signatures_are_given_in_their_order_and_meaning() {
     let patient = treated(&app).await;
     let template = template(&app.admin(), &[scale("pain")], &SIGNERS).await;
     let (person, specialist) = (app.patient(), app.specialist());
-    let draft = begin(&person, &template, patient).await;
+    let draft = opened(&person, template.id, patient).await;
     refused(signing(&person, &draft, SigningMeaning::Consent).await, 409, "form_not_submitted");
-    let form = save(&person, &draft, json!({ "pain": 3 })).await;
-    let form = submit(&person, &form).await;
+    let form = saved(&person, &draft, json!({ "pain": 3 })).await;
+    let form = submitted(&person, &form).await;
     for meaning in [SigningMeaning::Completion, SigningMeaning::Review, SigningMeaning::Consent] {
         not_next(&specialist, &form, meaning, SIGNERS[0]).await;
     }
@@ -84,7 +83,7 @@ async fn without_signers_a_specialist_completes_the_form() {
     let app = CoreApp::start().await;
     let patient = treated(&app).await;
     let template = template(&app.admin(), &[scale("pain")], &[]).await;
-    let form = submitted(&app.patient(), &template, patient, json!({ "pain": 3 })).await;
+    let form = filled(&app.patient(), &template, patient, json!({ "pain": 3 })).await;
     not_next(&app.patient(), &form, SigningMeaning::Completion, ("specialist", "completion")).await;
     let signed = sign(&app.specialist(), &form, SigningMeaning::Completion).await;
     assert_eq!((signed.status, signed.signatures.len()), (FormStatus::Signed, 1));
@@ -95,7 +94,7 @@ async fn nobody_else_signs_for_anybody() {
     let app = CoreApp::start().await;
     let patient = treated(&app).await;
     let template = template(&app.admin(), &[scale("pain")], &SIGNERS).await;
-    let form = submitted(&app.staff(), &template, patient, json!({ "pain": 3 })).await;
+    let form = filled(&app.staff(), &template, patient, json!({ "pain": 3 })).await;
     for actor in [app.admin(), app.staff()] {
         refused(signing(&actor, &form, SigningMeaning::Consent).await, 403, "permission_denied");
     }
@@ -107,8 +106,8 @@ async fn nobody_else_signs_for_anybody() {
     let begun = granted(app.admin().patient_impersonate().patient_id(patient).body(reason).send().await, 201);
     let acting = app.admin().holding(&begun.token);
     refused(signing(&acting, &form, SigningMeaning::Consent).await, 403, "signing_impersonated");
-    let form = save(&acting, &form, json!({ "pain": 4 })).await;
-    let form = submit(&acting, &form).await;
+    let form = saved(&acting, &form, json!({ "pain": 4 })).await;
+    let form = submitted(&acting, &form).await;
     // Another patient, and a specialist who doesn't treat this one, find no such form.
     let stranger = app.member_add(test_support::Role::Patient).await;
     app.patient_of(&stranger, CoreApp::new_patient("Some", "Stranger")).await;
@@ -143,14 +142,14 @@ async fn the_hashes_are_those_of_the_answer() {
         required(asked("smokes", "boolean", true)),
     ];
     let template = template(&admin, &items, &SIGNERS).await;
-    let form = begin(&specialist, &template, patient).await;
+    let form = opened(&specialist, template.id, patient).await;
     let entry = uuid::Uuid::from_u128(0xC1).to_string();
     let given = json!({
         "pain": 7, "note": "Durere „acută” 😀 \\ \"acum\"\n<ß> €", "smokes": false,
         "drugs": { &entry: { "dose": "0.250", "name": "Ibuprofen" } },
     });
-    let form = save(&specialist, &form, given).await;
-    let form = submit(&specialist, &form).await;
+    let form = saved(&specialist, &form, given).await;
+    let form = submitted(&specialist, &form).await;
     let partly = sign(&app.patient(), &form, SigningMeaning::Consent).await;
     let first = raw(&specialist, form.id).await;
     verify(&first);
@@ -199,12 +198,12 @@ async fn nothing_is_filled_in_or_computed_afterwards() {
     let score =
         json!({ "key": "total", "score": { "label": "Total", "formula": "sum", "inputs": [{ "key": "pain" }] } });
     let template = template(&admin, &[scale("pain"), allergies, name, score], &[]).await;
-    let form = begin(&specialist, &template, patient).await;
+    let form = opened(&specialist, template.id, patient).await;
     assert_eq!(values(&form), json!({ "allergies": "Latex", "name": "Own" }));
     // An answer that was taken away stays away.
-    let form = save(&specialist, &form, json!({ "pain": 3, "name": null })).await;
+    let form = saved(&specialist, &form, json!({ "pain": 3, "name": null })).await;
     assert!(!form.prefilled.contains_key("name") && form.prefilled.contains_key("allergies"));
-    let form = submit(&specialist, &form).await;
+    let form = submitted(&specialist, &form).await;
     assert_eq!(values(&form), json!({ "pain": 3, "allergies": "Latex" }));
     let signed = sign(&specialist, &form, SigningMeaning::Completion).await;
     assert_eq!(values(&signed), values(&form));
@@ -236,7 +235,7 @@ async fn a_statement_says_when_and_by_whom_and_addresses_are_only_in_the_trail()
     let patient = treated(&app).await;
     let template =
         template(&app.admin(), &[scale("pain")], &[("patient", "consent"), ("specialist", "completion")]).await;
-    let form = submitted(&app.patient(), &template, patient, json!({ "pain": 3 })).await;
+    let form = filled(&app.patient(), &template, patient, json!({ "pain": 3 })).await;
     let mut trail = Trail::new(&app).await;
     trail.next().await;
     let before = chrono::Utc::now();
@@ -287,12 +286,12 @@ async fn of_two_who_sign_or_save_at_once_one_does() {
     let patient = treated(&app).await;
     let template = template(&app.admin(), &[scale("pain")], &[]).await;
     for round in 0..8 {
-        let form = submitted(&app.staff(), &template, patient, json!({ "pain": 3 })).await;
+        let form = filled(&app.staff(), &template, patient, json!({ "pain": 3 })).await;
         let (specialist, staff) = (app.specialist(), app.staff());
         let (signed, again, saved) = tokio::join!(
             signing(&specialist, &form, SigningMeaning::Completion),
             signing(&specialist, &form, SigningMeaning::Completion),
-            saving(&staff, &form, json!({ "pain": 9 })),
+            save(&staff, form.id, form.version, json!({ "pain": 9 })),
         );
         let done = [signed.is_ok(), again.is_ok(), saved.is_ok()].into_iter().filter(|is_done| *is_done).count();
         assert_eq!(done, 1, "round {round}: {signed:?} {again:?} {saved:?}");

@@ -1,15 +1,9 @@
 //! `POST /v1/forms/{id}/submit`: everything that a form needs before it can be signed.
 
 use reqwest::Method;
-use restartix_sdk::{
-    Error, ResponseValue,
-    core::{
-        Client,
-        types::{
-            CreateForm, ErrorEnvelope, Form, FormStatus, FormTemplate, FormVersionInput, SignForm, SigningMeaning,
-            UpdateForm,
-        },
-    },
+use restartix_sdk::core::{
+    Client,
+    types::{CreateForm, Form, FormStatus, FormTemplate, FormVersionInput, SignForm, SigningMeaning},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -17,13 +11,13 @@ use test_support::{Actor, Answer, CoreApp, granted, in_days, refused};
 use uuid::Uuid;
 
 use crate::{
+    form::{Answered, opened, saved, submit, submitted, values},
     form_template::{definition, redraft, scale},
     form_template_publish::publish,
 };
 
 /// Key, group, entry, whether it is a score, value and band of an answer in the clear.
 type Typed = (String, Option<String>, Option<Uuid>, bool, String, Option<String>);
-pub(crate) type Answered = Result<ResponseValue<Form>, Error<ErrorEnvelope>>;
 
 /// Returns an item that asks for a value of a type.
 pub(crate) fn asked(key: &str, kind: &str, phi: bool) -> Value {
@@ -58,43 +52,16 @@ pub(crate) fn body<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
-/// Creates a form about a patient.
-pub(crate) async fn begin(client: &Client, template: &FormTemplate, patient: i64) -> Form {
-    let request: CreateForm = body(json!({ "form_template_id": template.id, "patient_id": patient }));
-    granted(client.form_create().body(request).send().await, 201)
-}
-
-/// Asks to save answers.
-pub(crate) async fn saving(client: &Client, form: &Form, values: Value) -> Answered {
-    let request: UpdateForm = body(json!({ "version": form.version, "values": values }));
-    client.form_update().form_id(form.id).body(request).send().await
-}
-
-/// Saves answers.
-pub(crate) async fn save(client: &Client, form: &Form, values: Value) -> Form {
-    granted(saving(client, form, values).await, 200)
-}
-
 /// Returns the body of an action on a form as it was read.
-pub(crate) fn read(form: &Form) -> FormVersionInput {
+pub(crate) fn as_read(form: &Form) -> FormVersionInput {
     FormVersionInput { version: form.version }
 }
 
-/// Asks to submit a form as it was read.
-pub(crate) async fn submitting(client: &Client, form: &Form) -> Answered {
-    client.form_submit().form_id(form.id).body(read(form)).send().await
-}
-
-/// Submits a form as it was read.
-pub(crate) async fn submit(client: &Client, form: &Form) -> Form {
-    granted(submitting(client, form).await, 200)
-}
-
 /// Creates a form with these answers and submits it.
-pub(crate) async fn submitted(client: &Client, template: &FormTemplate, patient: i64, values: Value) -> Form {
-    let form = begin(client, template, patient).await;
-    let form = save(client, &form, values).await;
-    submit(client, &form).await
+pub(crate) async fn filled(client: &Client, template: &FormTemplate, patient: i64, values: Value) -> Form {
+    let form = opened(client, template.id, patient).await;
+    let form = saved(client, &form, values).await;
+    submitted(client, &form).await
 }
 
 /// Asks to sign a form as it was read.
@@ -111,11 +78,6 @@ pub(crate) async fn sign(client: &Client, form: &Form, meaning: SigningMeaning) 
 /// Returns a form as it is answered.
 pub(crate) async fn raw(actor: &Actor, id: i64) -> Value {
     Answer::to(actor.request(Method::GET, &format!("/v1/forms/{id}"))).await.json(200)
-}
-
-/// Returns the answers of a form.
-pub(crate) fn values(form: &Form) -> Value {
-    serde_json::to_value(&form.values).unwrap()
 }
 
 /// Returns a patient whom the specialist of home treats.
@@ -138,12 +100,12 @@ async fn everything_that_is_missing_is_named_at_once() {
     let items =
         [required(asked("note", "text", true)), required(asked("smokes", "boolean", true)), scale("pain"), drugs];
     let template = template(&admin, &items, &[]).await;
-    let form = begin(&app.staff(), &template, patient).await;
+    let form = opened(&app.staff(), template.id, patient).await;
     let (first, second) = (Uuid::from_u128(0xA1), Uuid::from_u128(0xA2));
     let entries = json!({ first.to_string(): { "dose": "0.50" }, second.to_string(): { "name": "Known" } });
-    let form = save(&app.staff(), &form, json!({ "drugs": entries })).await;
+    let form = saved(&app.staff(), &form, json!({ "drugs": entries })).await;
     assert_eq!(form.status, FormStatus::Draft, "a draft may have what is missing");
-    let refusal = refused(submitting(&app.staff(), &form).await, 422, "validation_failed");
+    let refusal = refused(submit(&app.staff(), &form).await, 422, "validation_failed");
     let (name, dose) = (format!("/values/drugs/{first}/name"), format!("/values/drugs/{second}/dose"));
     let mut expected = vec![
         ("/values/drugs", "min_items"),
@@ -164,8 +126,8 @@ async fn everything_that_is_missing_is_named_at_once() {
         first.to_string(): { "name": "Other" }, second.to_string(): { "dose": 0 },
         Uuid::from_u128(0xA3).to_string(): { "name": "Third" },
     });
-    let form = save(&app.staff(), &form, json!({ "note": " As  told. ", "smokes": false, "drugs": entries })).await;
-    let form = submit(&app.staff(), &form).await;
+    let form = saved(&app.staff(), &form, json!({ "note": " As  told. ", "smokes": false, "drugs": entries })).await;
+    let form = submitted(&app.staff(), &form).await;
     assert_eq!(form.status, FormStatus::Submitted);
     assert!(form.submitted_at.is_some() && form.signed_at.is_none() && form.content_hash.is_none());
     let kept = values(&form);
@@ -181,12 +143,13 @@ async fn nothing_but_what_was_read_is_submitted() {
     let app = CoreApp::start().await;
     let patient = treated(&app).await;
     let template = template(&app.admin(), &[scale("pain")], &[]).await;
-    let read = begin(&app.staff(), &template, patient).await;
-    let saved = save(&app.staff(), &read, json!({ "pain": 3 })).await;
-    let refusal = refused(submitting(&app.staff(), &read).await, 409, "stale_version");
+    let read = opened(&app.staff(), template.id, patient).await;
+    let saved = saved(&app.staff(), &read, json!({ "pain": 3 })).await;
+    let refusal = refused(submit(&app.staff(), &read).await, 409, "stale_version");
     assert_eq!(refusal.details, json!({ "version": saved.version }), "a 409 carries the current version");
-    let submitted = submit(&app.staff(), &saved).await;
+    let submitted = submitted(&app.staff(), &saved).await;
     assert_eq!(submitted.version, saved.version + 1);
+    refused(submit(&app.staff(), &submitted).await, 409, "form_submitted");
     let unknown = app.staff().form_submit().form_id(9_007_199_254_740_991).body(FormVersionInput { version: 1 });
     refused(unknown.send().await, 404, "form_not_found");
 }
@@ -211,25 +174,25 @@ async fn hidden_answers_stay_in_the_draft_and_are_dropped_by_the_submission() {
         "label": "Total", "formula": "sum", "inputs": [{ "key": "pain" }, { "key": "worst" }],
     } });
     let template = template(&app.admin(), &[scale("pain"), cause, since, worst, score], &[]).await;
-    let form = begin(&staff, &template, patient).await;
+    let form = opened(&staff, template.id, patient).await;
     let all = json!({ "pain": 6, "cause": "Fall", "since": "2026-03-01", "worst": 9 });
-    let form = save(&staff, &form, all.clone()).await;
+    let form = saved(&staff, &form, all.clone()).await;
     let total = |form: &Form| serde_json::to_value(&form.evaluation.scores).unwrap()[0]["value"].clone();
     assert_eq!(total(&form), "15");
 
-    let form = save(&staff, &form, json!({ "pain": 2 })).await;
+    let form = saved(&staff, &form, json!({ "pain": 2 })).await;
     let mut kept = all.clone();
     kept["pain"] = json!(2);
     assert_eq!(values(&form), kept, "the draft keeps what is hidden");
     assert_eq!((form.evaluation.hidden_answers.len(), total(&form)), (3, json!("2")), "and doesn't count it");
     // Shown again, each answer is as it was, also after another reading.
-    let again = save(&staff, &form, json!({ "pain": 6 })).await;
+    let again = saved(&staff, &form, json!({ "pain": 6 })).await;
     assert_eq!(values(&again), all);
     let read = granted(staff.form_get().form_id(form.id).send().await, 200);
     assert_eq!(values(&read), all);
 
-    let form = save(&staff, &again, json!({ "pain": 2 })).await;
-    let form = submit(&staff, &form).await;
+    let form = saved(&staff, &again, json!({ "pain": 2 })).await;
+    let form = submitted(&staff, &form).await;
     assert_eq!((values(&form), total(&form)), (json!({ "pain": 2 }), json!("2")));
     let history = granted(staff.form_history_list().form_id(form.id).send().await, 200).data;
     let mut dropped = history[0].fields.clone();
@@ -239,10 +202,10 @@ async fn hidden_answers_stay_in_the_draft_and_are_dropped_by_the_submission() {
         ("submitted", vec!["cause".to_owned(), "since".to_owned(), "worst".to_owned(),])
     );
     // A draft again, it has nothing of what was dropped, and asks for it.
-    let form = save(&staff, &form, json!({ "pain": 7 })).await;
+    let form = saved(&staff, &form, json!({ "pain": 7 })).await;
     assert_eq!(values(&form), json!({ "pain": 7 }));
     assert_eq!(
-        refused(submitting(&staff, &form).await, 422, "validation_failed").fields(),
+        refused(submit(&staff, &form).await, 422, "validation_failed").fields(),
         [("/values/cause", "required")]
     );
 }
@@ -252,10 +215,10 @@ async fn a_save_makes_a_submitted_form_a_draft_again() {
     let app = CoreApp::start().await;
     let patient = treated(&app).await;
     let template = template(&app.admin(), &[scale("pain"), asked("weight", "decimal", false)], &[]).await;
-    let form = submitted(&app.staff(), &template, patient, json!({ "pain": 3, "weight": "71.50" })).await;
+    let form = filled(&app.staff(), &template, patient, json!({ "pain": 3, "weight": "71.50" })).await;
     let typed = "select count(*) from form_answers";
     assert_eq!(app.count(typed).await, 1);
-    let reopened = save(&app.patient(), &form, json!({ "pain": 4 })).await;
+    let reopened = saved(&app.patient(), &form, json!({ "pain": 4 })).await;
     assert_eq!((reopened.status, reopened.version), (FormStatus::Draft, form.version + 1));
     assert_eq!(reopened.submitted_at, None);
     assert_eq!(values(&reopened), json!({ "pain": 4, "weight": "71.5" }));
@@ -263,7 +226,7 @@ async fn a_save_makes_a_submitted_form_a_draft_again() {
     let refusal =
         refused(signing(&app.specialist(), &reopened, SigningMeaning::Completion).await, 409, "form_not_submitted");
     assert!(!refusal.message.is_empty());
-    let again = submit(&app.patient(), &reopened).await;
+    let again = submitted(&app.patient(), &reopened).await;
     assert_eq!((again.status, app.count(typed).await), (FormStatus::Submitted, 1));
     let kinds: Vec<_> = granted(app.staff().form_history_list().form_id(form.id).send().await, 200)
         .data
@@ -279,18 +242,18 @@ async fn a_form_is_checked_by_the_version_that_it_was_opened_with() {
     let (admin, staff) = (app.admin(), app.staff());
     let patient = treated(&app).await;
     let first = template(&admin, &[scale("pain")], &[]).await;
-    let (plain, archived) = (begin(&staff, &first, patient).await, begin(&staff, &first, patient).await);
+    let (plain, archived) = (opened(&staff, first.id, patient).await, opened(&staff, first.id, patient).await);
     let changed = redraft(&admin, &first, &definition(&[required(asked("name", "text", true))])).await;
     publish(&admin, &changed).await;
-    let plain = save(&staff, &plain, json!({ "pain": 5 })).await;
-    let plain = submit(&staff, &plain).await;
+    let plain = saved(&staff, &plain, json!({ "pain": 5 })).await;
+    let plain = submitted(&staff, &plain).await;
     assert_eq!((plain.form_template_version, values(&plain)), (1, json!({ "pain": 5 })));
     // Archiving the template stops new forms; running ones finish.
     granted(admin.form_template_delete().form_template_id(first.id).send().await, 204);
     let request: CreateForm = body(json!({ "form_template_id": first.id, "patient_id": patient }));
     refused(staff.form_create().body(request).send().await, 409, "form_template_archived");
-    let archived = save(&staff, &archived, json!({ "pain": 6 })).await;
-    let archived = submit(&staff, &archived).await;
+    let archived = saved(&staff, &archived, json!({ "pain": 6 })).await;
+    let archived = submitted(&staff, &archived).await;
     let signed = sign(&app.specialist(), &archived, SigningMeaning::Completion).await;
     assert_eq!((signed.status, signed.form_template_version), (FormStatus::Signed, 1));
 }
@@ -333,10 +296,10 @@ async fn answers_in_the_clear_are_those_that_protect_nothing() {
         "seen": "2026-03-01T09:00:00Z", "hobbies": ["go", "chess"], "open": 7, "pain": 8, "secret": "Quokkaphobia",
         "walks": { entry.to_string(): { "metres": 400, "felt": "Fine" } },
     });
-    let draft = begin(&app.staff(), &template, patient).await;
-    let draft = save(&app.staff(), &draft, given).await;
+    let draft = opened(&app.staff(), template.id, patient).await;
+    let draft = saved(&app.staff(), &draft, given).await;
     assert_eq!(app.count("select count(*) from form_answers").await, 0, "a draft states nothing yet");
-    let form = submit(&app.staff(), &draft).await;
+    let form = submitted(&app.staff(), &draft).await;
     let rows: Vec<Typed> = sqlx::query_as(
         "select key, group_key, entry, is_score,
                 coalesce(text_value, trim_scale(number_value)::text, boolean_value::text, date_value::text,

@@ -1,15 +1,14 @@
 //! Write-back: what a form's last signature writes into the patient's profile, and what it tells beforehand.
 
-use restartix_sdk::core::types::{
-    CustomField, FormStatus, FormTemplate, FormWriteBack, SigningMeaning, UpdateCustomField,
-};
+use restartix_sdk::core::types::{CustomField, FormStatus, FormTemplate, FormWriteBack, SigningMeaning};
 use serde_json::{Value, json};
 use test_support::{Actor, CoreApp, granted, refused};
 
 use crate::{
     audit::Trail,
-    custom_field::{field, field_of},
-    form_submit::{body, raw, save, sign, submitted, template, treated},
+    custom_field::{field, field_of, update},
+    form::saved,
+    form_submit::{filled, raw, sign, template, treated},
     form_template::{pinned, scale},
     profile::{Of, get, set, value},
 };
@@ -21,18 +20,6 @@ fn written(field: &CustomField) -> Value {
     let mut item = pinned(field.key.as_str(), field.id, field.version);
     item["field"]["write_back"] = json!(true);
     item
-}
-
-/// Changes the definition of a field.
-#[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
-async fn change(admin: &Actor, field: &CustomField, definition: Value) {
-    let mut whole = serde_json::to_value(&field.definition).unwrap();
-    whole.as_object_mut().unwrap().extend(definition.as_object().unwrap().clone());
-    let request: UpdateCustomField = body(json!({
-        "version": field.version, "definition": whole,
-        "readable_by": field.readable_by, "writable_by": field.writable_by,
-    }));
-    granted(admin.custom_field_update().custom_field_id(field.id).body(request).send().await, 200);
 }
 
 async fn foretold(actor: &Actor, form: i64) -> FormWriteBack {
@@ -67,9 +54,9 @@ async fn the_last_signature_writes_what_was_foretold() {
         "hand": "left", "open": "71.50", "same": "As before", "desk": "By the desk", "gone": "Gone", "narrow": 12,
         "asked_only": "Here",
     });
-    let form = submitted(&app.patient(), &template, patient, given).await;
+    let form = filled(&app.patient(), &template, patient, given).await;
     granted(admin.custom_field_delete().custom_field_id(gone.id).send().await, 204);
-    change(&admin, &narrow, json!({ "validation": { "maximum": "10" } })).await;
+    update(&admin, &narrow, json!({ "validation": { "maximum": "10" } })).await;
 
     let told = foretold(&specialist, form.id).await;
     let expected = [
@@ -137,10 +124,10 @@ async fn hidden_answers_and_drafts_write_nothing() {
     item["visible_if"] = json!({ "op": "greater", "field": "pain", "value": 3 });
     let template = template(&admin, &[scale("pain"), item], &[]).await;
     let specialist = app.specialist();
-    let form = crate::form_submit::begin(&specialist, &template, patient).await;
-    let form = save(&specialist, &form, json!({ "pain": 2, "hand": "left" })).await;
+    let form = crate::form::opened(&specialist, template.id, patient).await;
+    let form = saved(&specialist, &form, json!({ "pain": 2, "hand": "left" })).await;
     assert_eq!(outcomes(&foretold(&specialist, form.id).await), [("hand", "unanswered".to_owned())]);
-    let form = crate::form_submit::submit(&specialist, &form).await;
+    let form = crate::form::submitted(&specialist, &form).await;
     let signed = sign(&specialist, &form, SigningMeaning::Completion).await;
     assert_eq!(signed.status, FormStatus::Signed);
     let profile = get(&admin, Of::Patient(patient)).await;
@@ -154,9 +141,9 @@ async fn changed_meanwhile(app: &CoreApp, phi: (bool, bool)) -> (String, Option<
     let patient = treated(app).await;
     let field = field(&admin, "patient", "secret", json!({ "phi": phi.0 })).await;
     let template: FormTemplate = template(&admin, &[written(&field)], &[]).await;
-    let form = submitted(&app.specialist(), &template, patient, json!({ "secret": "Quokkaphobia" })).await;
+    let form = filled(&app.specialist(), &template, patient, json!({ "secret": "Quokkaphobia" })).await;
     // No value is stored, so the field may begin to protect, or stop.
-    change(&admin, &field, json!({ "phi": phi.1 })).await;
+    update(&admin, &field, json!({ "phi": phi.1 })).await;
     let outcome = foretold(&app.specialist(), form.id).await.fields[0].outcome.to_string();
     sign(&app.specialist(), &form, SigningMeaning::Completion).await;
     let profile = get(&admin, Of::Patient(patient)).await;
@@ -193,7 +180,7 @@ async fn only_who_reads_the_form_is_told() {
     let hidden = field_of(&admin, "patient", "hidden", json!({}), (&["specialist"], &["specialist"])).await;
     set(&admin, Of::Patient(patient), 0, json!({ "hidden": "Before" })).await;
     let template = template(&admin, &[written(&hidden)], &[]).await;
-    let form = submitted(&app.specialist(), &template, patient, json!({ "hidden": "After" })).await;
+    let form = filled(&app.specialist(), &template, patient, json!({ "hidden": "After" })).await;
     let told = foretold(&app.specialist(), form.id).await;
     assert_eq!((&told.fields[0].value, &told.fields[0].present), (&Some(json!("After")), &Some(json!("Before"))));
     let told = foretold(&app.staff(), form.id).await;

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::{
     custom_field::field,
-    form_submit::{asked, begin, save, saving, sign, submitted, template},
+    form::{opened, save, saved},
+    form_submit::{asked, filled, sign, template},
     form_template::{custom_field, pinned},
     patient::unchanged,
     profile::{Of, set},
@@ -79,17 +80,21 @@ async fn forms(app: &CoreApp, patient: i64) {
         "phone": "+49 555 0199887", "contacts": { entry: { "contact": "Planted-Contact Person" } },
         "health": "PLANTEDID777",
     });
-    let draft = begin(&specialist, &template, patient).await;
+    let draft = opened(&specialist, template.id, patient).await;
     assert!(draft.prefilled.contains_key("address"), "the address of the record is in it, too");
-    let draft = save(&specialist, &draft, values.clone()).await;
-    submitted(&specialist, &template, patient, values.clone()).await;
-    let signed = submitted(&specialist, &template, patient, values).await;
+    let draft = saved(&specialist, &draft, values.clone()).await;
+    filled(&specialist, &template, patient, values.clone()).await;
+    let signed = filled(&specialist, &template, patient, values).await;
     let signed = sign(&specialist, &signed, SigningMeaning::Completion).await;
     let request = VoidForm { reason: "planted-contact".to_owned(), version: signed.version };
     granted(specialist.form_void().form_id(signed.id).body(request).send().await, 200);
-    refused(saving(&specialist, &signed, json!({ "note": "planted-clinical-note" })).await, 409, "form_void");
+    refused(
+        save(&specialist, signed.id, signed.version, json!({ "note": "planted-clinical-note" })).await,
+        409,
+        "form_void",
+    );
     let wrong = json!({ "birth": "planted-email", "planted-contact": 1, "note": ["planted-clinical-note"] });
-    refused(saving(&specialist, &draft, wrong).await, 422, "validation_failed");
+    refused(save(&specialist, draft.id, draft.version, wrong).await, 422, "validation_failed");
 }
 
 #[tokio::test]
