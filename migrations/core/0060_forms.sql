@@ -5,6 +5,7 @@ set local lock_timeout = '5s';
 -- that they were made for, and are found by its owner.
 create view patient_records with (security_invoker = true) as
     select p.organization_id, p.id as patient_id, p.id as owner_id from patients p
+    where not exists (select from patient_merges m where m.organization_id = p.organization_id and m.patient_id = p.id)
     union all
     select m.organization_id, m.patient_id, m.owner_id from patient_merges m;
 grant select on patient_records to restartix_app;
