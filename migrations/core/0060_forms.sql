@@ -1,8 +1,8 @@
 -- Forms: answers of a patient to a published version of a form template (decision 56).
 set local lock_timeout = '5s';
 
--- The records of each patient: its own, and those that were merged into it. Rows that never change keep naming the record
--- that they were made for, and are found by its owner.
+-- The records of each patient: its own, and those that were merged into it. Rows that never change keep naming the
+-- record that they were made for, and are found by its owner.
 create view patient_records with (security_invoker = true) as
     select p.organization_id, p.id as patient_id, p.id as owner_id from patients p
     where not exists (select from patient_merges m where m.organization_id = p.organization_id and m.patient_id = p.id)
@@ -30,6 +30,8 @@ create table forms (
     data_key_id uuid not null,
     form_template_id bigint not null,
     form_template_version integer not null,
+    -- of the template when the form was made: patients read no templates
+    name text not null check (length(name) between 1 and 200),
     -- the signed form that this one corrects
     amends_id bigint,
     language text not null,
@@ -41,7 +43,7 @@ create table forms (
     due_with_appointment boolean not null default false,
     -- set once `due_at` has passed without a submission
     overdue_at timestamptz,
-    -- the answers, with the saves that brought them, until the first signature; from then on the content that was signed
+    -- the answers, with the saves that brought them, until the first signature; from then on what was signed
     document_encrypted bytea,
     content_encrypted bytea,
     content_hash bytea check (octet_length(content_hash) = 32),
@@ -59,7 +61,8 @@ create table forms (
     constraint forms_times_check check (
         (submitted_at is null) = (status = 'draft') and (signed_at is not null) = (status = 'signed')),
     constraint forms_patient_fkey foreign key (organization_id, patient_id) references patients (organization_id, id),
-    constraint forms_data_key_fkey foreign key (organization_id, data_key_id) references data_keys (organization_id, id),
+    constraint forms_data_key_fkey foreign key (organization_id, data_key_id)
+        references data_keys (organization_id, id),
     constraint forms_template_version_fkey foreign key (organization_id, form_template_id, form_template_version)
         references form_template_versions (organization_id, form_template_id, version),
     constraint forms_amends_fkey foreign key (organization_id, amends_id) references forms (organization_id, id)
@@ -68,6 +71,9 @@ create index forms_list_idx on forms (organization_id, id);
 create index forms_patient_idx on forms (organization_id, patient_id, id);
 create index forms_template_idx on forms (organization_id, form_template_id, id);
 create index forms_status_idx on forms (organization_id, status, id);
+-- Those that can still move to another version, which publishing one lists; stated so that no other index serves it.
+create index forms_open_idx on forms ((case when status in ('draft', 'submitted') then form_template_id end), id)
+    where status in ('draft', 'submitted');
 create index forms_amends_idx on forms (organization_id, amends_id) where amends_id is not null;
 create index forms_due_idx on forms (due_at) where status = 'draft' and overdue_at is null and due_at is not null;
 
@@ -91,8 +97,8 @@ create trigger forms_no_truncate before truncate on forms for each statement exe
 -- A form is reached by those who reach its patient; an API key as by the front desk.
 select tenant_table('forms',
     'select,
-     insert (organization_id, uid, patient_id, data_key_id, form_template_id, form_template_version, amends_id, language,
-             due_at, due_with_appointment, document_encrypted),
+     insert (organization_id, uid, patient_id, data_key_id, form_template_id, form_template_version, name, amends_id,
+             language, due_at, due_with_appointment, document_encrypted),
      update (form_template_version, language, status, version, due_at, due_with_appointment, overdue_at,
              document_encrypted, content_encrypted, content_hash, updated_at, submitted_at, signed_at),
      delete',
@@ -117,17 +123,49 @@ create policy forms_delete_draft on forms as restrictive for delete to restartix
     using (status = 'draft'
            and ((select context_role() <> 'patient') or created_by_user_id = (select context_user())));
 
--- The form of a patient asks the patient.
-drop policy form_template_versions_read on form_template_versions;
-create policy form_template_versions_read on form_template_versions for select to restartix_app
-    using (organization_id = (select context_organization())
-           and ((select context_role() in ('admin', 'specialist', 'staff', 'api_key'))
-                or (select context_role() = 'patient')
-                    and exists (select from forms f
-                                where f.organization_id = (select context_organization())
-                                  and f.patient_id = any ((select own_records())::bigint[])
-                                  and f.form_template_id = form_template_versions.form_template_id
-                                  and f.form_template_version = form_template_versions.version)));
+-- A form is of somebody who is not erased: one that waits for an erasure is not inserted, and an erasure waits for one
+-- that came before it.
+create function form_patient_hold() returns trigger
+language plpgsql security definer set search_path = pg_catalog, public as $$
+declare
+    erased boolean;
+begin
+    select p.erased_at is not null into erased from patients p
+    where p.organization_id = new.organization_id and p.id = new.patient_id
+    for share;
+    -- The foreign key refuses a patient that is not there at all.
+    if erased then
+        return null;
+    end if;
+    return new;
+end $$;
+revoke execute on function form_patient_hold() from public;
+create trigger forms_patient_hold before insert on forms for each row execute function form_patient_hold();
+
+-- The version of a template that new forms ask, null before the first, and its name. Patients, who read no templates,
+-- make forms of them.
+create function form_template_latest(template bigint)
+returns table (version integer, name text, archived boolean)
+language sql stable security definer set search_path = pg_catalog, public
+begin atomic
+    select t.published_version, t.name, t.archived_at is not null
+    from form_templates t
+    where t.organization_id = context_organization() and t.id = template;
+end;
+revoke execute on function form_template_latest(bigint) from public;
+grant execute on function form_template_latest(bigint) to restartix_app;
+
+-- The content of a version, for the service, which shows it with a form alone.
+create function form_template_content(template bigint, wanted integer)
+returns table (content jsonb, content_hash bytea)
+language sql stable security definer set search_path = pg_catalog, public
+begin atomic
+    select v.content, v.content_hash
+    from form_template_versions v
+    where v.organization_id = context_organization() and v.form_template_id = template and v.version = wanted;
+end;
+revoke execute on function form_template_content(bigint, integer) from public;
+grant execute on function form_template_content(bigint, integer) to restartix_app;
 
 -- Signatures, in their order. A statement is what its hash was made of: the form's content, the signature before, the
 -- signer, role, meaning and time.
@@ -204,7 +242,8 @@ create table form_answers (
     -- key of a score's band
     band text,
     constraint form_answers_one_check check (
-        num_nonnulls(text_value, number_value, boolean_value, date_value, time_value, datetime_value, choices_value) = 1),
+        num_nonnulls(text_value, number_value, boolean_value, date_value, time_value, datetime_value,
+                     choices_value) = 1),
     constraint form_answers_group_check check ((group_key is null) = (entry is null)),
     constraint form_answers_form_fkey foreign key (organization_id, form_id) references forms (organization_id, id)
         on delete cascade,
@@ -238,7 +277,9 @@ declare
     part text;
     grants text;
 begin
-    foreach part in array array['form_signatures', 'form_voids', 'form_changes', 'form_answers', 'appointment_forms'] loop
+    foreach part in array
+        array['form_signatures', 'form_voids', 'form_changes', 'form_answers', 'appointment_forms']
+    loop
         grants := case part
             when 'form_signatures' then
                 'select, insert (organization_id, form_id, position, statement, statement_hash, signed_at)'
@@ -287,7 +328,7 @@ create table appointment_template_forms (
         references form_templates (organization_id, id)
 );
 create index appointment_template_forms_form_idx on appointment_template_forms (organization_id, form_template_id);
-select tenant_table('appointment_template_forms', 'select, insert, delete');
+select tenant_table('appointment_template_forms', 'select, insert, update (position), delete');
 
 -- An appointment that is given to another patient leaves the forms of the patient before; one that moves takes along
 -- when they are due. Forms that were signed stay as they are.

@@ -129,6 +129,10 @@ record_id!(
     FormTemplateId of "form_template"
 );
 record_id!(
+    /// Id of a form about a patient.
+    FormId of "form"
+);
+record_id!(
     /// Id of an appointment.
     AppointmentId of "appointment"
 );

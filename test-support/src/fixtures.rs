@@ -190,6 +190,7 @@ impl CoreApp {
             cancellation_cutoff_minutes: None,
             description: None,
             duration_minutes: 45,
+            form_template_ids: Vec::new(),
             minimum_notice_minutes: None,
             modality: Modality::InPerson,
             name: name.to_owned(),

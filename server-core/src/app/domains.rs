@@ -10,9 +10,9 @@ use crate::{
     audit,
     database::{Across, Database},
     domain::{
-        api_key, appointment, appointment_template, availability, calendar, clerk_event, consent, custom_field,
-        form_template, gdpr, impersonation, invitation, me, member, onboarding, organization, organization_settings,
-        patient, profile, schedule, specialist, specialty, user, video, waitlist,
+        api_key, appointment, appointment_form, appointment_template, availability, calendar, clerk_event, consent,
+        custom_field, form, form_template, gdpr, impersonation, invitation, me, member, onboarding, organization,
+        organization_settings, patient, profile, schedule, specialist, specialty, user, video, waitlist,
     },
     encryption::{Encryption, OrganizationKeys, texts_seal},
     event::Reactions,
@@ -37,7 +37,7 @@ pub(crate) type Api = (
     Patients,
     Fields,
     Scheduling,
-    appointment::Api,
+    Appointments,
     calendar::Api,
     video::Api,
     gdpr::Api,
@@ -51,8 +51,10 @@ type Organizations = (organization::Api, organization_settings::Api);
 type Members = (member::Api, invitation::Api, gdpr::AccountApi);
 /// Records of patients, and their onboarding.
 type Patients = (patient::Api, onboarding::Api);
-/// Custom fields, and the profiles that have their values.
-type Fields = (custom_field::Api, profile::Api, form_template::Api);
+/// Custom fields, the profiles that have their values, and forms with their templates.
+type Fields = (custom_field::Api, profile::Api, form_template::Api, form::Api);
+/// Appointments, and the creation of their forms.
+type Appointments = (appointment::Api, appointment_form::Api);
 /// Schedules of specialists, kinds of appointments, open slots, and the waitlist.
 type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, waitlist::Api);
 
@@ -68,6 +70,7 @@ pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
     appointment::HOLDINGS,
     consent::HOLDINGS,
     patient::HOLDINGS,
+    form::HOLDINGS,
     schedule::HOLDINGS,
     specialist::HOLDINGS,
     profile::HOLDINGS,
@@ -138,7 +141,14 @@ impl Domains {
         let organizations = organization::Service::new(database.clone(), keys.clone());
         let impersonations =
             impersonation::Service::new(database.clone(), patients.clone(), keys.clone(), secrets.impersonations);
-        let profiles = profile::Service::new(database.clone(), encryption, keys.clone());
+        let profiles = profile::Service::new(database.clone(), Arc::clone(&encryption), keys.clone());
+        let forms = form::Service::new(database.clone(), encryption, profiles.clone(), patients.clone());
+        let appointments = appointment::Service::new(database.clone(), keys.clone());
+        let appointment_forms = appointment_form::Service {
+            database: database.clone(),
+            appointments: appointments.clone(),
+            forms: forms.clone(),
+        };
         let onboarding = onboarding::Service {
             database: database.clone(),
             patients: patients.clone(),
@@ -163,9 +173,10 @@ impl Domains {
                 custom_field::Api { custom_fields: custom_field::Service::new(database.clone()) },
                 profile::Api { profiles },
                 form_template::Api { templates: form_template::Service::new(database.clone()) },
+                forms.api(),
             ),
             scheduling(&database, &keys),
-            appointment::Service::new(database.clone(), keys).api(),
+            (appointments.api(), appointment_form::Api { appointment_forms }),
             calendar::Api { calendar: calendar::Service::new(database, secrets.feeds), feeds },
             video::Api { video },
             gdpr::Api { gdpr: rights },
@@ -214,17 +225,17 @@ fn waiting(database: &Database, keys: &OrganizationKeys) -> waitlist::Service {
 }
 
 /// Registers the periodic tasks: they delete rows that are no longer needed, expire lapsed holds, offer open slots to
-/// waiting patients and seal remaining clear texts.
+/// waiting patients, find overdue forms and seal remaining clear texts.
 fn housekeeping(
     runner: Runner,
     across: &Across,
     database: &Database,
     (keys, encryption): (&OrganizationKeys, &Arc<Encryption>),
 ) -> Runner {
-    let [answers, sessions, holds, awaited, invited, texts, departed, values] = [(); 8].map(|()| across.clone());
+    let [answers, sessions, holds, awaited, invited, texts, departed, values, due] = [(); 9].map(|()| across.clone());
     let (keys, encryption) = (keys.clone(), Arc::clone(encryption));
     let offerer = waitlist::Offerer { waitlist: waiting(database, &keys), across: across.clone() };
-    let database = database.clone();
+    let (database, of_forms) = (database.clone(), database.clone());
     runner
         .handle(offerer)
         .every("waitlist_sweep", Duration::from_mins(1), move || waitlist::sweep(awaited.clone()))
@@ -238,6 +249,7 @@ fn housekeeping(
         .every("values_refresh", Duration::from_mins(1), move || {
             values_refresh(values.clone(), Arc::clone(&encryption))
         })
+        .every("forms_overdue", Duration::from_mins(1), move || form::forms_overdue(due.clone(), of_forms.clone()))
         .every("holds_expire", Duration::from_mins(1), move || {
             appointment::holds_expire(holds.clone(), database.clone())
         })

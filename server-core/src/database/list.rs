@@ -189,6 +189,20 @@ impl<'c> List<'c> {
         self.one().await
     }
 
+    /// Reads the rows with these keys, in the order of the keys; leaves out those that are not there. Statements of
+    /// transactions only.
+    async fn of_keys<'v, T: Listed>(
+        mut self,
+        keys: impl Encode<'v, Postgres> + Type<Postgres>,
+    ) -> Result<Vec<T>, DatabaseError> {
+        let place = self.bind(keys);
+        let (table, columns, present, key) = (T::TABLE, T::COLUMNS, T::PRESENT, T::KEY);
+        let sql = format!("select {columns} from {table} where {present} and {key} = any(${place}) order by {key}");
+        let arguments = self.arguments.map_err(sqlx::Error::Encode)?;
+        let rows = sqlx::query_as_with(AssertSqlSafe(sql), arguments).fetch_all(self.connection).await?;
+        Ok(rows)
+    }
+
     /// Writes the statement that reads a page and counts the entries up to [`Paging::counted`] and one more.
     ///
     /// Page and count read the same entries in the same order, so both stop early on the index of that order. Without
@@ -327,6 +341,14 @@ impl DiscloseTx {
     ) -> Result<Option<Sealed<T>>, DatabaseError> {
         Ok(self.list()?.0.of_key(key).await?.map(Sealed::new))
     }
+
+    /// Reads the rows with these keys, in the order of the keys; leaves out those that are not there.
+    pub(crate) async fn get_all<'v, T: Listed>(
+        &mut self,
+        keys: impl Encode<'v, Postgres> + Type<Postgres>,
+    ) -> Result<Sealed<Vec<T>>, DatabaseError> {
+        self.list()?.0.of_keys(keys).await.map(Sealed::new)
+    }
 }
 
 impl WriteTx {
@@ -336,6 +358,14 @@ impl WriteTx {
         key: impl Encode<'v, Postgres> + Type<Postgres>,
     ) -> Result<Option<T>, DatabaseError> {
         List::new(self.connection()?.into(), Entry::Before(None), false).of_key(key).await
+    }
+
+    /// Reads the rows with these keys, in the order of the keys; leaves out those that are not there.
+    pub(crate) async fn get_all<'v, T: Listed>(
+        &mut self,
+        keys: impl Encode<'v, Postgres> + Type<Postgres>,
+    ) -> Result<Vec<T>, DatabaseError> {
+        List::new(self.connection()?.into(), Entry::Before(None), false).of_keys(keys).await
     }
 
     /// Reads the row with this key and locks it against changes to the end of the transaction; other rows may still be

@@ -4,6 +4,7 @@ use poem_openapi::Tags;
 
 pub(crate) mod api_key;
 pub(crate) mod appointment;
+pub(crate) mod appointment_form;
 pub(crate) mod appointment_template;
 pub(crate) mod availability;
 pub(crate) mod calendar;
@@ -11,6 +12,7 @@ pub(crate) mod clerk_event;
 pub(crate) mod consent;
 pub(crate) mod custom_field;
 pub(crate) mod field;
+pub(crate) mod form;
 pub(crate) mod form_definition;
 pub(crate) mod form_template;
 pub(crate) mod gdpr;
@@ -57,6 +59,9 @@ pub(crate) enum Tag {
     /// Templates of forms: drafts, published versions that never change, and previews.
     #[oai(rename = "Form templates")]
     FormTemplates,
+    /// Forms about patients: answers to published versions of form templates, and their signatures. Each form that is
+    /// returned leaves an audit entry.
+    Forms,
     /// Patient records. Each record that is returned leaves an audit entry.
     Patients,
     /// Fields that a clinic adds to the profiles of patients, specialists and appointments, and to its own.

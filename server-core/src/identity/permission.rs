@@ -179,6 +179,22 @@ permissions! {
     FormTemplateRead @ FormsRead: [Admin, Specialist, Staff];
     /// Create, change, publish, archive form templates.
     FormTemplateWrite: [Admin];
+    /// See forms; specialists those of the patients whom they treat, patients their own.
+    FormRead @ FormsRead: [Admin, Specialist, Staff, Patient];
+    /// Create, fill in, submit and delete forms; patients their own.
+    FormWrite @ FormsWrite: [Admin, Specialist, Staff, Patient];
+    /// Sign forms; patients their own.
+    FormSign: [Specialist, Patient];
+    /// Amend signed forms.
+    FormAmend: [Specialist];
+    /// Make forms void.
+    FormVoid: [Admin, Specialist];
+    /// Move forms to other versions of their templates.
+    FormMigrate @ FormsWrite: [Admin, Specialist, Staff];
+    /// See the changes of forms, and who made them.
+    FormHistory @ FormsRead: [Admin, Specialist, Staff];
+    /// See the forms that wait for oneself, with their definitions.
+    OwnFormRead: [Patient];
     /// List and search patients.
     PatientList @ PatientsRead: [Admin, Specialist, Staff];
     /// See one patient; a patient only itself.

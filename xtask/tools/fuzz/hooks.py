@@ -491,6 +491,11 @@ def body_fill(case, row: dict | None) -> None:
         body["specialist_id"] = shared(specialist)["id"]
         body["patient_id"] = shared(patient)["id"]
         body.pop("specialty_id", None)
+    if name == "appointment_from_template":
+        body |= {"started_at": slot()["started_at"], "appointment_template_id": shared(appointment_template)["id"]}
+        body |= {"specialist_id": shared(specialist)["id"], "patient_id": shared(patient)["id"]}
+    if name == "appointment_forms_attach":
+        body["form_template_ids"] = [shared(published_form_template)["id"]]
     if name in ("appointment_hold_create", "appointment_book"):
         holds_end()
         body |= open_slot()
@@ -517,6 +522,8 @@ def body_fill(case, row: dict | None) -> None:
         body.pop("specialist_id", None)
     if name in ("appointment_template_create", "appointment_template_update"):
         body.pop("specialty_id", None)
+        if body.get("form_template_ids"):
+            body["form_template_ids"] = [shared(published_form_template)["id"]]
         if "slug" in body:
             body["slug"] = f"fuzz-{uuid.uuid4().hex[:12]}"
     if name in ("form_template_create", "form_template_update"):

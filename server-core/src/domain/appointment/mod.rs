@@ -14,7 +14,9 @@ mod status;
 mod title;
 mod transition;
 
-pub(crate) use booking::{Wanted, holds_expire, offer_make, offer_release, offer_withdraw, patient_of};
+pub(crate) use booking::{
+    TemplateBooking, Wanted, holds_expire, offer_make, offer_release, offer_withdraw, patient_of,
+};
 pub(crate) use error::AppointmentError;
 pub(crate) use event::{AppointmentEvent, AppointmentSeriesEvent, HoldEnd};
 pub(crate) use holdings::HOLDINGS;

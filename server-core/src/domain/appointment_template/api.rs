@@ -112,13 +112,13 @@ impl Api {
         body: Body<AppointmentTemplateInput>,
     ) -> Result<Json<AppointmentTemplate>, ApiError> {
         caller.may(Permission::AppointmentTemplateWrite)?;
-        Ok(Json(self.templates.update(&caller, appointment_template_id.0, &body).await?))
+        Ok(Json(self.templates.update(&caller, caller.organization()?, appointment_template_id.0, &body).await?))
     }
 
     /// Delete or archive an appointment template
     ///
-    /// Archives a template that an appointment refers to: it can no longer be booked, and the references stay. Deletes any
-    /// other. Archiving again changes nothing.
+    /// Archives a template that an appointment refers to: it can no longer be booked, and the references stay. Deletes
+    /// any other. Archiving again changes nothing.
     #[oai(
         path = "/appointment-templates/:appointment_template_id",
         method = "delete",

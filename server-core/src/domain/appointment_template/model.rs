@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 use server_shared::value::{Name, Prose};
 
-use crate::ids::{AppointmentTemplateId, SpecialtyId};
+use crate::ids::{AppointmentTemplateId, FormTemplateId, SpecialtyId};
 
 /// Kind of appointment that a clinic offers for booking.
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
@@ -33,6 +33,9 @@ pub(crate) struct AppointmentTemplate {
     pub(crate) cancellation_cutoff_minutes: i32,
     /// Minutes before the start from which on patients can no longer reschedule.
     pub(crate) reschedule_cutoff_minutes: i32,
+    /// Ids of the form templates whose forms an appointment asks for, in their order. `appointment_from_template` and
+    /// `appointment_forms_attach` create the forms; other bookings don't.
+    pub(crate) form_template_ids: Vec<FormTemplateId>,
     /// Time of archiving; absent while the template can be booked.
     pub(crate) archived_at: Option<DateTime<Utc>>,
     /// Time of creation.
@@ -59,6 +62,7 @@ impl Example for AppointmentTemplate {
             modality: input.modality,
             cancellation_cutoff_minutes: input.cancellation_cutoff_minutes,
             reschedule_cutoff_minutes,
+            form_template_ids: input.form_template_ids,
             archived_at: None,
             created_at,
             updated_at: created_at,
@@ -104,6 +108,10 @@ pub(crate) struct AppointmentTemplateInput {
     /// `cancellation_cutoff_minutes` if left out.
     #[oai(validator(minimum(value = "0"), maximum(value = "43200")))]
     pub(crate) reschedule_cutoff_minutes: Option<i32>,
+    /// Ids of form templates in use whose forms an appointment asks for, in their order; at most 20, each once. One
+    /// that was archived after it was listed may stay; no form is created from it any more.
+    #[oai(default, validator(max_items = 20, unique_items))]
+    pub(crate) form_template_ids: Vec<FormTemplateId>,
 }
 
 impl AppointmentTemplateInput {
@@ -127,6 +135,7 @@ impl Example for AppointmentTemplateInput {
             modality: Modality::InPerson,
             cancellation_cutoff_minutes: 1440,
             reschedule_cutoff_minutes: Some(720),
+            form_template_ids: vec![FormTemplateId(9)],
         }
     }
 }

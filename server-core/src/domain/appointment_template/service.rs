@@ -10,14 +10,14 @@ use super::{
     repository,
 };
 use crate::{
-    database::Database,
-    domain::rules::InvalidValue,
+    database::{Database, DatabaseError, WriteTx},
+    domain::rules::{FieldFaults, InvalidValue},
     event::changed,
     identity::Caller,
     ids::{AppointmentTemplateId, OrganizationId},
 };
 
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "name",
     "slug",
     "description",
@@ -29,6 +29,7 @@ const FIELDS: [&str; 11] = [
     "modality",
     "cancellation_cutoff_minutes",
     "reschedule_cutoff_minutes",
+    "form_template_ids",
 ];
 
 /// Service for the appointment templates of a clinic.
@@ -79,9 +80,9 @@ impl Service {
     ) -> Result<AppointmentTemplate, AppointmentTemplateError> {
         let slug = input.slug.clone().unwrap_or_else(|| slugify(input.name.as_str(), "appointment"));
         let mut tx = self.database.write(caller).await?;
-        let template = repository::appointment_template_create(&mut tx, organization, input, &slug)
-            .await?
-            .ok_or_else(unknown_specialty)?;
+        let Some(template) = repository::appointment_template_create(&mut tx, organization, input, &slug).await? else {
+            return Err(unknown(&mut tx, organization, input, None).await?.into());
+        };
         tx.commit(AppointmentTemplateEvent::Created(template.id)).await?;
         Ok(template)
     }
@@ -89,14 +90,16 @@ impl Service {
     pub(super) async fn update(
         &self,
         caller: &Caller,
+        organization: OrganizationId,
         id: AppointmentTemplateId,
         input: &AppointmentTemplateInput,
     ) -> Result<AppointmentTemplate, AppointmentTemplateError> {
         let mut tx = self.database.write(caller).await?;
         let before = tx.lock::<AppointmentTemplate>(id).await?;
         let before = before.ok_or(AppointmentTemplateError::NotFound)?;
-        let template =
-            repository::appointment_template_update(&mut tx, id, input).await?.ok_or_else(unknown_specialty)?;
+        let Some(template) = repository::appointment_template_update(&mut tx, id, input).await? else {
+            return Err(unknown(&mut tx, organization, input, Some(&before)).await?.into());
+        };
         let changed = changed(&before, &template, &FIELDS);
         tx.commit(AppointmentTemplateEvent::Updated(template.id, changed)).await?;
         Ok(template)
@@ -116,6 +119,30 @@ impl Service {
     }
 }
 
-fn unknown_specialty() -> InvalidValue {
-    InvalidValue::new("/specialty_id", "unknown_reference", "is no specialty in use of this organization")
+/// Returns the fault of each reference that does not exist or is archived. `kept` is the template before the change.
+async fn unknown(
+    tx: &mut WriteTx,
+    organization: OrganizationId,
+    input: &AppointmentTemplateInput,
+    kept: Option<&AppointmentTemplate>,
+) -> Result<InvalidValue, DatabaseError> {
+    let unknown = repository::unknown_references(tx, organization, input, kept).await?;
+    let mut faults = FieldFaults::default();
+    if unknown.specialty {
+        faults.add("/specialty_id", "unknown_reference", "is no specialty in use of this organization");
+    }
+    for (index, form) in input.form_template_ids.iter().enumerate() {
+        if unknown.forms.contains(form) {
+            let pointer = format!("/form_template_ids/{index}");
+            faults.add(pointer, "unknown_reference", "is no form template in use of this organization");
+        }
+    }
+    Ok(match faults.check() {
+        Err(invalid) => invalid,
+        // It was restored between the two statements.
+        Ok(()) => {
+            let message = "named a form template that was not in use a moment ago; send the request again";
+            InvalidValue::new("/form_template_ids", "unknown_reference", message)
+        }
+    })
 }

@@ -52,14 +52,15 @@ pub(crate) struct Form {
     /// of entries, each with its `id` and answers by the keys of the group's fields. A draft keeps the answers of
     /// hidden fields.
     pub(crate) values: Phi<BTreeMap<String, Value>>,
-    /// Everything that the form shows, requires and computes for these answers; pointers begin with `/values`. Of a form
-    /// that is signed or partly signed, it is as it was at the first signature.
+    /// Everything that the form shows, requires and computes for these answers; pointers begin with `/values`. Of a
+    /// form that is signed or partly signed, it is as it was at the first signature.
     pub(crate) evaluation: Phi<FormEvaluation>,
     /// Origins of the answers that were there from the beginning, by the keys of their fields. An answer that somebody
     /// changed is not listed any more.
     pub(crate) prefilled: BTreeMap<String, FilledFrom>,
-    /// Versions of the form that last changed each answer, by the keys of fields; of the fields in groups by
-    /// `group/entry/field`.
+    /// Versions of the form that last changed each answer, removed ones included, by the keys of fields; of the fields
+    /// in groups by `group/entry/field`, and of entries that were deleted by `group/entry`. Empty from the first
+    /// signature on.
     pub(crate) changed_in: BTreeMap<String, i64>,
     /// Signatures in their order.
     pub(crate) signatures: Vec<FormSignature>,
@@ -102,7 +103,7 @@ pub(crate) struct FormSummary {
     pub(crate) form_template_id: FormTemplateId,
     /// Version of the template that the form asks; nothing but `form_migrate` changes it.
     pub(crate) form_template_version: i32,
-    /// Name of the form template.
+    /// Name of the form template, as it was when the form was created.
     pub(crate) name: String,
     /// State of the form.
     pub(crate) status: FormStatus,
@@ -118,8 +119,8 @@ pub(crate) struct FormSummary {
     pub(crate) amends_id: Option<FormId>,
     /// Id of the form that corrects this one, if there is one that is not void.
     pub(crate) amended_by_id: Option<FormId>,
-    /// SHA-256 of the signed content in its canonical form (RFC 8785), as 64 hexadecimal digits; absent before the first
-    /// signature.
+    /// SHA-256 of the signed content in its canonical form (RFC 8785), as 64 hexadecimal digits; absent before the
+    /// first signature.
     pub(crate) content_hash: Option<String>,
     /// Id of the user who created the form; absent if it was an API key, or the user was erased.
     pub(crate) created_by_user_id: Option<UserId>,

@@ -1,7 +1,12 @@
 use chrono::{DateTime, Utc};
+use serde_json::Value;
+use server_shared::mark::Phi;
 use uuid::Uuid;
 
-use super::model::{FormStatus, FormSummary};
+use super::{
+    document::{CONTENT, REASON, TABLE, VOIDS},
+    model::{FormStatus, FormSummary},
+};
 use crate::{
     database::DatabaseError,
     encryption::{Encryption, Holder, OpenKey},
@@ -34,7 +39,7 @@ pub(crate) struct FormRow {
     pub(super) signed_at: Option<DateTime<Utc>>,
     pub(super) voided_at: Option<DateTime<Utc>>,
     pub(super) data_key_id: Uuid,
-    /// Wrapped key of the record; `None` once it is destroyed.
+    /// Wrapped key of the record; empty once it is destroyed.
     pub(super) wrapped: Option<Vec<u8>>,
     pub(super) document_encrypted: Option<Vec<u8>>,
     pub(super) content_encrypted: Option<Vec<u8>>,
@@ -48,6 +53,24 @@ impl FormRow {
         let wrapped = self.wrapped.as_deref();
         let wrapped = wrapped.ok_or_else(|| DatabaseError::Damaged(format!("form {} has no key", self.uid)))?;
         encryption.open(Holder::Record { organization, id: self.data_key_id }, wrapped)
+    }
+
+    /// Returns `true` if the patient was erased, so that nothing opens the answers any more.
+    pub(super) fn is_erased(&self) -> bool {
+        self.wrapped.as_deref().is_some_and(<[u8]>::is_empty)
+    }
+
+    /// Opens the content of a signed form; `None` before the first signature.
+    pub(super) fn content(&self, key: &OpenKey) -> Result<Option<Value>, DatabaseError> {
+        let text = key.row(TABLE, self.uid).open(CONTENT, self.content_encrypted.as_deref())?;
+        let content = text.map(|text| serde_json::from_str(text.get())).transpose();
+        content.map_err(|_| DatabaseError::Damaged(format!("no content can be read of form {}", self.uid)))
+    }
+
+    /// Opens the reason for which the form is void; `None` if it is not.
+    pub(super) fn void_reason(&self, key: &OpenKey) -> Result<Option<Phi<String>>, DatabaseError> {
+        let Some(uid) = self.void_uid else { return Ok(None) };
+        key.row(VOIDS, uid).open(REASON, self.void_reason_encrypted.as_deref())
     }
 
     /// Returns the properties of the form.

@@ -1,10 +1,15 @@
 //! Signatures: statements that are hashed one after the other.
 
 use chrono::{DateTime, Utc};
-use poem_openapi::{Object, types::Example};
+use poem_openapi::{
+    Object,
+    types::{Example, ParseFromJSON as _},
+};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
+    database::DatabaseError,
     domain::form_definition::{SignerRole, SigningMeaning},
     ids::UserId,
 };
@@ -17,6 +22,16 @@ pub(crate) struct FormSignature {
     pub(crate) statement: FormStatement,
     /// SHA-256 of `statement` in its canonical form (RFC 8785), as 64 hexadecimal digits.
     pub(crate) hash: String,
+}
+
+impl FormSignature {
+    /// Reads a signature from its stored statement and hash.
+    pub(super) fn stored(statement: Value, hash: String) -> Result<Self, DatabaseError> {
+        // The error's message may repeat what is stored.
+        let statement = FormStatement::parse_from_json(Some(statement))
+            .map_err(|_| DatabaseError::Damaged("no statement can be read of the signature of a form".to_owned()))?;
+        Ok(Self { statement, hash })
+    }
 }
 
 impl Example for FormSignature {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    compile::{Compiled, Content, FieldRule, GroupRule},
+    compile::{Compiled, Content, FieldRule, GroupFieldRule, GroupRule},
     evaluate::Evaluation,
     model::ENTRY_ID,
 };
@@ -36,7 +36,7 @@ pub(super) enum Answer {
 pub(crate) struct AnswerEntry {
     /// Id that a client chose.
     pub(crate) id: Uuid,
-    /// Place in the list that was read; entries with faults are left out.
+    /// Place in the list that was read, from which entries with faults are left out; of merged ones, in their list.
     pub(super) index: usize,
     /// Answers in the order of the group's fields.
     pub(super) values: Vec<Option<FieldValue>>,
@@ -118,8 +118,24 @@ impl Compiled {
         Answers { items }
     }
 
+    /// Reads answers that [`Compiled::write`] wrote for this definition, without checking them again: what was valid
+    /// when it was given stays, also an option that is retired.
+    pub(crate) fn read_stored(&self, document: &Map<String, Value>) -> Answers {
+        let mut items = vec![Answer::None; self.items.len()];
+        for (answer, item) in items.iter_mut().zip(&self.items) {
+            let Some(value) = document.get(item.key.as_str()) else { continue };
+            *answer = match &item.content {
+                Content::Field(rule) => stored_value(rule, value).map_or(Answer::None, Answer::Value),
+                Content::Group(rule) => Answer::Entries(stored_entries(rule, value)),
+                Content::Score(_) | Content::Text => Answer::None,
+            };
+        }
+        Answers { items }
+    }
+
     /// Writes answers in the form that is stored, answered and hashed, in the order of the items; without those to
-    /// hidden fields if an evaluation of them is given.
+    /// hidden fields if an evaluation of them is given. A group without entries is left out like one that was never
+    /// answered, so that both have the same hash.
     pub(crate) fn write(&self, answers: &Answers, without_hidden: Option<&Evaluation>) -> Map<String, Value> {
         let mut document = Map::new();
         for (place, item) in self.items.iter().enumerate() {
@@ -128,7 +144,7 @@ impl Compiled {
             }
             let value = match (&item.content, answers.items.get(place)) {
                 (Content::Field(_), Some(Answer::Value(value))) => value.to_json(),
-                (Content::Group(rule), Some(Answer::Entries(entries))) => {
+                (Content::Group(rule), Some(Answer::Entries(entries))) if !entries.is_empty() => {
                     let shown = without_hidden.map(|evaluation| &evaluation.entries[place]);
                     let write = |(index, entry): (usize, &AnswerEntry)| {
                         write_entry(rule, entry, |field| shown.is_none_or(|states| states[index][field].visible))
@@ -152,6 +168,27 @@ fn write_entry(rule: &GroupRule, entry: &AnswerEntry, is_visible: impl Fn(usize)
         }
     }
     Value::Object(written)
+}
+
+fn stored_value(rule: &FieldRule, value: &Value) -> Option<FieldValue> {
+    FieldValue::read(rule.definition.field_type, value)
+}
+
+fn stored_entries(rule: &GroupRule, value: &Value) -> Vec<AnswerEntry> {
+    let given = value.as_array().map_or(&[][..], Vec::as_slice);
+    let mut entries = Vec::with_capacity(given.len());
+    for entry in given {
+        let Some(id) = entry.get(ENTRY_ID).and_then(Value::as_str).and_then(entry_uuid) else { continue };
+        let value = |field: &GroupFieldRule| stored_value(&field.rule, entry.get(field.key.as_str())?);
+        let values = rule.fields.iter().map(value).collect();
+        entries.push(AnswerEntry { id, index: entries.len(), values });
+    }
+    entries
+}
+
+/// Reads the id of an entry; other spellings than digits with hyphens, which have another length, are none.
+pub(super) fn entry_uuid(text: &str) -> Option<Uuid> {
+    if text.len() == 36 { Uuid::parse_str(text).ok() } else { None }
 }
 
 fn read_value(
@@ -202,8 +239,7 @@ fn entry_id(entry: &Map<String, Value>, at: &str, faults: &mut FieldFaults) -> O
         faults.add(format!("{at}/{ENTRY_ID}"), "required", "is required");
         return None;
     };
-    // Other spellings than digits with hyphens have another length.
-    let id = id.as_str().filter(|text| text.len() == 36).and_then(|text| Uuid::parse_str(text).ok());
+    let id = id.as_str().and_then(entry_uuid);
     if id.is_none() {
         faults.add(format!("{at}/{ENTRY_ID}"), "format", "must be a UUID");
     }

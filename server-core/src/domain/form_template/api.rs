@@ -103,8 +103,8 @@ impl Api {
 
     /// Delete or archive a form template
     ///
-    /// Archives a template that has a published version: no form is created from it any more, and forms that exist are
-    /// finished. Deletes any other. Archiving again changes nothing.
+    /// Archives a template that has a published version, or that an appointment template lists: no form is created from
+    /// it any more, and forms that exist are finished. Deletes any other. Archiving again changes nothing.
     #[oai(path = "/form-templates/:form_template_id", method = "delete", operation_id = "form_template_delete")]
     async fn form_template_delete(
         &self,
@@ -120,7 +120,8 @@ impl Api {
     /// Publish a form template
     ///
     /// Makes the draft the next version, which nobody can change or delete, and returns its differences from the
-    /// version before. New forms are created from it; those that exist keep their version.
+    /// version before. New forms are created from it; those that exist keep their version, and `open_forms` lists those
+    /// that `form_migrate` can move to the new one.
     ///
     /// Answers 422 with every fault of the draft at once, each with a JSON pointer into the template, e.g.
     /// `/definition/sections/0/items/2/visible_if`; a cycle of conditions is named by its keys. Answers 409

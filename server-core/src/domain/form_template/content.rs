@@ -16,12 +16,12 @@ use crate::{
 
 /// Everything that forms ask and show, of a version or of a draft without faults.
 #[derive(Debug)]
-pub(super) struct Content {
-    pub(super) definition: FormDefinition,
+pub(crate) struct Content {
+    pub(crate) definition: FormDefinition,
     /// Custom fields that the definition refers to.
-    pub(super) fields: Vec<FormField>,
+    pub(crate) fields: Vec<FormField>,
     /// Scores that are published without protection, in alphabetical order.
-    pub(super) phi_cleared: Vec<Key>,
+    pub(crate) phi_cleared: Vec<Key>,
 }
 
 impl Content {
@@ -30,6 +30,11 @@ impl Content {
         let FormContent { definition, fields, phi_cleared } = stored.read()?;
         let fields = fields.iter().map(AsStored::read).collect::<Result<_, _>>()?;
         Ok(Self { definition: definition.read()?, fields, phi_cleared })
+    }
+
+    /// Reads the content of a version from the JSON in which it is stored.
+    pub(crate) fn of_version(stored: Value) -> Result<Self, DatabaseError> {
+        Self::read(&AsStored::new(stored))
     }
 
     /// Reads the draft of a template; refuses one with faults.
@@ -56,12 +61,12 @@ impl Content {
     }
 
     /// Returns the custom fields as the engine asks for them.
-    pub(super) fn library(&self) -> StoredFields<'_> {
+    pub(crate) fn library(&self) -> StoredFields<'_> {
         StoredFields::of(&self.definition, &self.fields)
     }
 
     /// Makes the form ready to be evaluated.
-    pub(super) fn compile(&self) -> Result<Compiled, DatabaseError> {
+    pub(crate) fn compile(&self) -> Result<Compiled, DatabaseError> {
         Compiled::build(&self.definition, &self.library()).map_err(|faults| {
             let places: Vec<&str> = faults.list().iter().map(|fault| fault.pointer.as_str()).collect();
             DatabaseError::Damaged(format!("a stored form has faults at {}", places.join(", ")))

@@ -87,7 +87,7 @@ impl FieldLibrary for PresentFields {
 /// Custom fields as they are stored with a definition that had no fault then. It has none later either: what is
 /// published stays valid, whatever becomes of the custom fields.
 #[derive(Debug)]
-pub(super) struct StoredFields<'a> {
+pub(crate) struct StoredFields<'a> {
     pinned: BTreeMap<PinnedField, &'a FormField>,
     /// Definitions of the fields that are prefilled, by the key of the source, which had the same type.
     prefilled: BTreeMap<&'a Key, &'a FieldDefinition>,

@@ -10,4 +10,5 @@ mod service;
 mod stored;
 
 pub(crate) use api::Api;
+pub(crate) use content::Content;
 pub(crate) use service::Service;

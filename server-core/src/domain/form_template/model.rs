@@ -12,7 +12,7 @@ use crate::{
         field::FieldDefinition,
         form_definition::{FormChange, FormDefinition},
     },
-    ids::{CustomFieldId, FormTemplateId},
+    ids::{CustomFieldId, FormId, FormTemplateId},
 };
 
 /// Template of forms: a draft, which can be changed, and published versions, which stay as they are. Lists leave out
@@ -241,19 +241,39 @@ pub(crate) struct FormTemplatePublication {
     pub(crate) form_template_id: FormTemplateId,
     /// Number of the new version, from 1.
     pub(crate) version: i32,
-    /// Hash of the version's content.
+    /// SHA-256 of the version's content in its canonical form (RFC 8785), as 64 hexadecimal digits.
     pub(crate) content_hash: String,
     /// Time of publication.
     pub(crate) published_at: DateTime<Utc>,
     /// Differences between this version and the one before; of a first version, there are none.
     pub(crate) changes: Vec<FormChange>,
+    /// Forms that can still move to the new version, by `form_migrate`: drafts, and submitted ones without a signature.
+    pub(crate) open_forms: OpenForms,
 }
 
 impl Example for FormTemplatePublication {
     fn example() -> Self {
         let FormTemplateVersionSummary { form_template_id, version, content_hash, published_at } =
             FormTemplateVersionSummary::example();
-        Self { form_template_id, version, content_hash, published_at, changes: Vec::new() }
+        let open_forms = OpenForms::example();
+        Self { form_template_id, version, content_hash, published_at, changes: Vec::new(), open_forms }
+    }
+}
+
+/// Forms on earlier versions of a template that are not signed and not void.
+#[derive(Debug, Clone, Object)]
+#[oai(example)]
+pub(crate) struct OpenForms {
+    /// Number of the forms.
+    pub(crate) total: i64,
+    /// Ids of the first 100 in ascending order; `form_list` finds the others by `form_template_id` and
+    /// `form_template_version`.
+    pub(crate) ids: Vec<FormId>,
+}
+
+impl Example for OpenForms {
+    fn example() -> Self {
+        Self { total: 1, ids: vec![FormId(81)] }
     }
 }
 

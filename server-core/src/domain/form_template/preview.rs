@@ -75,15 +75,7 @@ impl Example for FormPreview {
         let content = Content { definition: FormDefinition::example(), fields: Vec::new(), phi_cleared: Vec::new() };
         Self::of(&content, &PreviewForm::example()).unwrap_or_else(|_| Self {
             definition: AsStored::of(&content.definition),
-            evaluation: FormEvaluation {
-                sections: Vec::new(),
-                items: Vec::new(),
-                scores: Vec::new(),
-                hidden_answers: Vec::new(),
-                faults: Vec::new(),
-                missing_answers: Vec::new(),
-                kept_answers: BTreeMap::new(),
-            },
+            evaluation: FormEvaluation::empty(),
         })
     }
 }

@@ -16,7 +16,8 @@ use super::{
     library::{PresentFields, Referred},
     model::{
         FormContent, FormFault, FormTemplate, FormTemplateInput, FormTemplatePublication, FormTemplateSort,
-        FormTemplateSummary, FormTemplateVersion, FormTemplateVersionSummary, PublishFormTemplate, UpdateFormTemplate,
+        FormTemplateSummary, FormTemplateVersion, FormTemplateVersionSummary, OpenForms, PublishFormTemplate,
+        UpdateFormTemplate,
     },
     preview::{FormPreview, PreviewForm},
     repository::{self, FormTemplateRow, NewDraft, NewVersion},
@@ -142,7 +143,7 @@ impl Service {
         let (field_ids, field_versions) =
             content.fields.iter().map(|field| (field.custom_field_id.0, field.version)).unzip();
         let new = NewVersion { version, content: json, content_hash, field_ids, field_versions };
-        let published_at = repository::form_template_publish(&mut tx, id, &new).await?;
+        let published = repository::form_template_publish(&mut tx, id, &new).await?;
         let cleared = content.phi_cleared.iter().map(|key| FormScore { template: id, key: key.as_str().to_owned() });
         let events = Events::from(FormTemplateEvent::Published(id)).and(cleared.map(FormScoreEvent::PhiCleared));
         tx.commit(events).await?;
@@ -150,8 +151,9 @@ impl Service {
             form_template_id: id,
             version,
             content_hash: hex::encode(content_hash),
-            published_at,
+            published_at: published.published_at,
             changes,
+            open_forms: OpenForms { total: published.open_total, ids: published.open_ids },
         })
     }
 

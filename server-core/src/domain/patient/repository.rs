@@ -77,6 +77,33 @@ impl Listed for PatientRow {
     const PRESENT: &'static str = "deleted_at is null";
 }
 
+/// Reads a patient in a transaction of any kind, for a value that is made of the record; `None` if the caller sees no
+/// such patient.
+pub(super) async fn patient_row(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    id: PatientId,
+) -> Result<Option<PatientRow>, DatabaseError> {
+    let row = sqlx::query_as!(
+        PatientRow,
+        r#"
+        select p.id as "id: PatientId", p.organization_id as "organization_id: OrganizationId", p.uid,
+               p.user_id as "user_id: UserId", p.first_name, p.last_name, p.email_encrypted, p.phone_encrypted,
+               p.date_of_birth_encrypted, p.national_id_encrypted, p.address_encrypted, p.emergency_contact_encrypted,
+               p.clinical_notes_encrypted, p.email_index, p.data_key_id, k.wrapped, p.version, p.created_at,
+               p.updated_at
+        from patients p
+        join data_keys k on k.organization_id = p.organization_id and k.id = p.data_key_id
+        where p.organization_id = $1 and p.id = $2 and p.deleted_at is null
+        "#,
+        organization.0,
+        id.0
+    )
+    .fetch_optional(tx.connection()?)
+    .await?;
+    Ok(row)
+}
+
 /// Reads a page of patients and the total number.
 ///
 /// Names without keys, which a process of the previous version wrote, are folded by SQL and sort last.

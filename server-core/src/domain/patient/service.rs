@@ -70,6 +70,18 @@ impl Service {
         Ok(tx.disclose(patient, |patient| Audit::read([&patient.id])).await?)
     }
 
+    /// Reads a patient within a transaction, without clinical notes, for answers that are taken from the record; the
+    /// transaction has to disclose them. `None` if the caller sees no such patient.
+    pub(crate) async fn record(
+        &self,
+        tx: &mut impl Tx,
+        organization: OrganizationId,
+        id: PatientId,
+    ) -> Result<Option<Patient>, DatabaseError> {
+        let row = repository::patient_row(tx, organization, id).await?;
+        row.map(|row| self.open(&row, false)).transpose()
+    }
+
     pub(super) async fn create(
         &self,
         caller: &Caller,

@@ -74,6 +74,27 @@ impl ProfileEntry {
     }
 }
 
+/// Value that a profile has now, for an answer that is taken from it.
+#[derive(Debug)]
+pub(crate) struct PresentValue {
+    /// Value in its type.
+    pub(crate) value: FieldValue,
+    /// Type of the version that the value was given under.
+    pub(crate) field_type: FieldType,
+    /// Unit of that version; `None` if it has none.
+    pub(crate) unit: Option<String>,
+    /// `true` if the field is protected health information in its present version.
+    pub(crate) phi: bool,
+}
+
+impl PresentValue {
+    /// Takes the value of an entry with the key of its field; `None` if there is no value.
+    pub(super) fn of(entry: ProfileEntry) -> Option<(String, Self)> {
+        let Given { field_type, unit, value, .. } = entry.given?;
+        Some((entry.key.into_inner(), Self { value: value?, field_type, unit, phi: entry.definition.phi }))
+    }
+}
+
 /// Opens the rows of a profile for a caller with this access, and leaves out the fields that it does not see.
 pub(super) struct Opener<'a> {
     pub(super) access: Access,

@@ -8,6 +8,6 @@ mod service;
 
 pub(super) use api::BookingApi;
 pub(crate) use job::holds_expire;
-pub(crate) use model::{Wanted, patient_of};
+pub(crate) use model::{TemplateBooking, Wanted, patient_of};
 pub(super) use service::expire;
 pub(crate) use service::{offer_make, offer_release, offer_withdraw};

@@ -128,6 +128,17 @@ pub(crate) struct Wanted {
     pub(crate) started_at: DateTime<Utc>,
 }
 
+/// Appointment that a clinic books with a template at a time of its choice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TemplateBooking<'a> {
+    pub(crate) template: AppointmentTemplateId,
+    pub(crate) specialist: SpecialistId,
+    pub(crate) patient: PatientId,
+    pub(crate) started_at: DateTime<Utc>,
+    /// Subject, at most 200 characters; empty if it has none.
+    pub(crate) title: &'a str,
+}
+
 /// Holder of a slot and duration of the hold.
 #[derive(Debug, Clone)]
 pub(super) struct Hold {

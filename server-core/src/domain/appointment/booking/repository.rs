@@ -9,12 +9,12 @@ use super::{
         repository::on_overlap,
         row::AppointmentRow,
     },
-    model::{Hold, Wanted},
+    model::{Hold, TemplateBooking, Wanted},
 };
 use crate::{
     database::{Across, DatabaseError, Tx, broken_constraint},
-    domain::{availability::OpenSlot, period::Period},
-    ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, UserId, WaitlistEntryId},
+    domain::{appointment_template::Modality, availability::OpenSlot, period::Period},
+    ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, SpecialtyId, UserId, WaitlistEntryId},
 };
 
 /// Expires lapsed holds of the specialists or the patient that overlap `blocks`; returns their ids. The caller holds
@@ -42,6 +42,52 @@ pub(super) async fn holds_expire(
     .fetch_all(tx.connection()?)
     .await?;
     Ok(expired)
+}
+
+/// References of a booking with a template, as far as they exist, and the terms of the template.
+#[derive(Debug)]
+pub(super) struct TermsRow {
+    pub(super) specialist: bool,
+    pub(super) patient: bool,
+    /// `None` if the template does not exist or is archived.
+    pub(super) duration_minutes: Option<i32>,
+    pub(super) buffer_before_minutes: Option<i32>,
+    pub(super) buffer_after_minutes: Option<i32>,
+    pub(super) specialty_id: Option<SpecialtyId>,
+    pub(super) modality: Option<Modality>,
+    pub(super) cancellation_cutoff_minutes: Option<i32>,
+    pub(super) reschedule_cutoff_minutes: Option<i32>,
+}
+
+/// Reads the terms of a booking with a template: buffers that the template leaves out are those of the specialist.
+pub(super) async fn template_terms(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    booking: &TemplateBooking<'_>,
+) -> Result<TermsRow, DatabaseError> {
+    let row = sqlx::query_as!(
+        TermsRow,
+        r#"
+        select s.id is not null as "specialist!", p.id is not null as "patient!",
+               t.duration_minutes as "duration_minutes?",
+               coalesce(t.buffer_before_minutes, s.buffer_before_minutes) as "buffer_before_minutes?",
+               coalesce(t.buffer_after_minutes, s.buffer_after_minutes) as "buffer_after_minutes?",
+               t.specialty_id as "specialty_id?: SpecialtyId", t.modality as "modality?: Modality",
+               t.cancellation_cutoff_minutes as "cancellation_cutoff_minutes?",
+               t.reschedule_cutoff_minutes as "reschedule_cutoff_minutes?"
+        from (select 1) as one
+        left join specialists s on s.organization_id = $1 and s.id = $2 and s.deleted_at is null
+        left join patients p on p.organization_id = $1 and p.id = $3 and p.deleted_at is null
+        left join appointment_templates t on t.organization_id = $1 and t.id = $4 and t.archived_at is null
+        "#,
+        organization.0,
+        booking.specialist.0,
+        booking.patient.0,
+        booking.template.0
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(row)
 }
 
 /// Inserts a hold if `hold` is given, else a booking, with the terms of the slot. The title is sealed and bound to

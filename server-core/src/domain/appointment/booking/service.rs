@@ -1,4 +1,5 @@
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
+use server_shared::error::FieldFault;
 use uuid::Uuid;
 
 use super::{
@@ -7,21 +8,29 @@ use super::{
         event::{AppointmentEvent, HoldEnd},
         model::Appointment,
         row::AppointmentRow,
-        service::Service,
+        service::{Service, check_own, check_period},
         status::AppointmentStatus,
         title::{TitleSeal, Titled},
         transition::AppointmentState,
     },
-    model::{BookAppointment, Hold, HoldAppointment, Source, Wanted},
+    model::{BookAppointment, Hold, HoldAppointment, Source, TemplateBooking, Wanted},
     repository,
 };
 use crate::{
     database::{DatabaseError, Lock, Tx, WriteTx},
-    domain::{availability::open_slot, period::Period, rules::InvalidValue},
+    domain::{
+        appointment_template::Modality,
+        availability::{OpenSlot, open_slot},
+        period::Period,
+        rules::InvalidValue,
+    },
     event::Events,
     identity::{Actor, Caller},
     ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, UserId, WaitlistEntryId},
 };
+
+/// Message of the fault of a patient who does not exist, or whom the caller does not see.
+const UNKNOWN_PATIENT: &str = "is no patient of this organization that you may see";
 
 impl Service {
     /// Holds an open slot for the caller.
@@ -79,6 +88,36 @@ impl Service {
         let taken = if hold.is_some() { AppointmentEvent::Held } else { AppointmentEvent::Booked };
         tx.commit(Events::from(taken((&appointment).into())).and(expired)).await?;
         Ok(appointment.with(title.to_owned()))
+    }
+
+    /// Books an appointment with a template at any time, within working hours or not, but never over another one.
+    /// Returns the transaction, which is still open for what belongs to the appointment, and its events so far; it has
+    /// taken the locks of the booking and `also`.
+    pub(crate) async fn book_with_template(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        booking: &TemplateBooking<'_>,
+        also: Vec<Lock>,
+    ) -> Result<(WriteTx, Appointment, Events), AppointmentError> {
+        let TemplateBooking { template, specialist, patient, started_at, title } = *booking;
+        // The end follows from the template, whose duration is bounded.
+        check_period(started_at, started_at + TimeDelta::minutes(1), Utc::now())?;
+        check_own(caller, specialist)?;
+        let uid = Uuid::new_v4();
+        let sealed = TitleSeal::of(&self.keys, organization).await?.seal(Titled::Appointment, uid, title);
+        let mut locks = also;
+        locks.extend([Lock::Specialist(organization, specialist), Lock::Patient(organization, patient)]);
+        let mut tx = self.database.write_locked(caller, locks).await?;
+        let slot = slot_of_template(&mut tx, organization, booking).await?;
+        let block = Period { start: slot.block_start, end: slot.block_end };
+        let expired = expire(&mut tx, &[specialist], patient, &[block]).await?;
+        let wanted = Wanted { specialist, patient, template: Some(template), started_at };
+        let named = (uid, sealed.as_deref());
+        let taken = repository::slot_take(&mut tx, organization, caller.user_id, &wanted, &slot, named, None).await?;
+        let row = taken.ok_or_else(unknown_patient)?;
+        let events = Events::from(AppointmentEvent::Created((&row).into())).and(expired);
+        Ok((tx, row.with(title.to_owned()), events))
     }
 
     async fn hold_book(
@@ -161,11 +200,47 @@ async fn slot_take(
     let block = Period { start: slot.block_start, end: slot.block_end };
     let expired = expire(tx, &[specialist], patient, &[block]).await?;
     let taken = repository::slot_take(tx, organization, user, wanted, &slot, named, hold).await?;
-    let appointment = taken.ok_or_else(|| {
-        let message = "is no patient of this organization that you may see";
-        InvalidValue::new("/patient_id", "unknown_reference", message)
-    })?;
+    let appointment = taken.ok_or_else(unknown_patient)?;
     Ok((appointment, expired))
+}
+
+/// Returns the time and terms of a booking with a template; refuses it with the fault of each reference that does not
+/// exist.
+async fn slot_of_template(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    booking: &TemplateBooking<'_>,
+) -> Result<OpenSlot, AppointmentError> {
+    let terms = repository::template_terms(tx, organization, booking).await?;
+    let mut faults = Vec::new();
+    let mut unknown = |pointer, message| faults.push(FieldFault::new(pointer, "unknown_reference", message));
+    if terms.duration_minutes.is_none() {
+        unknown("/appointment_template_id", "is no appointment template in use of this organization");
+    }
+    if !terms.specialist {
+        unknown("/specialist_id", "is no specialist of this organization");
+    }
+    if !terms.patient {
+        unknown("/patient_id", UNKNOWN_PATIENT);
+    }
+    InvalidValue::check(faults)?;
+    let minutes = |minutes: Option<i32>| TimeDelta::minutes(minutes.unwrap_or_default().into());
+    let started_at = booking.started_at;
+    let ended_at = started_at + minutes(terms.duration_minutes);
+    Ok(OpenSlot {
+        started_at,
+        ended_at,
+        block_start: started_at - minutes(terms.buffer_before_minutes),
+        block_end: ended_at + minutes(terms.buffer_after_minutes),
+        specialty_id: terms.specialty_id,
+        modality: terms.modality.unwrap_or(Modality::InPerson),
+        cancellation_cutoff_minutes: terms.cancellation_cutoff_minutes.unwrap_or_default(),
+        reschedule_cutoff_minutes: terms.reschedule_cutoff_minutes.unwrap_or_default(),
+    })
+}
+
+fn unknown_patient() -> InvalidValue {
+    InvalidValue::new("/patient_id", "unknown_reference", UNKNOWN_PATIENT)
 }
 
 /// Books a hold of `holder`. The caller holds the locks of specialist and patient.

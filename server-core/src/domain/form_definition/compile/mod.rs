@@ -9,6 +9,7 @@ mod order;
 mod outline;
 mod protection;
 mod score;
+mod signature;
 mod size;
 mod translation;
 
@@ -139,6 +140,16 @@ impl Compiled {
         let node = |node: usize| if node < count { Node::Section(node) } else { Node::Item(node - count) };
         let by_key = places(items.iter().map(|item: &ItemRule| &item.key));
         Ok(Self { sections, items, by_key, order: order.into_iter().map(node).collect(), expressions })
+    }
+}
+
+impl Compiled {
+    /// Returns the definition of a field outside of groups; `None` for any other key.
+    pub(crate) fn field(&self, key: &Key) -> Option<&FieldDefinition> {
+        match &self.items.get(*self.by_key.get(key.as_str())?)?.content {
+            Content::Field(rule) => Some(&rule.definition),
+            Content::Group(_) | Content::Score(_) | Content::Text => None,
+        }
     }
 }
 

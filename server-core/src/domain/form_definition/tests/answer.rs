@@ -88,6 +88,15 @@ fn answers_have_one_form_in_the_order_of_the_items() {
 }
 
 #[test]
+fn a_group_without_entries_is_written_like_one_without_an_answer() {
+    let compiled = medication();
+    let (none, without) = evaluated(&compiled, json!({ "note": "x", "drugs": [] }));
+    let (absent, _) = evaluated(&compiled, json!({ "note": "x" }));
+    assert_eq!(compiled.write(&none, None), compiled.write(&absent, None));
+    assert_eq!(json!(compiled.write(&none, Some(&without))), json!({ "note": "x" }), "submitted, too");
+}
+
+#[test]
 fn required_answers_that_are_missing_are_listed_with_their_pointers() {
     let compiled = medication();
     let required = |answers: Value| {

@@ -1,14 +1,18 @@
-//! Tests of the engine: faults of definitions, conditions, scores, answers, and a comparison with a naive evaluator.
+//! Tests of the engine: faults of definitions, conditions, scores, answers, partial saves, moves to another version, and
+//! a comparison with a naive evaluator.
 
 mod answer;
 mod change;
 mod condition;
 mod fault;
+mod fit;
 mod language;
 mod naive;
+mod patch;
 mod property;
 mod random;
 mod score;
+mod submit;
 
 use std::collections::BTreeMap;
 

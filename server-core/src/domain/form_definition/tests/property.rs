@@ -162,13 +162,14 @@ proptest! {
     }
 }
 
-/// Returns answers in the order of the items.
-fn ordered(definition: &Value, answers: &Map<String, Value>) -> Value {
+/// Returns answers in the order of the items, without groups that have no entry.
+pub(super) fn ordered(definition: &Value, answers: &Map<String, Value>) -> Value {
     let mut ordered = Map::new();
     for section in definition["sections"].as_array().into_iter().flatten() {
         for item in section["items"].as_array().into_iter().flatten() {
             let key = item["key"].as_str().unwrap_or_default();
-            if let Some(answer) = answers.get(key) {
+            let is_group = item["group"].is_object();
+            if let Some(answer) = answers.get(key).filter(|answer| !is_group || **answer != json!([])) {
                 ordered.insert(key.to_owned(), answer.clone());
             }
         }
