@@ -34,8 +34,8 @@ const BESIDES: i64 = 100;
 type Reads = BTreeMap<(String, String), i64>;
 
 /// Adds rows to the home clinic until it has `count` more than in the beginning, beyond those from `before` on: people
-/// of the clinic, values in their profiles, and their appointments, a quarter of an hour each, long past or far ahead
-/// of those that the fixtures use.
+/// of the clinic, values in their profiles, their forms, and their appointments, a quarter of an hour each, long past
+/// or far ahead of those that the fixtures use.
 async fn grow(database: &mut PgConnection, organization: i64, before: i64, count: i64) {
     let statements = [
         "with key as (select data_key_id as id, name_folded, name_sort, name_keys_version, indexes_version from patients
@@ -81,6 +81,26 @@ async fn grow(database: &mut PgConnection, organization: i64, before: i64, count
                                        data_key_id, text_value, changed_in)
            select $1, gen_random_uuid(), 'patient', people.id, field.id, 'grown', 1, false, people.data_key_id, 'Grown', 1
            from people, field"#,
+        // A draft of each of these patients, at its first appointment if there is one.
+        r"with asked as (select form_template_id, version from form_template_versions where organization_id = $1
+                         order by form_template_id, version limit 1),
+               made as (insert into forms (organization_id, uid, patient_id, data_key_id, form_template_id,
+                                           form_template_version, name, language, document_encrypted)
+                        select $1, gen_random_uuid(), p.id, p.data_key_id, a.form_template_id, a.version, 'Grown', 'en',
+                               '\x00'
+                        from asked a, patients p
+                        where p.organization_id = $1
+                          and case when p.first_name = 'Grown' then substr(p.last_name, 8)::bigint end
+                              between $2 + 1 and $3
+                        returning id, patient_id, form_template_id, form_template_version),
+               linked as (insert into appointment_forms (organization_id, form_id, appointment_id, form_template_id)
+                          select $1, m.id, a.id, m.form_template_id
+                          from made m
+                          join lateral (select a.id from appointments a
+                                        where a.organization_id = $1 and a.patient_id = m.patient_id
+                                        order by a.id limit 1) a on true)
+          insert into form_changes (organization_id, form_id, form_version, kind, form_template_version)
+          select $1, id, 1, 'created', form_template_version from made",
     ];
     // As connections of the service: the checks of foreign keys would scan what the statement has added so far.
     database.execute("set enable_seqscan = off; set enable_bitmapscan = off").await.unwrap();
@@ -196,6 +216,8 @@ async fn statements_read_no_more_after_a_clinic_has_grown() {
     let specialists = sqlx::query(specialists).bind(world.app.home().specialist_id).bind(vec![home, away]);
     specialists.execute(&mut database).await.unwrap();
     world.app.patient_create(&world.app.other_admin(), "Ann", "Lee").await;
+    // Of which forms are made; the home clinic has one by now.
+    crate::form_template::published(&world.app.other_admin()).await;
     database.execute("analyze").await.unwrap();
     grow(&mut database, home, 0, SMALL).await;
     let statements = world.app.database.statements().await;

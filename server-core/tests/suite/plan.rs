@@ -10,7 +10,10 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, Column, Executor, PgConnection, Row, postgres::PgRow};
 use test_support::{Answer, CoreApp, Fixture, Kind, Operation, Statement, granted, in_days};
 
-use crate::matrix::{Asker, Surroundings, World, granted_to};
+use crate::{
+    form_template::published,
+    matrix::{Asker, Surroundings, World, granted_to},
+};
 
 const ENTER: &str = "context_enter($1, $2, $3, $4, $5) as ctx";
 /// Replacement of `context_enter` that takes the same parameters and sets nothing.
@@ -128,6 +131,8 @@ pub(crate) struct Named {
     patient: i64,
     template: i64,
     specialty: i64,
+    appointment: i64,
+    form_template: i64,
 }
 
 impl Named {
@@ -143,6 +148,8 @@ impl Named {
             patient: world.patient.id,
             template: app.appointment_template_create(&admin, template).await.id,
             specialty,
+            appointment: world.appointment.id,
+            form_template: published(&admin).await.id,
         }
     }
 }
@@ -157,6 +164,10 @@ pub(crate) fn requests(named: &Named, operation: &Operation, fixture: &Fixture) 
         ("patient_id", _) => vec![named.patient.to_string()],
         ("template_id", _) => vec![named.template.to_string()],
         ("specialty_id", _) => vec![named.specialty.to_string()],
+        ("appointment_id", _) => vec![named.appointment.to_string()],
+        ("form_template_id", _) => vec![named.form_template.to_string()],
+        ("form_template_version", _) => vec!["1".to_owned()],
+        ("language", _) => vec!["en".to_owned()],
         ("timezone", _) => vec!["Europe/Berlin".to_owned()],
         ("search", _) => vec!["Nobody".to_owned()],
         ("email", _) => vec!["nobody@example.org".to_owned()],

@@ -68,6 +68,11 @@ async fn seed(app: &CoreApp) -> (i64, i64) {
         let booked = app.appointment_create(&admin, specialist, patient, in_days(day, 9)).await.id;
         let body = RescheduleAppointment { specialist_id: None, started_at: in_days(day + 1, 9), version: None };
         granted(admin.appointment_reschedule().appointment_id(booked).body(body).send().await, 200);
+        let form = crate::form::rows_add(app, &admin, patient, booked).await;
+        if patient == own {
+            // A patient deletes only its own making.
+            crate::form::opened(&app.patient(), form, own).await;
+        }
         let cancelled = app.appointment_create(&admin, specialist, patient, in_days(day, 12)).await.id;
         let body = CancelAppointment { reason: CancellationReason::Other };
         granted(admin.appointment_cancel().appointment_id(cancelled).body(body).send().await, 200);

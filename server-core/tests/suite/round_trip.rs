@@ -11,7 +11,7 @@ const WARM_UP: usize = 5;
 const COUNTED: usize = 5;
 
 /// Returns the conversation with the most round trips of several identical requests.
-async fn costliest(app: &CoreApp, what: &str, mut request: impl AsyncFnMut()) -> Conversation {
+pub(crate) async fn costliest(app: &CoreApp, what: &str, mut request: impl AsyncFnMut()) -> Conversation {
     let mut costliest: Option<Conversation> = None;
     for round in 0..WARM_UP + COUNTED {
         app.proxy().listen();

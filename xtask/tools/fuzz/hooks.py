@@ -34,6 +34,10 @@ TOKENS = {
         # A person that no other case needs: the first call deletes the account.
         "me_delete": STACK["organizations"][1]["tokens"]["patient"],
         "organization_create": STACK["superadmin"],
+        # Administrators sign and amend nothing.
+        "form_amend": CLINIC["tokens"]["specialist"],
+        "form_sign": CLINIC["tokens"]["specialist"],
+        "me_form_list": CLINIC["tokens"]["patient"],
         # Only participants can join.
         "video_token_create": CLINIC["tokens"]["patient"],
     },
@@ -214,8 +218,8 @@ def series() -> dict:
     return core("POST", "/v1/appointment-series", series_body())["series"]
 
 
-# These change the state of an appointment, of an entry of the waitlist or of a form template, so each call needs its
-# own.
+# These change the state of an appointment, of an entry of the waitlist, of a form or of its template, so each call
+# needs its own.
 ADVANCE = (
     "appointment_cancel",
     "appointment_confirm",
@@ -226,15 +230,12 @@ ADVANCE = (
     "appointment_series_cancel",
     "waitlist_entry_accept",
     "form_template_publish",
+    "form_submit",
+    "form_sign",
+    "form_amend",
+    "form_void",
+    "form_migrate",
 )
-
-# States that operations need of the resource in their path.
-APPOINTMENTS = {
-    "appointment_hold_delete": hold,
-    "appointment_start": confirmed,
-    "appointment_complete": started,
-    "waitlist_entry_accept": offered,
-}
 
 
 def appointment_template() -> dict:
@@ -242,11 +243,16 @@ def appointment_template() -> dict:
     return core("POST", "/v1/appointment-templates", body)
 
 
+def form_definition(label: str) -> dict:
+    """Return a definition of one optional field."""
+    field = {"field_type": "scale", "label": label, "phi": True}
+    section = {"key": "today", "label": "Today", "items": [{"key": "pain", "field": {"definition": field}}]}
+    return {"language": "en", "sections": [section]}
+
+
 def form_template() -> dict:
     """Create a form template whose draft can be published."""
-    field = {"field_type": "scale", "label": "Pain", "phi": True}
-    section = {"key": "today", "label": "Today", "items": [{"key": "pain", "field": {"definition": field}}]}
-    body = {"name": f"Fuzzed {uuid.uuid4()}", "definition": {"language": "en", "sections": [section]}}
+    body = {"name": f"Fuzzed {uuid.uuid4()}", "definition": form_definition("Pain")}
     return core("POST", "/v1/form-templates", body)
 
 
@@ -255,6 +261,55 @@ def published_form_template() -> dict:
     row = form_template()
     core("POST", f"/v1/form-templates/{row['id']}/publish", {"version": row["version"]})
     return row
+
+
+def treated() -> dict:
+    """Create a patient whom the clinic's specialist treats."""
+    row, me = patient(), call(CORE, CLINIC["tokens"]["specialist"], "GET", "/v1/me")
+    core("POST", "/v1/appointments", {**slot(), "specialist_id": me["specialist_id"], "patient_id": row["id"]})
+    return row
+
+
+def form_of(template: dict) -> dict:
+    body = {"form_template_id": template["id"], "patient_id": shared(treated)["id"]}
+    return core("POST", "/v1/forms", body)
+
+
+def form() -> dict:
+    """Create a draft of a form, which can be submitted as it is."""
+    return form_of(shared(published_form_template))
+
+
+def submitted_form() -> dict:
+    row = form()
+    return core("POST", f"/v1/forms/{row['id']}/submit", {"version": row["version"]})
+
+
+def signed_form() -> dict:
+    row, token = submitted_form(), CLINIC["tokens"]["specialist"]
+    body = {"version": row["version"], "meaning": "completion"}
+    return call(CORE, token, "POST", f"/v1/forms/{row['id']}/sign", json=body)
+
+
+def outdated_form() -> dict:
+    """Create a draft of a form whose template has a later version."""
+    template = published_form_template()
+    row, path = form_of(template), f"/v1/form-templates/{template['id']}"
+    body = {"version": template["version"], "name": template["name"], "definition": form_definition("Pain today")}
+    core("POST", f"{path}/publish", {"version": core("PUT", path, body)["version"]})
+    return row
+
+
+# States that operations need of the resource in their path.
+APPOINTMENTS = {
+    "appointment_hold_delete": hold,
+    "appointment_start": confirmed,
+    "appointment_complete": started,
+    "waitlist_entry_accept": offered,
+    "form_sign": submitted_form,
+    "form_amend": signed_form,
+    "form_migrate": outdated_form,
+}
 
 
 ROLES = ["admin", "specialist", "staff", "patient"]
@@ -418,6 +473,7 @@ MAKERS = {
     "appointment_id": appointment,
     "appointment_template_id": appointment_template,
     "form_template_id": form_template,
+    "form_id": form,
     "appointment_series_id": series,
     "waitlist_entry_id": waiting,
 }
@@ -532,6 +588,16 @@ def body_fill(case, row: dict | None) -> None:
             body["slug"] = f"fuzz-{uuid.uuid4().hex[:12]}"
     if name == "form_template_publish":
         body.pop("clear_phi", None)
+    if name == "form_create":
+        body |= {"form_template_id": shared(published_form_template)["id"], "patient_id": shared(patient)["id"]}
+        body.pop("due_at", None)
+    if name == "form_update":
+        # No field of the form has a key at random.
+        body["values"] = {"pain": next(_number) % 11}
+    if name == "form_sign":
+        body["meaning"] = "completion"
+    if name == "form_migrate":
+        body.pop("form_template_version", None)
     if name == "form_template_preview":
         # The draft: no version of it is published.
         body.pop("version", None)
@@ -602,6 +668,8 @@ def query_fill(case) -> None:
     if name == "specialist_availability_get":
         for part in ("from", "to", "template_id"):
             query.pop(part, None)
+    elif name == "patient_prefill_get":
+        query["form_template_id"] = shared(published_form_template)["id"]
     elif name == "waitlist_entry_accept":
         # The parameter is optional, so any offer can be accepted.
         query.pop("appointment_id", None)

@@ -35,7 +35,7 @@ pub(crate) struct World {
     /// Patient of the home clinic.
     pub(crate) patient: Patient,
     /// Appointment of that patient with the home clinic's specialist.
-    pub(super) appointment: Appointment,
+    pub(crate) appointment: Appointment,
     /// Last day with an appointment, in days from today.
     day: Cell<u64>,
     /// User id of the caller; that of the home clinic's staff for a program.
@@ -159,6 +159,11 @@ impl World {
                 fixture => fixture,
             },
             _ if operation.contains("_profile_") => self.of_profile(operation).await,
+            _ if ["appointment_from_template", "appointment_forms_attach", "me_form_list", "patient_prefill_get"]
+                .contains(&operation) =>
+            {
+                self.of_appointment_form(operation).await
+            }
             "video" => self.of_video(operation).await,
             "waitlist" => self.of_waitlist(operation).await,
             "me" if operation.starts_with("me_invitation_") => self.of_own_invitation().await,
@@ -180,10 +185,11 @@ impl World {
                 None => self.of_booking(operation).await,
                 fixture => fixture,
             },
-            "form" => match self.of_form_template(operation).await {
+            "form" if operation.starts_with("form_template_") => match self.of_form_template(operation).await {
                 None => self.of_plain(operation).await,
                 fixture => fixture,
             },
+            "form" => self.of_form(operation).await,
             "gdpr" => self.of_person(operation).await,
             _ => self.of_plain(operation).await,
         };
@@ -379,9 +385,10 @@ pub(super) fn not_found(operation: &str) -> Cow<'static, str> {
         ("me", _) => "invitation_not_found".into(),
         ("specialist", _) => "specialist_not_found".into(),
         ("custom", _) => "custom_field_not_found".into(),
-        ("patient", "patient_profile") | ("gdpr", "gdpr_patient") => "patient_not_found".into(),
+        ("patient", "patient_profile" | "patient_prefill") | ("gdpr", "gdpr_patient") => "patient_not_found".into(),
         ("appointment", "appointment_template" | "appointment_series") => format!("{noun}_not_found").into(),
         ("appointment" | "video", _) => "appointment_not_found".into(),
+        ("form", "form_history" | "form_write_back") => "form_not_found".into(),
         // A version is looked up by its template.
         ("form", _) if operation == "form_template_version_list" => "form_template_not_found".into(),
         ("gdpr", "gdpr_user") => "user_not_found".into(),

@@ -17,10 +17,15 @@ use super::{
     plain::make,
     stores::Stores,
 };
-use crate::waitlist::{settled, wait, wish};
+use crate::{
+    form::opened,
+    form_template::{create, definition, scale},
+    form_template_publish::publish,
+    waitlist::{settled, wait, wish},
+};
 
 /// Parameters that refer to no record.
-const PLAIN: [&str; 14] = [
+const PLAIN: [&str; 16] = [
     "page",
     "page_size",
     "sort",
@@ -35,6 +40,8 @@ const PLAIN: [&str; 14] = [
     "on_conflict",
     "entity",
     "version",
+    "language",
+    "form_template_version",
 ];
 
 /// Returns true if the parameter refers to no record; the number of an identity document is a value, like a name.
@@ -62,6 +69,7 @@ struct Foreign {
     impersonation_id: i64,
     invitation_id: i64,
     job_id: Uuid,
+    form_id: i64,
     /// Records of nouns that can be created from their example, by the parameter that refers to them.
     plain: BTreeMap<String, Value>,
 }
@@ -107,6 +115,9 @@ impl Foreign {
         };
         let invited = granted(admin.member_connect().organization_id(away.id).body(invited).send().await, 201);
         let gone = app.patient_create(&admin, MARK, "Gone").await.id;
+        let form = create(&admin, &name("form"), &definition(&[scale("pain")])).await;
+        publish(&admin, &form).await;
+        let form_id = opened(&admin, form.id, patient.id).await.id;
         let mut foreign = Self {
             organization_id: away.id,
             slug: away.slug.clone(),
@@ -122,6 +133,7 @@ impl Foreign {
             impersonation_id: granted(begun, 201).impersonation.id,
             invitation_id: invited.id,
             job_id: planned(&admin, gone).await,
+            form_id,
             patient,
             plain: BTreeMap::new(),
         };
@@ -157,6 +169,7 @@ impl Foreign {
             "api_key_id" => json!(self.api_key_id),
             "impersonation_id" => json!(self.impersonation_id),
             "job_id" => json!(self.job_id),
+            "form_id" => json!(self.form_id),
             "search" => json!(MARK),
             "email" => json!("hidden@example.org"),
             "phone" => json!("+49 555 0199"),
@@ -194,6 +207,8 @@ fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
         ("appointment_template_find", _, _) | ("specialist_availability_get", "template_id", _) => {
             Outcome::Refused(404, "appointment_template_not_found".into())
         }
+        // What a form would begin with depends on the template.
+        ("patient_prefill_get", "form_template_id", _) => Outcome::Refused(422, "validation_failed".into()),
         // The current offer, if any, is for another appointment.
         ("waitlist_entry_accept", "appointment_id", _) => Outcome::Refused(409, "offer_expired".into()),
         (_, "organization_id" | "slug", Location::Path) => Outcome::Refused(404, "organization_not_found".into()),

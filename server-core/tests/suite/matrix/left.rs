@@ -39,8 +39,8 @@ const ELSEWHERE: [&str; 4] = ["me_delete", "me_invitation_accept", "me_invitatio
 const UNNAMED: [(&str, &str); 3] =
     [("calendar_feed_delete", "calendar_feed"), ("patient_unlink", "user"), ("specialist_unlink", "user")];
 
-/// Fields that change with every update of a document.
-const BOOKS: [&str; 3] = ["sequence", "updated_at", "version"];
+/// Fields that change with every update of a document, or follow from its values.
+const BOOKS: [&str; 5] = ["changed_in", "evaluation", "sequence", "updated_at", "version"];
 
 const AGENT: &str = "left/1";
 

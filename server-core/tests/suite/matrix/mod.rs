@@ -72,8 +72,13 @@ async fn column(around: &Surroundings, name: &str, committed: &Grid) -> Vec<(Str
                 drop(answer.refusal(404, &fixture::not_found(id)));
             }
             422 if name.starts_with("other") => {
-                let own = if name == "other-patient" { "/patient_id" } else { "/specialist_id" };
-                assert_eq!(answer.refusal(422, "validation_failed").fields(), [(own, "not_own")], "{id}");
+                let fault = match (name, id) {
+                    // It does not treat the patient, who therefore seems not to exist.
+                    ("other-specialist", "form_create") => ("/patient_id", "unknown_reference"),
+                    ("other-patient", _) => ("/patient_id", "not_own"),
+                    _ => ("/specialist_id", "not_own"),
+                };
+                assert_eq!(answer.refusal(422, "validation_failed").fields(), [fault], "{id}");
             }
             _ => panic!("{id} by {name}: {status}, so the fixture is wrong: {}", answer.body),
         }

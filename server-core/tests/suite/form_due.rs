@@ -1,0 +1,152 @@
+//! Forms that are due: with their appointments, for their patients, and when they are overdue.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Method;
+use restartix_sdk::core::types::{
+    CancelAppointment, CancellationReason, CreateForm, Form, FormStatus, RescheduleAppointment, UpdateAppointment,
+    VoidForm,
+};
+use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
+use test_support::{Actor, Answer, CoreApp, granted, in_days, until};
+
+use crate::{
+    form::{now, of, opened, saved, submitted, template},
+    form_appointment::{attached, unchanged},
+    form_template::scale,
+};
+
+/// Returns what is due for a patient.
+async fn due(me: &Actor, query: &str) -> Vec<Value> {
+    let answer = Answer::to(me.request(Method::GET, &format!("/v1/me/forms{query}"))).await.json(200);
+    answer["data"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_form_is_due_when_its_appointment_begins_wherever_that_moves() {
+    let app = CoreApp::start().await;
+    let (admin, staff) = (app.admin(), app.staff());
+    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
+    let asks = template(&admin, &[scale("pain")]).await.id;
+    let other = template(&admin, &[scale("sleep")]).await.id;
+    let booked = app.appointment_create(&staff, app.home().specialist_id, patient, in_days(2, 9)).await;
+    let [form] = attached(&staff, booked.id, &[asks]).await[..] else { panic!("one form") };
+    let body = CreateForm { due_at: Some(in_days(2, 9)), ..of(other, patient) };
+    let alone = granted(staff.form_create().body(body).send().await, 201).id;
+    let body = RescheduleAppointment { specialist_id: None, started_at: in_days(5, 11), version: None };
+    let moved = granted(staff.appointment_reschedule().appointment_id(booked.id).body(body).send().await, 200);
+    assert_eq!(now(&staff, form).await.due_at, Some(in_days(5, 11)));
+    let later = TimeDelta::hours(2);
+    let change = UpdateAppointment {
+        started_at: moved.started_at + later,
+        ended_at: moved.ended_at + later,
+        ..unchanged(&moved)
+    };
+    granted(staff.appointment_update().appointment_id(booked.id).body(change).send().await, 200);
+    let due = now(&staff, form).await;
+    assert_eq!((due.due_at, due.appointment_id), (Some(in_days(5, 13)), Some(booked.id)));
+    assert_eq!(now(&staff, alone).await.due_at, Some(in_days(2, 9)), "its time is its own");
+}
+
+#[tokio::test]
+async fn a_patient_is_shown_what_is_due_with_its_definition_in_the_asked_language() {
+    let app = CoreApp::start().await;
+    let (admin, staff, me) = (app.admin(), app.staff(), app.patient());
+    let patient = app.patient_record().await.id;
+    let other = app.patient_create(&staff, "Tom", "Other").await.id;
+    let mut pain = scale("pain");
+    pain["field"]["definition"]["translations"] = json!([{ "language": "ro", "label": "Durere" }]);
+    let asks = template(&admin, &[pain]).await.id;
+    let specialist = app.home().specialist_id;
+    let later = app.appointment_create(&staff, specialist, patient, in_days(5, 9)).await.id;
+    let sooner = app.appointment_create(&staff, specialist, patient, in_days(2, 9)).await.id;
+    let void = opened(&staff, asks, patient).await;
+    let without = opened(&staff, asks, patient).await;
+    let [of_later] = attached(&staff, later, &[asks]).await[..] else { panic!("one form") };
+    let [of_sooner] = attached(&staff, sooner, &[asks]).await[..] else { panic!("one form") };
+    opened(&staff, asks, other).await;
+    let body = VoidForm { reason: "By mistake.".to_owned(), version: void.version };
+    granted(admin.form_void().form_id(void.id).body(body).send().await, 200);
+    saved(&me, &now(&me, of_sooner).await, json!({ "pain": 6 })).await;
+
+    let shown = due(&me, "?language=ro").await;
+    let listed: Vec<_> = shown.iter().map(|form| form["id"].as_i64().unwrap()).collect();
+    assert_eq!(listed, [of_sooner, of_later, without.id], "what is due first, and last what is never due");
+    let label = |form: &Value| form["definition"]["sections"][0]["items"][0]["field"]["definition"]["label"].clone();
+    assert_eq!((label(&shown[0]), &shown[0]["values"]), (json!("Durere"), &json!({ "pain": 6 })));
+    assert_eq!((&shown[0]["appointment_id"], &shown[1]["appointment_id"]), (&json!(sooner), &json!(later)));
+    let begins = |form: &Value| form["appointment_started_at"].as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok());
+    assert_eq!((begins(&shown[0]), begins(&shown[2])), (Some(in_days(2, 9)), None));
+    let whole: Form = serde_json::from_value(shown[0].clone()).expect("it is a whole form");
+    assert_eq!(whole.version, now(&me, of_sooner).await.version);
+    assert_eq!(label(&due(&me, "").await[0]), "pain", "the language of the form");
+
+    // What is submitted or belongs to nothing any more is due no longer.
+    submitted(&me, &now(&me, of_sooner).await).await;
+    let cancel = CancelAppointment { reason: CancellationReason::PatientRequest };
+    granted(staff.appointment_cancel().appointment_id(later).body(cancel).send().await, 200);
+    let listed: Vec<_> = due(&me, "").await.iter().map(|form| form["id"].clone()).collect();
+    assert_eq!(listed, [json!(without.id)]);
+    for actor in [&admin, &staff, &app.specialist()] {
+        Answer::to(actor.request(Method::GET, "/v1/me/forms")).await.refusal(403, "permission_denied");
+    }
+}
+
+/// Runs the search for overdue forms, and waits until it has ended.
+async fn sweep(app: &CoreApp) {
+    const KIND: &str = "forms_overdue";
+    let begun = "update jobs set run_at = now(), attempts = 0 where kind = $1 and state = 'queued'
+                 returning clock_timestamp()";
+    let (begun, _) = until("the search is planned", CoreApp::PATIENCE, || async {
+        let begun = sqlx::query_scalar::<_, DateTime<Utc>>(begun).bind(KIND);
+        begun.fetch_optional(&mut app.owner().await).await.unwrap()
+    })
+    .await;
+    until("the search is done and planned again", CoreApp::PATIENCE, || async {
+        let done = "select true from jobs where kind = $1 and state = 'queued' and run_at > $2 + interval '5 seconds'";
+        let done = sqlx::query_scalar::<_, bool>(done).bind(KIND).bind(begun);
+        done.fetch_optional(&mut app.owner().await).await.unwrap()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_form_is_said_to_be_overdue_once() {
+    let app = CoreApp::start().await;
+    let (admin, staff) = (app.admin(), app.staff());
+    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
+    let asks = template(&admin, &[scale("pain")]).await.id;
+    let create = async |due_at: Option<DateTime<Utc>>| {
+        let body = CreateForm { due_at, ..of(asks, patient) };
+        granted(staff.form_create().body(body).send().await, 201)
+    };
+    let late = create(Some(in_days(1, 9))).await;
+    let in_time = create(Some(in_days(1, 9))).await;
+    let never = create(None).await.id;
+    let later = create(Some(in_days(9, 9))).await.id;
+    submitted(&staff, &in_time).await;
+    let pass =
+        format!("update forms set due_at = now() - interval '1 minute' where id in ({}, {})", late.id, in_time.id);
+    sqlx::raw_sql(AssertSqlSafe(pass)).execute(&mut app.owner().await).await.unwrap();
+    for _ in 0..3 {
+        sweep(&app).await;
+    }
+    let said: Vec<(Option<String>, i64, String)> = sqlx::query_as(
+        "select entity_id, organization_id, actor_kind from audit_log
+         where entity_type = 'form' and action = 'overdue'",
+    )
+    .fetch_all(&mut app.owner().await)
+    .await
+    .unwrap();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!((said[0].0.clone(), said[0].1), (Some(late.id.to_string()), app.home().id));
+    assert_ne!(said[0].2, "user", "nobody did it");
+    let overdue = now(&staff, late.id).await;
+    assert!(overdue.overdue_at.is_some_and(|at| at <= Utc::now() + TimeDelta::seconds(5)));
+    assert_eq!((overdue.version, overdue.status), (late.version, FormStatus::Draft), "it is no change of the form");
+    for other in [in_time.id, never, later] {
+        assert_eq!(now(&staff, other).await.overdue_at, None);
+    }
+    // It can be answered all the same.
+    submitted(&staff, &overdue).await;
+}
