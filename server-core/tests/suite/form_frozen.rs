@@ -326,8 +326,10 @@ async fn a_void_form_stays_as_it_was_beside_the_reason() {
         assert_eq!((&after["values"], &after["content"]), (&shown["values"], &shown["content"]));
         assert_eq!((&after["status"], &after["signatures"]), (&json!("void"), &shown["signatures"]));
         if !form.signatures.is_empty() {
-            assert_eq!(row(&app, form.id).await, stored, "the row of a signed form is not touched");
             verify(&after);
+        }
+        if form.status == FormStatus::Signed {
+            assert_eq!(row(&app, form.id).await, stored, "the row of a signed form is not touched");
         }
         let form = now(actor, form.id).await;
         refused(save(&specialist, form.id, form.version, json!({ "pain": 9 })).await, 409, "form_void");
