@@ -206,7 +206,7 @@ async fn no_statement_changes_what_was_signed() {
     for form in [&partly, &signed] {
         verify(&raw(&app.admin(), form.id).await);
     }
-    // What is still to come completes it.
+    // The signature that is still to come completes it.
     assert_eq!(sign(&app.specialist(), &partly, SigningMeaning::Completion).await.status, FormStatus::Signed);
 }
 

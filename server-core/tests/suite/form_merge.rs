@@ -80,7 +80,7 @@ async fn forms_of_the_merged_record_are_the_patients() {
     verify(&raw(&person, waiting.id).await);
     assert_eq!(value(&get(&person, Of::Patient(stays.id)).await, "hand"), Some(json!("left")));
 
-    // What was signed can be amended; the amendment is the patient's.
+    // The signed form can be amended; the amendment is the patient's.
     let amendment = granted(specialist.form_amend().form_id(signed.id).body(as_read(&signed)).send().await, 201);
     assert_eq!((amendment.patient_id, amendment.amends_id), (stays.id, Some(signed.id)));
     assert_eq!(values(&amendment), values(&signed));

@@ -44,7 +44,7 @@ async fn the_last_signature_writes_what_was_foretold() {
     let desk = field_of(&admin, "patient", "desk", json!({}), (&EVERYBODY, &["staff"])).await;
     let gone = field(&admin, "patient", "gone", json!({})).await;
     let narrow = field(&admin, "patient", "narrow", json!({ "field_type": "integer" })).await;
-    set(&admin, of, 0, json!({ "hand": "right", "same": "As before", "none": "Kept" })).await;
+    set(&admin, of, 0, json!({ "hand": "right", "same": "As before", "none": "Kept", "gone": "Before" })).await;
     let fields = [&hand, &open, &same, &none, &desk, &gone, &narrow];
     let mut items: Vec<Value> = fields.into_iter().map(written).collect();
     let asked_only = field(&admin, "patient", "asked_only", json!({})).await;
@@ -95,6 +95,7 @@ async fn the_last_signature_writes_what_was_foretold() {
         ("same", Some(json!("As before"))),
         ("none", Some(json!("Kept"))),
         ("desk", None),
+        ("gone", Some(json!("Before"))),
         ("narrow", None),
         ("asked_only", None),
     ] {
