@@ -6,7 +6,6 @@ use restartix_sdk::core::types::{
     AttachForms, Form, FormStatus, FormVersionInput, MigrateForm, SigningMeaning, VoidForm,
 };
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, PgConnection};
 use test_support::{Actor, Answer, CoreApp, granted, refused};
 
 use crate::{
@@ -15,21 +14,13 @@ use crate::{
     form_sign::verify,
     form_submit::{as_read, asked, body, filled, raw, sign, signing, template, treated},
     form_template::scale,
+    form_template_publish::run,
 };
 
 const DENIED: &str = "42501";
 const FROZEN: &str = "23001";
 const REFERRED: &str = "23503";
 const TWO: [(&str, &str); 2] = [("patient", "consent"), ("specialist", "completion")];
-
-/// Runs statements; returns the number of rows of the last one, or PostgreSQL's error code.
-async fn run(database: &mut PgConnection, sql: &str) -> Result<u64, String> {
-    let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(database).await;
-    done.map(|done| done.rows_affected()).map_err(|error| {
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        code.unwrap_or_else(|| panic!("{sql}: {error}")).into_owned()
-    })
-}
 
 /// Returns the row of a form as it is stored.
 async fn row(app: &CoreApp, form: i64) -> String {

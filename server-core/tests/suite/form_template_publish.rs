@@ -193,7 +193,7 @@ async fn only_administrators_publish_and_only_what_is_in_use() {
 }
 
 /// Runs a statement; returns the number of its rows, or PostgreSQL's error code.
-async fn run(database: &mut PgConnection, sql: &str) -> Result<u64, String> {
+pub(crate) async fn run(database: &mut PgConnection, sql: &str) -> Result<u64, String> {
     let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(database).await;
     done.map(|done| done.rows_affected()).map_err(|error| {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
