@@ -5,6 +5,7 @@ set local lock_timeout = '5s';
 -- record that they were made for, and are found by its owner.
 create view patient_records with (security_invoker = true) as
     select p.organization_id, p.id as patient_id, p.id as owner_id from patients p
+    where not exists (select from patient_merges m where m.organization_id = p.organization_id and m.patient_id = p.id)
     union all
     select m.organization_id, m.patient_id, m.owner_id from patient_merges m;
 grant select on patient_records to restartix_app;
@@ -81,7 +82,7 @@ create function form_refuse() returns trigger language plpgsql set search_path =
 declare
     completed constant text[] := '{status,version,updated_at,signed_at}';
 begin
-    if tg_op = 'UPDATE' and tg_level = 'ROW' then
+    if tg_table_name = 'forms' and tg_op = 'UPDATE' and tg_level = 'ROW' then
         if old.status = 'partly_signed' and new.status in ('partly_signed', 'signed')
            and to_jsonb(new) - completed = to_jsonb(old) - completed then
             return new;

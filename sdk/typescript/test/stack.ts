@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 
 import { createCoreClient } from '@restartix/sdk';
 
-type Role = 'admin' | 'staff' | 'patient';
+type Role = 'admin' | 'specialist' | 'staff' | 'patient';
 
 interface Stack {
   core: string;

@@ -39,7 +39,7 @@ async fn version(actor: &Actor, template: i64, version: i32) -> Value {
 
 /// Returns the SHA-256 of a document in the canonical form of RFC 8785. The documents contain no number that is not
 /// whole, so its only rules are the order of the keys and the escapes of texts.
-fn hash(document: &Value) -> String {
+pub(crate) fn hash(document: &Value) -> String {
     fn canonical(value: &Value) -> String {
         match value {
             Value::Object(fields) => {
@@ -193,7 +193,7 @@ async fn only_administrators_publish_and_only_what_is_in_use() {
 }
 
 /// Runs a statement; returns the number of its rows, or PostgreSQL's error code.
-async fn run(database: &mut PgConnection, sql: &str) -> Result<u64, String> {
+pub(crate) async fn run(database: &mut PgConnection, sql: &str) -> Result<u64, String> {
     let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(database).await;
     done.map(|done| done.rows_affected()).map_err(|error| {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);

@@ -1,12 +1,16 @@
 //! Sealed values and secrets appear neither in the database dump nor in the logs.
 
 use reqwest::Method;
-use restartix_sdk::core::types::{BeginImpersonation, CreatePatient, UpdatePatient};
+use restartix_sdk::core::types::{BeginImpersonation, CreatePatient, SigningMeaning, UpdatePatient, VoidForm};
 use serde_json::json;
 use test_support::{Answer, Clinic, CoreApp, Issuer, Stack, granted, in_days, refused, until};
+use uuid::Uuid;
 
 use crate::{
     custom_field::field,
+    form::{opened, save, saved},
+    form_submit::{asked, filled, sign, template},
+    form_template::{custom_field, pinned},
     patient::unchanged,
     profile::{Of, set},
 };
@@ -49,6 +53,50 @@ fn hexadecimal(text: &str) -> String {
     text.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
+/// Fills in forms about a patient whom the specialist treats: a draft, one that waits for its signature, and a signed
+/// one that is void, with a value in every answer and in the reason.
+async fn forms(app: &CoreApp, patient: i64) {
+    let (admin, specialist) = (app.admin(), app.specialist());
+    let contacts = json!({ "key": "contacts", "group": {
+        "label": "Contacts", "max_entries": 5, "items": [asked("contact", "text", true)],
+    } });
+    let mut health = pinned("health", custom_field(&admin, "asked_health").await, 1);
+    health["field"]["write_back"] = json!(true);
+    let mut address = asked("address", "long_text", true);
+    address["field"]["prefill"] = json!({ "patient": "address" });
+    let items = [
+        asked("note", "long_text", true),
+        asked("birth", "date", true),
+        asked("mail", "email", true),
+        asked("phone", "phone", true),
+        contacts,
+        health,
+        address,
+    ];
+    let template = template(&admin, &items, &[]).await;
+    let entry = Uuid::from_u128(0xE1).to_string();
+    let values = json!({
+        "note": "planted-clinical-note", "birth": "1931-07-23", "mail": "planted-email@example.org",
+        "phone": "+49 555 0199887", "contacts": { entry: { "contact": "Planted-Contact Person" } },
+        "health": "PLANTEDID777",
+    });
+    let draft = opened(&specialist, template.id, patient).await;
+    assert!(draft.prefilled.contains_key("address"), "the address of the record is in it, too");
+    let draft = saved(&specialist, &draft, values.clone()).await;
+    filled(&specialist, &template, patient, values.clone()).await;
+    let signed = filled(&specialist, &template, patient, values).await;
+    let signed = sign(&specialist, &signed, SigningMeaning::Completion).await;
+    let request = VoidForm { reason: "planted-contact".to_owned(), version: signed.version };
+    granted(specialist.form_void().form_id(signed.id).body(request).send().await, 200);
+    refused(
+        save(&specialist, signed.id, signed.version, json!({ "note": "planted-clinical-note" })).await,
+        409,
+        "form_void",
+    );
+    let wrong = json!({ "birth": "planted-email", "planted-contact": 1, "note": ["planted-clinical-note"] });
+    refused(save(&specialist, draft.id, draft.version, wrong).await, 422, "validation_failed");
+}
+
 #[tokio::test]
 async fn a_dump_of_the_database_holds_no_value_in_clear() {
     let app = CoreApp::start().await;
@@ -65,6 +113,7 @@ async fn a_dump_of_the_database_holds_no_value_in_clear() {
     granted(staff.appointment_series_create().body(series).send().await, 201);
     field(&admin, "patient", "health", json!({ "field_type": "long_text", "phi": true })).await;
     set(&admin, Of::Patient(patient.id), 0, json!({ "health": "planted-clinical-note" })).await;
+    forms(&app, patient.id).await;
     let record = app.patient_record().await.id;
     let body = BeginImpersonation { minutes: None, reason: "planted-contact".to_owned() };
     granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201);
@@ -89,6 +138,9 @@ async fn a_dump_of_the_database_holds_no_value_in_clear() {
     let planted_in = [
         "appointment_series.title_encrypted",
         "appointments.title_encrypted",
+        "form_voids.reason_encrypted",
+        "forms.content_encrypted",
+        "forms.document_encrypted",
         "impersonations.reason_encrypted",
         // See gdpr/planting and clerk.rs.
         "invitations.email_encrypted",
@@ -120,6 +172,8 @@ async fn the_logs_hold_no_value_token_or_key() {
     refused(admin.patient_create().body(bad).send().await, 422, "validation_failed");
     let stale = UpdatePatient { version: 9, ..unchanged(&patient) };
     refused(admin.patient_update().patient_id(patient.id).body(stale).send().await, 409, "stale_version");
+    app.appointment_create(&admin, app.home().specialist_id, patient.id, in_days(4, 9)).await;
+    forms(app, patient.id).await;
     granted(staff.patient_list().email("planted-email@example.org").phone("+49 555 0199887").send().await, 200);
     granted(staff.patient_list().national_id("PLANTEDID777").search("planted-contact").send().await, 200);
     for path in

@@ -18,6 +18,8 @@ pub(super) struct Cast {
     elsewhere: i64,
     pub(super) admin: core::Client,
     pub(super) staff: core::Client,
+    /// The specialist who has a login.
+    pub(super) specialist: core::Client,
     /// The page of the patient who has a login.
     pub(super) patient: core::Client,
     /// Another clinic's admin.
@@ -33,6 +35,7 @@ pub(super) struct Cast {
 pub(super) struct Users {
     pub(super) admin: i64,
     pub(super) staff: i64,
+    pub(super) specialist: i64,
     pub(super) patient: i64,
 }
 
@@ -53,6 +56,7 @@ impl Cast {
             home: home.id,
             elsewhere: other.id,
             staff: core(home, "staff", home.id)?,
+            specialist: core(home, "specialist", home.id)?,
             stranger: core(other, "admin", other.id)?,
             intruder: core(other, "admin", home.id)?,
             admin_telemetry: telemetry(&admin)?,
@@ -66,10 +70,11 @@ impl Cast {
     pub(super) async fn sign_in(&self) -> Result<Users> {
         let admin = who("admin", &self.admin, Role::Admin, self.home).await?;
         let staff = who("front desk", &self.staff, Role::Staff, self.home).await?;
+        let specialist = who("specialist", &self.specialist, Role::Specialist, self.home).await?;
         let patient = who("patient", &self.patient, Role::Patient, self.home).await?;
         who("another clinic's admin", &self.stranger, Role::Admin, self.elsewhere).await?;
         patient.patient_id.context("the patient's user: expected a patient record, got none")?;
-        Ok(Users { admin: admin.id, staff: staff.id, patient: patient.id })
+        Ok(Users { admin: admin.id, staff: staff.id, specialist: specialist.id, patient: patient.id })
     }
 }
 

@@ -5,11 +5,12 @@ use restartix_sdk::core::types::{self, CustomField, FormTemplate};
 use serde_json::{Value, json};
 
 use super::clinic::Morning;
+use super::profile::FIELD;
 use super::trail::{Trail, Who};
 use crate::call::{answer, faults};
 
 /// Key of the score.
-const SCORE: &str = "phq_2";
+pub(super) const SCORE: &str = "phq_2";
 /// Key of the text that is shown with a high score.
 const HINT: &str = "hint";
 /// Fault of a draft whose hint depends on a score that is not there: its pointer and rule.
@@ -17,7 +18,8 @@ const FAULT: (&str, &str) = ("/definition/sections/0/items/4/visible_if/field", 
 /// Answers to an item, with 0 to 3 points.
 const ANSWERS: [&str; 4] = ["not_at_all", "several_days", "more_than_half", "nearly_every_day"];
 
-/// Two items in the manner of PHQ-2, the sum of their points, and a hint from 3 points of the score `score` on.
+/// A value of the profile, two items in the manner of PHQ-2, the sum of their points, and a hint from 3 points of the
+/// score `score` on. The patient signs, then the specialist.
 fn definition(field: &CustomField, score: &str) -> Value {
     let options: Vec<Value> = ANSWERS.iter().map(|key| json!({ "key": key, "label": key.replace('_', " ") })).collect();
     let item = |key: &str, label: &str| {
@@ -33,7 +35,9 @@ fn definition(field: &CustomField, score: &str) -> Value {
         json!({ "key": "positive", "label": "Positive", "from": "3", "to": "6" }),
     ];
     let items = [
-        json!({ "key": "hand", "field": { "custom_field": { "id": field.id, "version": field.version } } }),
+        json!({ "key": "hand", "field": {
+            "custom_field": { "id": field.id, "version": field.version }, "prefill": { "profile": FIELD },
+        } }),
         item("interest", "Little interest in things"),
         item("mood", "Low mood"),
         json!({ "key": SCORE, "score": { "label": "PHQ-2", "formula": "sum", "inputs": inputs, "bands": bands } }),
@@ -43,7 +47,15 @@ fn definition(field: &CustomField, score: &str) -> Value {
             "text": { "text": "Please talk to us about it." },
         }),
     ];
-    json!({ "language": "en", "sections": [{ "key": "weeks", "label": "The last two weeks", "items": items }] })
+    let signatures = json!([
+        { "signer": "patient", "meaning": "consent" },
+        { "signer": "specialist", "meaning": "completion" },
+    ]);
+    json!({
+        "language": "en",
+        "sections": [{ "key": "weeks", "label": "The last two weeks", "items": items }],
+        "signatures": signatures,
+    })
 }
 
 fn publication(version: i64) -> Result<types::PublishFormTemplate> {

@@ -41,6 +41,10 @@ steps! {
     FormDraft: "admin drafts a form with a fault", "named by draft, publishing (422) and preview (422)";
     FormPublish: "admin mends and publishes the form", "201, version 1, read with the same hash";
     FormPreview: "front desk previews the form", "score and band of the answers, hint from 3 points on";
+    Visit: "front desk books a visit with its form", "201, due then, begun with the profile, attached once";
+    FormFill: "patient fills in and submits the form", "found by me/forms, the missing answer named, scored";
+    FormSign: "patient and specialist sign it", "one after the other, hashes chained, then 409";
+    FormAmend: "specialist amends it", "another form, signed by both; the first one stays";
     Booking: "front desk books an appointment", "201, scheduled, at that time, found by its uid";
     DoubleBooking: "front desk books the time again", "409 slot_taken, nothing was booked";
     Stranger: "another clinic's admin looks", "404 for appointment, patient and clinic";

@@ -24,6 +24,7 @@ const SKEW: TimeDelta = TimeDelta::minutes(5);
 pub(super) enum Who {
     Admin,
     Staff,
+    Specialist,
     Patient,
 }
 
@@ -66,6 +67,7 @@ impl Trail {
         let actor = match who {
             Who::Admin => self.users.admin,
             Who::Staff => self.users.staff,
+            Who::Specialist => self.users.specialist,
             Who::Patient => self.users.patient,
         };
         self.expected.push(Expected { actor, action, entity_type, entity_id: id.to_string(), request_id });

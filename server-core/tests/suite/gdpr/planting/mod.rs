@@ -1,5 +1,6 @@
 //! A person with a unique value in every personal column, and the search for these values.
 
+mod form;
 mod profile;
 mod rows;
 mod table;
@@ -20,7 +21,9 @@ use uuid::Uuid;
 
 use self::{
     rows::rows,
-    table::{CLINIC, CLOSED, PATIENT, PLANTINGS, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, TWIN},
+    table::{
+        CLINIC, CLOSED, PATIENT, PLANTINGS, SIGNED, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, TWIN, VOIDED,
+    },
 };
 use super::{count, execute, registry::Personal};
 
@@ -149,6 +152,7 @@ pub(super) async fn plant(app: &CoreApp, clerk: &ClerkApi) -> Planted {
     let path = format!("/v1/patients/{}", patient.id);
     let request = app.actor(&person).request(Method::GET, &path).header("user-agent", "planted-user-agent");
     Answer::to(request.header("x-request-id", CLIENT_REQUEST)).await.json(200);
+    form::plant(app, &mut owner, &person).await;
     let mut series = CoreApp::new_series(app.home().specialist_id, patient.id, in_days(40, 9), CoreApp::daily(2));
     series.title = Some("planted-sealed-series".to_owned());
     granted(app.admin().appointment_series_create().body(series).send().await, 201);
@@ -219,6 +223,8 @@ async fn needles(owner: &mut PgConnection, person: &Person, patient: &Patient) -
         ("$SPECIALTY", SPECIALTY.to_string()),
         ("$TEMPLATE", TEMPLATE.to_string()),
         ("$CLINIC", CLINIC.to_string()),
+        ("$SIGNED", SIGNED.to_string()),
+        ("$VOIDED", VOIDED.to_string()),
     ]);
     let mut needles = Vec::new();
     for &(table, found_by, values) in PLANTINGS {
