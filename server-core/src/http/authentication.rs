@@ -8,7 +8,6 @@ use poem::{
     Request, Response,
     http::{Extensions, Method, StatusCode},
 };
-use serde::Deserialize;
 use server_shared::{
     ApiError,
     http::{Gate, Operation, PathIds, access_log::Subject, authorization::bearer, path::id_number},
@@ -19,13 +18,14 @@ use super::{
     Identities, Sessions,
     api_key::ApiKeys,
     caller::{API_KEY, API_KEY_HEADER, origin_of},
+    claims::SessionClaims,
     impersonation::Impersonations,
     repository,
 };
 use crate::{
     audit::{Refusal, RefusedRequest, RefusedRequests},
     database::Across,
-    identity::{Actor, Caller, Capacity, Credential, Identity, Origin, Person, Role},
+    identity::{Actor, Caller, Capacity, Credential, Identity, Origin, Person, Role, Session},
     ids::OrganizationId,
 };
 
@@ -33,15 +33,6 @@ const ORGANIZATION_HEADER: &str = "x-organization-id";
 /// Routes whose path names the organization.
 const ORGANIZATION_PATH: &str = "/v1/organizations/{organization_id}";
 const ORGANIZATION_ID: &str = "organization_id";
-
-/// Claims of a session token that are used here; the verifier checks issuer, times and the rest.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct SessionClaims {
-    /// Id of the user at the identity provider.
-    pub(crate) sub: String,
-    /// Id of the session.
-    pub(crate) sid: String,
-}
 
 /// Sources of callers' identities.
 pub(crate) struct Directory {
@@ -122,7 +113,8 @@ impl Authentication {
                 identity.superadmin || identity.memberships.iter().any(|m| m.organization_id == *current)
             }),
         };
-        let person = person(Credential::Session(identity, claims.sid.as_str().into()), origin)?;
+        let session = Session { id: claims.sid.as_str().into(), authenticated_at: claims.authenticated_at() };
+        let person = person(Credential::Session(identity, session), origin)?;
         let placed = organization.and_then(|organization| person.in_organization(organization));
         Ok(placed.unwrap_or(person).into_caller())
     }

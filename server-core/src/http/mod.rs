@@ -4,6 +4,7 @@ mod api_key;
 mod authentication;
 mod caller;
 mod changes;
+mod claims;
 mod feed;
 mod holdings;
 mod idempotency;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Actor, ApiKeyGrant, Capacity, Denied, Identity, Origin, Permission, Role};
@@ -10,8 +11,8 @@ use crate::ids::{OrganizationId, PatientId, SpecialistId, UserId};
 /// Credential with which a caller authenticated.
 #[derive(Debug, Clone)]
 pub(crate) enum Credential {
-    /// Session of the identity provider: the user, and the provider's id of the session.
-    Session(Arc<Identity>, Arc<str>),
+    /// Session of the identity provider, and its user.
+    Session(Arc<Identity>, Session),
     /// Token with which an administrator acts as this patient.
     Impersonation(Arc<Identity>),
     /// Calendar link of this person.
@@ -20,6 +21,15 @@ pub(crate) enum Credential {
     ApiKey(Arc<ApiKeyGrant>),
     /// No credential: the service acts by itself.
     System,
+}
+
+/// Session of the identity provider.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    /// The provider's id of the session.
+    pub(crate) id: Arc<str>,
+    /// Time at which the user last proved its identity; `None` if the provider does not tell.
+    pub(crate) authenticated_at: Option<DateTime<Utc>>,
 }
 
 /// Caller of a request. Authentication creates it, handlers take it, and the database requires it.
@@ -131,6 +141,12 @@ impl Caller {
         let scopes: &[_] = if let Credential::ApiKey(grant) = &self.credential { &grant.scopes } else { &[] };
         let scopes: Vec<String> = scopes.iter().map(|scope| scope.as_text()).collect();
         format!("{}:{}", self.context_role(), scopes.join(","))
+    }
+
+    /// Returns the time at which the user of the session last proved its identity; `None` if there is no session, or the
+    /// identity provider does not tell.
+    pub(crate) fn authenticated_at(&self) -> Option<DateTime<Utc>> {
+        if let Credential::Session(_, session) = &self.credential { session.authenticated_at } else { None }
     }
 
     /// Returns true if an administrator acts as the user.

@@ -12,7 +12,7 @@ mod person;
 mod secret;
 
 pub(crate) use actor::{Actor, Origin, user_agent};
-pub(crate) use caller::{Caller, Credential};
+pub(crate) use caller::{Caller, Credential, Session};
 pub(crate) use capacity::Capacity;
 pub(crate) use changed::{Changed, Listeners, Remembers};
 pub(crate) use denied::Denied;

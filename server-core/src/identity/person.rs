@@ -38,7 +38,7 @@ impl Person {
 
     /// Returns the identity provider's id of the session; `None` for a caller without one.
     pub(crate) fn session(&self) -> Option<&str> {
-        if let Credential::Session(_, sid) = &self.caller.credential { Some(sid) } else { None }
+        if let Credential::Session(_, session) = &self.caller.credential { Some(&session.id) } else { None }
     }
 
     /// Fails with 403 while an administrator acts as the person.

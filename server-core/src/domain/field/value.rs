@@ -63,6 +63,20 @@ impl FieldValue {
         }
     }
 
+    /// Returns the name of the form that the value has: `text`, `number`, `boolean`, `date`, `time`, `datetime` or
+    /// `choices`. Values of one form are compared with each other.
+    pub(crate) fn form(&self) -> &'static str {
+        match self {
+            Self::Text(_) | Self::Choice(_) => "text",
+            Self::Integer(_) | Self::Decimal(_) => "number",
+            Self::Boolean(_) => "boolean",
+            Self::Date(_) => "date",
+            Self::Time(_) => "time",
+            Self::Datetime(_) => "datetime",
+            Self::Choices(_) => "choices",
+        }
+    }
+
     /// Reads a stored value of a field of the type `kind`, without checking the bounds of the field: they may have
     /// changed since. Returns `None` if the value is of another type.
     pub(crate) fn read(kind: FieldType, stored: &Value) -> Option<Self> {

@@ -24,6 +24,8 @@ errors! {
         NotDraft => Conflict "form_not_draft" "Only drafts are deleted; make the form void instead.",
         DeletionForbidden => Forbidden "form_deletion_forbidden"
             "You can delete only drafts that you created yourself; ask the clinic.",
+        Submitted => Conflict "form_submitted"
+            "The form is submitted already; sign it, or save answers to make it a draft again.",
         NotSubmitted => Conflict "form_not_submitted" "Only a submitted form is signed; submit it first.",
         NotSigned => Conflict "form_not_signed"
             "Only a form with every signature is amended; change its answers instead, or complete its signatures.",
@@ -37,7 +39,8 @@ errors! {
                     json!({ "signer": signer.to_json(), "meaning": meaning.to_json() })
                 }),
             }),
-        SignerForbidden => Forbidden "form_signer_forbidden" "The next signature of the form is not one of your role.",
+        SignerForbidden => Forbidden "form_signer_forbidden"
+            "Only specialists and patients sign forms, each in a session of its own.",
         SigningImpersonated => Forbidden "signing_impersonated"
             "Nobody signs for a patient as whom it acts; the patient signs itself.",
         TemplateNotPublished => Conflict "form_template_not_published"

@@ -9,6 +9,7 @@ use server_shared::value::Key;
 use super::{
     item::{FieldItem, FormItem, GroupField},
     model::{FormDefinition, FormSection},
+    signer::FormSigner,
 };
 
 /// Difference between two versions of a form.
@@ -19,11 +20,12 @@ pub(crate) struct FormChange {
     pub(crate) kind: FormChangeKind,
     /// Part of the form that changed.
     pub(crate) part: FormPart,
-    /// Key of the part.
+    /// Key of the part; `signatures` for the signatures.
     pub(crate) key: Key,
     /// Key of the group that the field is in; absent for everything outside of groups.
     pub(crate) group: Option<Key>,
-    /// Names of the properties that changed, e.g. `visible_if` or `definition.label`; empty unless `kind` is `changed`.
+    /// Names of the properties that changed, e.g. `visible_if` or `definition.label`; empty unless `kind` is `changed`,
+    /// and for the signatures.
     pub(crate) properties: Vec<String>,
 }
 
@@ -53,6 +55,7 @@ pub(crate) enum FormChangeKind {
 /// - `group`: group of fields
 /// - `text`: text between the fields
 /// - `score`: score
+/// - `signatures`: signatures that a form needs
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum FormPart {
@@ -66,10 +69,13 @@ pub(crate) enum FormPart {
     Text,
     /// Score.
     Score,
+    /// Signatures.
+    Signatures,
 }
 
 /// Returns everything that differs between two definitions without faults: sections first, then items, then the fields
-/// of each group that both have. A part is recognized by its key; one that became something else is removed and added.
+/// of each group that both have, and the signatures last. A part is recognized by its key; one that became something
+/// else is removed and added.
 pub(crate) fn changes(old: &FormDefinition, new: &FormDefinition) -> Vec<FormChange> {
     let mut changes = Vec::new();
     compare(&sections(old), &sections(new), None, &mut changes);
@@ -80,7 +86,19 @@ pub(crate) fn changes(old: &FormDefinition, new: &FormDefinition) -> Vec<FormCha
             compare(&group_fields(earlier), &group_fields(fields), Some(key), &mut changes);
         }
     }
+    changes.extend(signatures(old.signers(), new.signers()));
     changes
+}
+
+/// Returns the change of the signatures that a form needs; `None` if they are the same in the same order.
+fn signatures(old: &[FormSigner], new: &[FormSigner]) -> Option<FormChange> {
+    (old != new).then(|| FormChange {
+        kind: FormChangeKind::Changed,
+        part: FormPart::Signatures,
+        key: Key::from_static("signatures"),
+        group: None,
+        properties: Vec::new(),
+    })
 }
 
 fn groups(definition: &FormDefinition) -> impl Iterator<Item = (&Key, &[GroupField])> {

@@ -16,7 +16,7 @@ impl FormDefinition {
     pub(crate) fn localized(&self, language: &LanguageTag, library: &impl FieldLibrary) -> Self {
         let reader = Reader { language, of_form: &self.language };
         let sections = self.sections.iter().map(|section| reader.section(section, library)).collect();
-        Self { language: self.language.clone(), sections }
+        Self { language: self.language.clone(), sections, signatures: self.signatures.clone() }
     }
 }
 

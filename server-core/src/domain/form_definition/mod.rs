@@ -19,6 +19,8 @@ mod localize;
 mod model;
 mod patch;
 mod score;
+mod signer;
+mod submit;
 #[cfg(test)]
 mod tests;
 
@@ -31,4 +33,6 @@ pub(crate) use self::{
     library::FieldLibrary,
     model::FormDefinition,
     patch::PatchedPlace,
+    signer::{FormSigner, SignerRole, SigningMeaning},
+    submit::{OpenAnswer, OpenValue},
 };

@@ -5,6 +5,7 @@ use super::{
     condition::{ConditionOp, FormCondition},
     item::{FieldItem, FormItem, GroupField, GroupItem, TextItem},
     score::{ScoreBand, ScoreInput, ScoreItem},
+    signer::FormSigner,
 };
 use crate::domain::field::{FieldDefinition, FieldType};
 
@@ -35,6 +36,10 @@ pub(crate) struct FormDefinition {
     /// Sections in the order in which they are shown, at most 50.
     #[oai(validator(max_items = 50))]
     pub(crate) sections: Vec<FormSection>,
+    /// Signatures that a form needs, in the order in which they are given, at most 10; none of them twice. If it is
+    /// empty, a form needs one: of a specialist, with the meaning `completion`.
+    #[oai(default, validator(max_items = 10))]
+    pub(crate) signatures: Vec<FormSigner>,
 }
 
 /// Section of a form.
@@ -87,6 +92,11 @@ impl FormDefinition {
             item.field.iter().chain(grouped)
         })
     }
+
+    /// Returns the signatures that a form needs, at least one, in their order.
+    pub(crate) fn signers(&self) -> &[FormSigner] {
+        FormSigner::asked(&self.signatures)
+    }
 }
 
 impl Example for FormDefinition {
@@ -136,7 +146,7 @@ impl Example for FormDefinition {
                 },
             ],
         };
-        Self { language: LanguageTag::from_static("en"), sections: vec![section] }
+        Self { language: LanguageTag::from_static("en"), sections: vec![section], signatures: Vec::new() }
     }
 }
 

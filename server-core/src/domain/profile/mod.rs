@@ -4,6 +4,7 @@ mod access;
 mod api;
 mod error;
 mod event;
+mod form_value;
 mod holdings;
 mod merge;
 mod model;
@@ -16,6 +17,7 @@ mod tests;
 
 pub(crate) use api::Api;
 pub(crate) use error::ProfileError;
+pub(crate) use form_value::{FormValue, FormValueEffect};
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use service::Service;
 pub(crate) use stored::PresentValue;

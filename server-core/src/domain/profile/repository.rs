@@ -281,16 +281,7 @@ impl NewValue<'_> {
             "sealed": self.sealed.as_ref().map(hex::encode),
         });
         if let Some(value) = self.clear {
-            let column = match value {
-                FieldValue::Text(_) | FieldValue::Choice(_) => "text_value",
-                FieldValue::Integer(_) | FieldValue::Decimal(_) => "number_value",
-                FieldValue::Boolean(_) => "boolean_value",
-                FieldValue::Date(_) => "date_value",
-                FieldValue::Time(_) => "time_value",
-                FieldValue::Datetime(_) => "datetime_value",
-                FieldValue::Choices(_) => "choices_value",
-            };
-            row[column] = value.to_json();
+            row[format!("{}_value", value.form())] = value.to_json();
         }
         row
     }

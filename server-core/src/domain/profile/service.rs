@@ -10,7 +10,7 @@ use super::{
     access::Access,
     error::ProfileError,
     event::ProfileEvent,
-    merge::changes,
+    merge::{Change, changes},
     model::{Profile, UpdateProfile},
     owner::Owner,
     repository::{self, HeldOwner, NewValue, ProfileRows, Written},
@@ -129,8 +129,7 @@ impl Service {
         owner: O,
         write: &Write<'_>,
     ) -> Result<(Profile, Vec<String>), ProfileError> {
-        let (organization, entity) = (opener.organization, O::ENTITY);
-        let (held, rows) = hold(tx, organization, owner).await?;
+        let (held, rows) = hold(tx, opener.organization, owner).await?;
         let version = held.version.ok_or_else(O::not_found)?;
         if held.patient_id != rows.patient_id {
             // While this write waited for it, the appointment was given to another patient, so that the values are
@@ -139,8 +138,23 @@ impl Service {
         }
         let mut entries = opener.entries(rows.fields)?;
         let changes = changes(&entries, write.values, (write.base, version - 1), write.at)?;
-        let sealing = self.sealing(organization, &held, opener.key)?;
-        for change in &changes {
+        let keys = self.store(tx, caller, opener, owner, (&held, version), (&mut entries, &changes)).await?;
+        Ok((profile(version, entries), keys))
+    }
+
+    /// Stores the changes of a profile that is held, and makes them in its entries; returns the keys of the fields.
+    pub(super) async fn store<O: Owner>(
+        &self,
+        tx: &mut WriteTx,
+        caller: &Caller,
+        opener: &Opener<'_>,
+        owner: O,
+        (held, version): (&HeldOwner, i64),
+        (entries, changes): (&mut [ProfileEntry], &[Change]),
+    ) -> Result<Vec<String>, ProfileError> {
+        let organization = opener.organization;
+        let sealing = self.sealing(organization, held, opener.key)?;
+        for change in changes {
             let entry = &mut entries[change.entry];
             entry.given = Some(Given {
                 uid: entry.given.as_ref().map_or_else(Uuid::now_v7, |given| given.uid),
@@ -157,11 +171,10 @@ impl Service {
         let values: Vec<NewValue<'_>> = altered.iter().filter_map(|entry| new_value(entry, &sealing)).collect();
         if !values.is_empty() {
             let patient = held.patient_id.zip(held.data_key_id);
-            let written = Written { organization, entity, owner: owner.number(), patient, version };
+            let written = Written { organization, entity: O::ENTITY, owner: owner.number(), patient, version };
             repository::values_write(tx, &written, &values).await?;
         }
-        let keys = altered.iter().map(|entry| entry.key.as_str().to_owned()).collect();
-        Ok((profile(version, entries), keys))
+        Ok(altered.iter().map(|entry| entry.key.as_str().to_owned()).collect())
     }
 
     /// Returns the key of the organization, which seals the profiles of those who are no patients. Must be called
@@ -186,7 +199,7 @@ impl Service {
         key.cloned().ok_or_else(|| DatabaseError::Damaged("a profile has no key".to_owned()))
     }
 
-    fn opener<'a, O: Owner>(
+    pub(super) fn opener<'a, O: Owner>(
         &'a self,
         caller: &Caller,
         organization: OrganizationId,
@@ -197,7 +210,7 @@ impl Service {
 }
 
 /// Locks a profile for a write, and reads it.
-async fn hold<O: Owner>(
+pub(super) async fn hold<O: Owner>(
     tx: &mut WriteTx,
     organization: OrganizationId,
     owner: O,
@@ -217,7 +230,7 @@ async fn hold<O: Owner>(
 }
 
 /// Returns the error of a record that does not exist, was merged into another one, or that the caller does not see.
-async fn absent<O: Owner>(tx: &mut impl Tx, owner: O) -> ProfileError {
+pub(super) async fn absent<O: Owner>(tx: &mut impl Tx, owner: O) -> ProfileError {
     if O::ENTITY == FieldEntity::Patient
         && let Err(merged) = patient::check_unmerged(tx, PatientId(owner.number())).await
     {

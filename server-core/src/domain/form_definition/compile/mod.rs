@@ -9,6 +9,7 @@ mod order;
 mod outline;
 mod protection;
 mod score;
+mod signature;
 mod size;
 mod translation;
 

@@ -6,6 +6,7 @@ use server_shared::value::Key;
 
 use super::{
     field,
+    signature::check_signatures,
     size::check_size,
     translation::{check_texts, check_translations},
 };
@@ -89,6 +90,7 @@ impl<'a> Outline<'a> {
                 outline.add(definition, index, item, format!("{at}/items/{place}"), library, faults);
             }
         }
+        check_signatures(definition, faults);
         check_size(definition, faults);
         outline
     }

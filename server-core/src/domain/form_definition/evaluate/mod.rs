@@ -9,9 +9,10 @@ use std::cell::OnceCell;
 pub(crate) use self::result::FormEvaluation;
 #[cfg(test)]
 pub(crate) use self::result::ScoreState;
+pub(super) use self::score::ScoreOutcome;
 use self::{
     condition::{Entry, Sight},
-    score::{ScoreOutcome, compute},
+    score::compute,
 };
 use super::{
     answers::{AnswerEntry, Answers},

@@ -170,6 +170,17 @@ impl Compiled {
 
     /// Adds a fault for each answer that is required and missing, with pointers below `at` into what was read.
     pub(crate) fn require(&self, evaluation: &Evaluation, at: &str, faults: &mut FieldFaults) {
+        self.missing(evaluation, at, |place, entry| evaluation.sent[place][entry].to_string(), faults);
+    }
+
+    /// Adds these faults; `name` returns the name of an entry by the places of its group and of the entry itself.
+    pub(in crate::domain::form_definition) fn missing(
+        &self,
+        evaluation: &Evaluation,
+        at: &str,
+        name: impl Fn(usize, usize) -> String,
+        faults: &mut FieldFaults,
+    ) {
         for (place, item) in self.items.iter().enumerate() {
             let key = item.key.as_str();
             match &item.content {
@@ -181,9 +192,9 @@ impl Compiled {
                         let message = format!("must have at least {} entries", group.min_entries);
                         faults.add(format!("{at}/{key}"), "min_items", message);
                     }
-                    for (index, states) in evaluation.sent[place].iter().zip(&evaluation.entries[place]) {
+                    for (entry, states) in evaluation.entries[place].iter().enumerate() {
                         for (field, _) in group.fields.iter().zip(states).filter(|(_, state)| state.missing) {
-                            let pointer = format!("{at}/{key}/{index}/{}", field.key.as_str());
+                            let pointer = format!("{at}/{key}/{}/{}", name(place, entry), field.key.as_str());
                             faults.add(pointer, "required", "is required");
                         }
                     }

@@ -68,3 +68,18 @@ fn changed_properties_are_named() {
         ]
     );
 }
+
+#[test]
+fn a_change_of_the_signatures_is_reported_as_one() {
+    let with = |signatures: Value| {
+        let mut form = plain(&["a"]);
+        form["signatures"] = signatures;
+        form
+    };
+    let sign = |signer: &str, meaning: &str| json!({ "signer": signer, "meaning": meaning });
+    let (patient, specialist) = (sign("patient", "consent"), sign("specialist", "completion"));
+    assert!(between(plain(&["a"]), with(json!([specialist]))).is_empty(), "a specialist completes every form");
+    let ordered = with(json!([patient, specialist]));
+    assert_eq!(between(plain(&["a"]), ordered.clone()), ["changed signatures signatures"]);
+    assert_eq!(between(ordered, with(json!([specialist, patient]))), ["changed signatures signatures"]);
+}

@@ -2,7 +2,7 @@ use poem_openapi::types::{Example as _, ParseFromJSON as _, ToJSON as _};
 use serde_json::{Value, json};
 
 use super::{Library, built, compiled, definition, expected, faults_of, form, item, merge, pairs};
-use crate::domain::form_definition::{Compiled, FormDefinition, content_hash};
+use crate::domain::form_definition::{Compiled, FormDefinition, FormSigner, SignerRole, SigningMeaning, content_hash};
 
 #[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 fn equals(field: &str, value: Value) -> Value {
@@ -379,4 +379,26 @@ fn the_hash_is_of_the_canonical_form() {
     let expected = "3ab41c0e6f90bc5faa8b82299802bbb8490f848fc1dbf5441c39e6c105b9769b";
     assert_eq!(hex::encode(content_hash(&content)), expected);
     assert_eq!(content_hash(&json!({ "a": { "c": "1.5", "d": true }, "b": ["ä", 1] })), content_hash(&content));
+}
+
+#[test]
+fn no_signature_is_there_twice() {
+    let sign = |signer: &str, meaning: &str| json!({ "signer": signer, "meaning": meaning });
+    let mut body = form(json!([item("a", "text", json!({}))]));
+    body["signatures"] =
+        json!([sign("patient", "consent"), sign("specialist", "consent"), sign("patient", "completion")]);
+    assert!(faults_of(body.clone()).is_empty());
+    body["signatures"].as_array_mut().unwrap().push(sign("specialist", "consent"));
+    assert_eq!(faults_of(body), expected(&[("/signatures/3", "repeated")]));
+}
+
+#[test]
+fn a_form_without_signatures_is_completed_by_a_specialist() {
+    let body = form(json!([item("a", "text", json!({}))]));
+    let usual = [FormSigner { signer: SignerRole::Specialist, meaning: SigningMeaning::Completion }];
+    assert_eq!(definition(body.clone()).signers(), usual);
+    let mut asked = body;
+    asked["signatures"] = json!([{ "signer": "patient", "meaning": "review" }]);
+    let patient = [FormSigner { signer: SignerRole::Patient, meaning: SigningMeaning::Review }];
+    assert_eq!(definition(asked).signers(), patient);
 }

@@ -12,6 +12,7 @@ mod patch;
 mod property;
 mod random;
 mod score;
+mod submit;
 
 use std::collections::BTreeMap;
 

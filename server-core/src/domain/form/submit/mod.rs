@@ -1,0 +1,4 @@
+//! Submissions of forms: everything required is answered, and what nobody sees is dropped.
+
+mod repository;
+mod service;
