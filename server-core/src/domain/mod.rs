@@ -53,7 +53,7 @@ pub(crate) enum Tag {
     Specialists,
     /// Working hours of specialists, and the open slots that follow from them.
     Availability,
-    /// Templates of appointments: duration, buffers and cut-offs of each kind of appointment that can be booked.
+    /// Templates of appointments: duration, buffers, cut-offs and forms of each kind of appointment that can be booked.
     #[oai(rename = "Appointment templates")]
     AppointmentTemplates,
     /// Templates of forms: drafts, published versions that never change, and previews.

@@ -6,6 +6,8 @@ use restartix_sdk::core::types::{
 use sqlx::AssertSqlSafe;
 use test_support::{CoreApp, granted, in_days, refused};
 
+use crate::form_template::{created, published};
+
 fn input(name: &str) -> AppointmentTemplateInput {
     CoreApp::new_appointment_template(name)
 }
@@ -88,6 +90,46 @@ async fn a_slug_is_unique_among_those_in_use() {
     let update = admin.appointment_template_update().appointment_template_id(other.id).body(body);
     refused(update.send().await, 409, "slug_taken");
     assert_eq!(app.appointment_template_create(&admin, input("!")).await.slug, "appointment");
+}
+
+#[tokio::test]
+async fn its_forms_are_in_use_each_once_and_in_their_order() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    let (first, second) = (published(&admin).await.id, created(&admin).await.id);
+    let asking =
+        |forms: &[i64]| AppointmentTemplateInput { form_template_ids: forms.to_vec(), ..input("First visit") };
+    let template = app.appointment_template_create(&admin, asking(&[second, first])).await;
+    assert_eq!(template.form_template_ids, [second, first], "one may be published later");
+    let update = |forms: &[i64]| {
+        admin.appointment_template_update().appointment_template_id(template.id).body(asking(forms)).send()
+    };
+    let said = async || {
+        let get = app.patient().appointment_template_get().appointment_template_id(template.id).send().await;
+        granted(get, 200).form_template_ids
+    };
+    assert_eq!(granted(update(&[first, second]).await, 200).form_template_ids, [first, second]);
+    assert_eq!(said().await, [first, second]);
+    let refusal = refused(update(&[first, first]).await, 422, "validation_failed");
+    assert_eq!(refusal.fields(), [("/form_template_ids", "unique_items")]);
+
+    // One that is listed is archived, although it has no version, and may stay where it is.
+    granted(admin.form_template_delete().form_template_id(second).send().await, 204);
+    assert_eq!(granted(update(&[second, first]).await, 200).form_template_ids, [second, first]);
+    assert_eq!(granted(update(&[first]).await, 200).form_template_ids, [first]);
+    // But it is not chosen anew, nor is one of another clinic.
+    let theirs = created(&app.other_admin()).await.id;
+    let refusal = refused(update(&[second, first, theirs]).await, 422, "validation_failed");
+    let unknown = "unknown_reference";
+    assert_eq!(refusal.fields(), [("/form_template_ids/0", unknown), ("/form_template_ids/2", unknown)]);
+    let body = AppointmentTemplateInput { specialty_id: Some(1_000_000), ..asking(&[theirs]) };
+    let refusal = refused(admin.appointment_template_create().body(body).send().await, 422, "validation_failed");
+    assert_eq!(refusal.fields(), [("/form_template_ids/0", unknown), ("/specialty_id", unknown)]);
+    assert_eq!(said().await, [first]);
+    assert_eq!(granted(update(&[]).await, 200).form_template_ids, [0; 0]);
+    // Without appointments it is deleted, with the list of its forms.
+    let delete = admin.appointment_template_delete().appointment_template_id(template.id).send().await;
+    granted(delete, 204);
 }
 
 #[tokio::test]

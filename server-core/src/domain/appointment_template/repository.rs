@@ -38,8 +38,8 @@ macro_rules! template_written {
 impl Listed for AppointmentTemplate {
     const TABLE: &'static str = "appointment_templates";
     const COLUMNS: &'static str = "id, name, slug, description, duration_minutes, buffer_before_minutes, \
-                                   buffer_after_minutes, minimum_notice_minutes, specialty_id, modality, cancellation_cutoff_minutes, \
-                                   reschedule_cutoff_minutes, \
+                                   buffer_after_minutes, minimum_notice_minutes, specialty_id, modality, \
+                                   cancellation_cutoff_minutes, reschedule_cutoff_minutes, \
                                    array(select f.form_template_id from appointment_template_forms f \
                                          where f.organization_id = appointment_templates.organization_id \
                                            and f.appointment_template_id = appointment_templates.id \
