@@ -97,8 +97,7 @@ async fn its_forms_are_in_use_each_once_and_in_their_order() {
     let app = CoreApp::start().await;
     let admin = app.admin();
     let (first, second) = (published(&admin).await.id, created(&admin).await.id);
-    let asking =
-        |forms: &[i64]| AppointmentTemplateInput { form_template_ids: forms.to_vec(), ..input("First visit") };
+    let asking = |forms: &[i64]| AppointmentTemplateInput { form_template_ids: forms.to_vec(), ..input("First visit") };
     let template = app.appointment_template_create(&admin, asking(&[second, first])).await;
     assert_eq!(template.form_template_ids, [second, first], "one may be published later");
     let update = |forms: &[i64]| {

@@ -48,9 +48,8 @@ impl ConsentDecision {
     pub(crate) fn check(decisions: &[Self], at: &str) -> Vec<FieldFault> {
         let mut seen = BTreeSet::new();
         let repeated = decisions.iter().enumerate().filter(|(_, decision)| !seen.insert(decision.purpose));
-        let fault = |index| {
-            FieldFault::new(format!("{at}/{index}/purpose"), "repeated", "is the purpose of another decision")
-        };
+        let fault =
+            |index| FieldFault::new(format!("{at}/{index}/purpose"), "repeated", "is the purpose of another decision");
         repeated.map(|(index, _)| fault(index)).collect()
     }
 }

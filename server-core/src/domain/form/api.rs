@@ -78,11 +78,7 @@ impl Api {
     /// Answers 409 `form_template_not_published` if the template has no version yet, 409 `form_template_archived` if it
     /// is archived, and 422 for a template or a patient whom the caller doesn't see.
     #[oai(path = "/forms", method = "post", operation_id = "form_create")]
-    async fn form_create(
-        &self,
-        caller: Caller,
-        body: Body<CreateForm>,
-    ) -> Result<Disclosed<Created<Form>>, ApiError> {
+    async fn form_create(&self, caller: Caller, body: Body<CreateForm>) -> Result<Disclosed<Created<Form>>, ApiError> {
         caller.may(Permission::FormWrite)?;
         Ok(self.forms.create(&caller, caller.organization()?, &body).await?.map(Created))
     }

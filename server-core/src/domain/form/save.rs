@@ -60,8 +60,7 @@ impl Service {
             language.as_str().clone_into(&mut open.row.language);
             keys.push("language".to_owned());
         }
-        let saved =
-            SavedRow { id, version, document: &sealed, language: &open.row.language, reopens, fields: &fields };
+        let saved = SavedRow { id, version, document: &sealed, language: &open.row.language, reopens, fields: &fields };
         let updated_at = repository::form_save(&mut tx, &saved).await?;
         open.row.version = version;
         open.row.updated_at = updated_at;

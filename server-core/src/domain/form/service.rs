@@ -86,8 +86,7 @@ impl OpenForm {
     /// Returns the form without its definition, with this evaluation.
     pub(super) fn evaluated(&self, evaluation: FormEvaluation) -> Result<Form, DatabaseError> {
         let FormDocument { answers, changed_in, prefilled, .. } = &self.document;
-        let values: BTreeMap<String, Value> =
-            answers.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        let values: BTreeMap<String, Value> = answers.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         Ok(Form {
             form: self.row.summary(),
             definition: None,

@@ -1,14 +1,12 @@
 //! Submission of answers: what is missing, what is dropped, and what may be stored in the clear.
 
-use serde_json::{Map, Value};
 use server_shared::value::{DecimalNumber, Key};
 use uuid::Uuid;
 
 use super::{
-    answers::{Answer, AnswerEntry, Answers},
-    compile::{Compiled, Content, GroupRule},
+    answers::Answers,
+    compile::{Compiled, Content},
     evaluate::{Evaluation, ScoreOutcome},
-    model::ENTRY_ID,
 };
 use crate::domain::{field::FieldValue, rules::FieldFaults};
 
@@ -28,23 +26,6 @@ pub(crate) enum OpenValue<'a> {
 }
 
 impl Compiled {
-    /// Reads answers that [`Compiled::write`] has written, by nothing but their types: options may have been retired,
-    /// and bounds changed, since they were given. Leaves out what is of another type.
-    pub(crate) fn read_stored(&self, document: &Map<String, Value>) -> Answers {
-        let mut items = vec![Answer::None; self.items.len()];
-        for (key, value) in document {
-            let Some(&place) = self.by_key.get(key) else { continue };
-            items[place] = match &self.items[place].content {
-                Content::Field(rule) => {
-                    FieldValue::read(rule.definition.field_type, value).map_or(Answer::None, Answer::Value)
-                }
-                Content::Group(rule) => Answer::Entries(stored_entries(rule, value)),
-                Content::Score(_) | Content::Text => Answer::None,
-            };
-        }
-        Answers { items }
-    }
-
     /// Adds a fault for each answer that is required and missing, like [`Compiled::require`], but with pointers that
     /// name entries by their ids, as a request to save them does.
     pub(crate) fn require_by_entry(
@@ -117,17 +98,4 @@ impl Compiled {
         }
         open
     }
-}
-
-fn stored_entries(rule: &GroupRule, stored: &Value) -> Vec<AnswerEntry> {
-    let mut entries = Vec::new();
-    for (index, entry) in stored.as_array().into_iter().flatten().enumerate() {
-        let id = entry.get(ENTRY_ID).and_then(Value::as_str).and_then(|id| Uuid::parse_str(id).ok());
-        let Some(id) = id else { continue };
-        let value = |key: &Key, kind| FieldValue::read(kind, entry.get(key.as_str())?);
-        let fields = rule.fields.iter();
-        let values = fields.map(|field| value(&field.key, field.rule.definition.field_type)).collect();
-        entries.push(AnswerEntry { id, index, values });
-    }
-    entries
 }

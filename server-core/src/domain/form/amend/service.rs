@@ -1,11 +1,15 @@
-use server_shared::value::LanguageTag;
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use uuid::Uuid;
 
 use super::{
     super::{
-        create::{Amends, NewForm},
+        document::{FilledFrom, FormDocument},
         error::FormError,
         event::FormEvent,
-        model::{Form, FormStatus},
+        model::{Form, FormChangeKind, FormStatus},
+        repository::{self as forms, ChangeRow},
         row::FormRow,
         service::Service,
     },
@@ -30,17 +34,26 @@ impl Service {
         let mut tx = self.begin(caller, id).await?;
         let open = self.locked(&mut tx, organization, id, version).await?;
         check(&open.row)?;
-        let new = NewForm {
-            template: open.row.form_template_id,
-            patient: open.row.patient_id,
-            language: LanguageTag::parse(&open.row.language),
-            due_at: None,
-            due_with_appointment: false,
-            appointment_id: repository::appointment_leave(&mut tx, organization, id).await?,
-            amends: Some(Amends::of(&open)),
+        let origin = FilledFrom { patient: None, profile: None, form_id: Some(id.0), at: Utc::now() };
+        let answers = open.document.answers;
+        let prefilled: BTreeMap<_, _> = answers.keys().map(|key| (key.clone(), origin.clone())).collect();
+        let document = FormDocument::begun(answers, prefilled);
+        let uid = Uuid::now_v7();
+        let sealed = document.seal(uid, &open.key)?;
+        let amendment = repository::amendment_create(&mut tx, id, uid, &sealed).await?.ok_or(FormError::Erased)?;
+        let fields: Vec<String> = document.changed_in.into_keys().collect();
+        let change = ChangeRow {
+            form_id: amendment,
+            form_version: 1,
+            kind: FormChangeKind::Created,
+            fields: &fields,
+            form_template_version: open.row.form_template_version,
         };
-        let (form, created) = self.create_in(&mut tx, caller, organization, new).await?;
-        let events = Events::from(FormEvent::Amended(id)).and([created]);
+        forms::change_insert(&mut tx, organization, &change).await?;
+        repository::appointment_pass(&mut tx, organization, id, amendment).await?;
+        let row = forms::form_get(&mut tx, amendment).await?.ok_or(FormError::NotFound)?;
+        let form = self.opened(&mut tx, organization, row).await?.shown(None, true)?;
+        let events = Events::from(FormEvent::Amended(id)).and([FormEvent::Created(amendment)]);
         Ok(tx.commit_sealed(Sealed::new(form), |_| events).await?)
     }
 }

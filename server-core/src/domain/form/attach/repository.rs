@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::super::model::FormSummary;
 use crate::{
-    database::{DatabaseError, WriteTx},
+    database::{DatabaseError, Tx, WriteTx},
     ids::{AppointmentId, FormId, FormTemplateId, OrganizationId, PatientId},
 };
 

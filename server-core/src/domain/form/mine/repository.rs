@@ -16,10 +16,7 @@ pub(super) struct DueRow {
 }
 
 /// Finds the drafts of the patient in the context, in the order in which they are due.
-pub(super) async fn forms_due(
-    tx: &mut impl Tx,
-    organization: OrganizationId,
-) -> Result<Vec<DueRow>, DatabaseError> {
+pub(super) async fn forms_due(tx: &mut impl Tx, organization: OrganizationId) -> Result<Vec<DueRow>, DatabaseError> {
     let rows = sqlx::query_as!(
         DueRow,
         r#"

@@ -21,9 +21,7 @@ use uuid::Uuid;
 
 use self::{
     rows::rows,
-    table::{
-        CLINIC, CLOSED, PATIENT, PLANTINGS, SIGNED, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, TWIN, VOIDED,
-    },
+    table::{CLINIC, CLOSED, PATIENT, PLANTINGS, SIGNED, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, TWIN, VOIDED},
 };
 use super::{count, execute, registry::Personal};
 
