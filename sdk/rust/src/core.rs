@@ -137,6 +137,20 @@ pub mod types {
             Default::default()
         }
     }
+    ///Forms of an appointment.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AppointmentForms {
+        ///Every form of the appointment that is not void and was not amended, in the order of creation; at most 100.
+        pub forms: ::std::vec::Vec<FormSummary>,
+        /**Ids of form templates that the appointment's template lists, but that are archived or were never published; none
+if the request names form templates.*/
+        pub omitted_form_template_ids: ::std::vec::Vec<i64>,
+    }
+    impl AppointmentForms {
+        pub fn builder() -> builder::AppointmentForms {
+            Default::default()
+        }
+    }
     ///Series of appointments that repeat.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AppointmentSeries {
@@ -362,6 +376,9 @@ waitlist
         pub description: ::std::string::String,
         ///Duration of the appointment in minutes.
         pub duration_minutes: i32,
+        /**Ids of the form templates whose forms an appointment asks for, in their order. `appointment_from_template` and
+`appointment_forms_attach` create the forms; other bookings don't.*/
+        pub form_template_ids: ::std::vec::Vec<i64>,
         ///Id of the template.
         pub id: i64,
         /**Minimum notice of a booking in minutes before the start; absent if the value of the specialist's schedule
@@ -405,6 +422,10 @@ were booked with.*/
         pub description: ::std::option::Option<::std::string::String>,
         ///Duration of the appointment in minutes.
         pub duration_minutes: i32,
+        /**Ids of form templates in use whose forms an appointment asks for, in their order; at most 20, each once. One
+that was archived after it was listed may stay; no form is created from it any more.*/
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub form_template_ids: ::std::vec::Vec<i64>,
         /**Minimum notice of a booking in minutes before the start; if left out, the value of the specialist's schedule
 applies.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -486,6 +507,34 @@ replaced one keeps it.*/
             value: ::std::string::String,
         ) -> ::std::result::Result<Self, self::error::ConversionError> {
             value.parse()
+        }
+    }
+    ///Appointment with the forms that were created for it.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AppointmentWithForms {
+        ///Appointment that was created.
+        pub appointment: Appointment,
+        ///Forms of the appointment in the order of their creation, which is that of the appointment template.
+        pub forms: ::std::vec::Vec<FormSummary>,
+        ///Ids of form templates that the appointment template lists, but that are archived or were never published.
+        pub omitted_form_template_ids: ::std::vec::Vec<i64>,
+    }
+    impl AppointmentWithForms {
+        pub fn builder() -> builder::AppointmentWithForms {
+            Default::default()
+        }
+    }
+    ///Request to attach forms to an appointment.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+    pub struct AttachForms {
+        /**Ids of published form templates in use, 1 to 20, each once; if left out, those that the appointment's template
+lists, none without a template.*/
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub form_template_ids: ::std::vec::Vec<i64>,
+    }
+    impl AttachForms {
+        pub fn builder() -> builder::AttachForms {
+            Default::default()
         }
     }
     ///Open slots of a specialist.
@@ -1057,6 +1106,26 @@ schedule.*/
             Default::default()
         }
     }
+    ///Request to create an appointment with the terms and the forms of an appointment template.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct CreateAppointmentFromTemplate {
+        ///Id of the appointment template, which determines duration, buffers, specialty, modality, cut-offs and forms.
+        pub appointment_template_id: i64,
+        ///Id of the patient who is treated.
+        pub patient_id: i64,
+        ///Id of the specialist who treats the patient.
+        pub specialist_id: i64,
+        ///Start of the appointment, within ten years of now.
+        pub started_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Subject of the appointment; it must not contain names or diagnoses.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub title: ::std::option::Option<::std::string::String>,
+    }
+    impl CreateAppointmentFromTemplate {
+        pub fn builder() -> builder::CreateAppointmentFromTemplate {
+            Default::default()
+        }
+    }
     ///Request to book a series.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CreateAppointmentSeries {
@@ -1105,6 +1174,27 @@ changed.*/
     }
     impl CreateCustomField {
         pub fn builder() -> builder::CreateCustomField {
+            Default::default()
+        }
+    }
+    ///Request to create a form.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct CreateForm {
+        ///Time until which the form should be submitted, within ten years of now; none if left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub due_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///Id of the form template, of which the last published version is used.
+        pub form_template_id: i64,
+        ///Language in which the form is filled in; the template's own if left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub language: ::std::option::Option<::std::string::String>,
+        /**Id of the patient whom the form is about; required, except from callers who are patients: they can create forms
+only for themselves.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub patient_id: ::std::option::Option<i64>,
+    }
+    impl CreateForm {
+        pub fn builder() -> builder::CreateForm {
             Default::default()
         }
     }
@@ -1259,6 +1349,112 @@ out.*/
     }
     impl DependencyState {
         pub fn builder() -> builder::DependencyState {
+            Default::default()
+        }
+    }
+    ///Form that waits for its patient, with its definition.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct DueForm {
+        ///Id of the form that corrects this one, if there is one that is not void.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub amended_by_id: ::std::option::Option<i64>,
+        ///Id of the signed form that this one corrects; absent if it corrects none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub amends_id: ::std::option::Option<i64>,
+        ///Id of the appointment that the form belongs to; absent if it belongs to none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub appointment_id: ::std::option::Option<i64>,
+        ///Start of the appointment that the form belongs to; absent if it belongs to none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub appointment_started_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        /**Versions of the form that last changed each answer, removed ones included, by the keys of fields; of the fields
+in groups by `group/entry/field`, and of entries that were deleted by `group/entry`. Empty from the first
+signature on.*/
+        pub changed_in: ::std::collections::HashMap<::std::string::String, i64>,
+        ///Content that was signed, as it was hashed; absent before the first signature.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub content: ::std::option::Option<::serde_json::Value>,
+        /**SHA-256 of the signed content in its canonical form (RFC 8785), as 64 hexadecimal digits; absent before the
+first signature.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub content_hash: ::std::option::Option<::std::string::String>,
+        ///Time of creation.
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Id of the user who created the form; absent if it was an API key, or the user was erased.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub created_by_user_id: ::std::option::Option<i64>,
+        /**Definition of the form with its texts in the language of the form, or in the requested one, and with the
+definitions of its custom fields. Answers to changes leave it out.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub definition: ::std::option::Option<FormDefinition>,
+        ///Time until which the form should be submitted; absent if there is none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub due_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        /**Everything that the form shows, requires and computes for these answers; pointers begin with `/values`. Of a
+form that is signed or partly signed, it is as it was at the first signature.*/
+        pub evaluation: FormEvaluation,
+        ///Id of the form template.
+        pub form_template_id: i64,
+        ///Version of the template that the form asks; nothing but `form_migrate` changes it.
+        pub form_template_version: i32,
+        ///Id of the form.
+        pub id: i64,
+        ///Language in which the form is filled in; texts without a translation are in the language of the template.
+        pub language: ::std::string::String,
+        ///Name of the form template, as it was when the form was created.
+        pub name: ::std::string::String,
+        ///Time at which the form was found to be overdue; absent if it was not.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub overdue_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///Id of the patient whom the form is about.
+        pub patient_id: i64,
+        /**Origins of the answers that were there from the beginning, by the keys of their fields. An answer that somebody
+changed is not listed any more.*/
+        pub prefilled: ::std::collections::HashMap<::std::string::String, FilledFrom>,
+        ///Signatures in their order.
+        pub signatures: ::std::vec::Vec<FormSignature>,
+        ///Time of the last signature; absent until every signature is there.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub signed_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///State of the form.
+        pub status: FormStatus,
+        ///Time of the submission; absent while it is a draft.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub submitted_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Globally unique id of the form, which its signed content repeats.
+        pub uid: ::uuid::Uuid,
+        ///Time of the last change.
+        pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        /**Answers by the keys of fields and groups; a field without an answer is left out. The answer to a group is a list
+of entries, each with its `id` and answers by the keys of the group's fields. A draft keeps the answers of
+hidden fields.*/
+        pub values: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+        ///Version of the form, to be sent with the next change; increases with each change.
+        pub version: i64,
+        ///Reason for which the form is void; absent if it is not.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub void_reason: ::std::option::Option<::std::string::String>,
+        ///Time at which the form became void; absent if it is not.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub voided_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+    }
+    impl DueForm {
+        pub fn builder() -> builder::DueForm {
+            Default::default()
+        }
+    }
+    ///Forms that wait for a patient.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct DueForms {
+        ///Forms, those that are due first at the beginning; at most 50.
+        pub data: ::std::vec::Vec<DueForm>,
+    }
+    impl DueForms {
+        pub fn builder() -> builder::DueForms {
             Default::default()
         }
     }
@@ -1993,19 +2189,130 @@ fields of patients, outside of groups, and for one field of each.*/
             Default::default()
         }
     }
+    ///Origin of an answer that was there from the beginning.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FilledFrom {
+        ///Time at which the answer was taken over.
+        pub at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Id of the signed form that this one amends; absent if the origin is another one.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub form_id: ::std::option::Option<i64>,
+        ///Name of the attribute of the patient's record, e.g. `phone`; absent if the origin is another one.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub patient: ::std::option::Option<::std::string::String>,
+        ///Key of the custom field in the patient's profile; absent if the origin is another one.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub profile: ::std::option::Option<::std::string::String>,
+    }
+    impl FilledFrom {
+        pub fn builder() -> builder::FilledFrom {
+            Default::default()
+        }
+    }
+    ///Form about a patient: answers to a published version of a form template.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct Form {
+        ///Id of the form that corrects this one, if there is one that is not void.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub amended_by_id: ::std::option::Option<i64>,
+        ///Id of the signed form that this one corrects; absent if it corrects none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub amends_id: ::std::option::Option<i64>,
+        ///Id of the appointment that the form belongs to; absent if it belongs to none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub appointment_id: ::std::option::Option<i64>,
+        /**Versions of the form that last changed each answer, removed ones included, by the keys of fields; of the fields
+in groups by `group/entry/field`, and of entries that were deleted by `group/entry`. Empty from the first
+signature on.*/
+        pub changed_in: ::std::collections::HashMap<::std::string::String, i64>,
+        ///Content that was signed, as it was hashed; absent before the first signature.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub content: ::std::option::Option<::serde_json::Value>,
+        /**SHA-256 of the signed content in its canonical form (RFC 8785), as 64 hexadecimal digits; absent before the
+first signature.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub content_hash: ::std::option::Option<::std::string::String>,
+        ///Time of creation.
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Id of the user who created the form; absent if it was an API key, or the user was erased.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub created_by_user_id: ::std::option::Option<i64>,
+        /**Definition of the form with its texts in the language of the form, or in the requested one, and with the
+definitions of its custom fields. Answers to changes leave it out.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub definition: ::std::option::Option<FormDefinition>,
+        ///Time until which the form should be submitted; absent if there is none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub due_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        /**Everything that the form shows, requires and computes for these answers; pointers begin with `/values`. Of a
+form that is signed or partly signed, it is as it was at the first signature.*/
+        pub evaluation: FormEvaluation,
+        ///Id of the form template.
+        pub form_template_id: i64,
+        ///Version of the template that the form asks; nothing but `form_migrate` changes it.
+        pub form_template_version: i32,
+        ///Id of the form.
+        pub id: i64,
+        ///Language in which the form is filled in; texts without a translation are in the language of the template.
+        pub language: ::std::string::String,
+        ///Name of the form template, as it was when the form was created.
+        pub name: ::std::string::String,
+        ///Time at which the form was found to be overdue; absent if it was not.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub overdue_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///Id of the patient whom the form is about.
+        pub patient_id: i64,
+        /**Origins of the answers that were there from the beginning, by the keys of their fields. An answer that somebody
+changed is not listed any more.*/
+        pub prefilled: ::std::collections::HashMap<::std::string::String, FilledFrom>,
+        ///Signatures in their order.
+        pub signatures: ::std::vec::Vec<FormSignature>,
+        ///Time of the last signature; absent until every signature is there.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub signed_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///State of the form.
+        pub status: FormStatus,
+        ///Time of the submission; absent while it is a draft.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub submitted_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Globally unique id of the form, which its signed content repeats.
+        pub uid: ::uuid::Uuid,
+        ///Time of the last change.
+        pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        /**Answers by the keys of fields and groups; a field without an answer is left out. The answer to a group is a list
+of entries, each with its `id` and answers by the keys of the group's fields. A draft keeps the answers of
+hidden fields.*/
+        pub values: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+        ///Version of the form, to be sent with the next change; increases with each change.
+        pub version: i64,
+        ///Reason for which the form is void; absent if it is not.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub void_reason: ::std::option::Option<::std::string::String>,
+        ///Time at which the form became void; absent if it is not.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub voided_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+    }
+    impl Form {
+        pub fn builder() -> builder::Form {
+            Default::default()
+        }
+    }
     ///Difference between two versions of a form.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct FormChange {
         ///Key of the group that the field is in; absent for everything outside of groups.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub group: ::std::option::Option<::std::string::String>,
-        ///Key of the part.
+        ///Key of the part; `signatures` for the signatures.
         pub key: ::std::string::String,
         ///Kind of the change.
         pub kind: FormChangeKind,
         ///Part of the form that changed.
         pub part: FormPart,
-        ///Names of the properties that changed, e.g. `visible_if` or `definition.label`; empty unless `kind` is `changed`.
+        /**Names of the properties that changed, e.g. `visible_if` or `definition.label`; empty unless `kind` is `changed`,
+and for the signatures.*/
         pub properties: ::std::vec::Vec<::std::string::String>,
     }
     impl FormChange {
@@ -2143,6 +2450,10 @@ that a group may have, it has at most 10,000 fields and 20,000 conditions.*/
         pub language: ::std::string::String,
         ///Sections in the order in which they are shown, at most 50.
         pub sections: ::std::vec::Vec<FormSection>,
+        /**Signatures that a form needs, in the order in which they are given, at most 10; none of them twice. If it is
+empty, a form needs one: of a specialist, with the meaning `completion`.*/
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub signatures: ::std::vec::Vec<FormSigner>,
     }
     impl FormDefinition {
         pub fn builder() -> builder::FormDefinition {
@@ -2207,6 +2518,113 @@ group are named once.*/
             Default::default()
         }
     }
+    ///Change of a form.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormHistoryEntry {
+        ///Time of the change.
+        pub changed_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Keys of the fields whose answers changed, in groups as `group/entry/field`; their values are not kept.
+        pub fields: ::std::vec::Vec<::std::string::String>,
+        ///Version of the template that the form asked then.
+        pub form_template_version: i32,
+        ///Version of the form that the change made.
+        pub form_version: i64,
+        ///Id of the change.
+        pub id: i64,
+        ///Kind of the change.
+        pub kind: FormHistoryKind,
+        ///Id of the user who made the change; absent if it was an API key, or the user was erased.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub user_id: ::std::option::Option<i64>,
+    }
+    impl FormHistoryEntry {
+        pub fn builder() -> builder::FormHistoryEntry {
+            Default::default()
+        }
+    }
+    /**Kind of a change of a form.
+
+- `created`: the form was created; the fields are those that were filled in then
+- `saved`: answers were saved
+- `submitted`: the form was submitted; the fields are those whose hidden answers were dropped
+- `reopened`: answers were saved after the submission, so that the form is a draft again
+- `migrated`: the form was moved to another version of its template
+- `signed`: a signature was added
+- `voided`: the form became void*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum FormHistoryKind {
+        #[serde(rename = "created")]
+        Created,
+        #[serde(rename = "saved")]
+        Saved,
+        #[serde(rename = "submitted")]
+        Submitted,
+        #[serde(rename = "reopened")]
+        Reopened,
+        #[serde(rename = "migrated")]
+        Migrated,
+        #[serde(rename = "signed")]
+        Signed,
+        #[serde(rename = "voided")]
+        Voided,
+    }
+    impl ::std::fmt::Display for FormHistoryKind {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Created => f.write_str("created"),
+                Self::Saved => f.write_str("saved"),
+                Self::Submitted => f.write_str("submitted"),
+                Self::Reopened => f.write_str("reopened"),
+                Self::Migrated => f.write_str("migrated"),
+                Self::Signed => f.write_str("signed"),
+                Self::Voided => f.write_str("voided"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for FormHistoryKind {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "created" => Ok(Self::Created),
+                "saved" => Ok(Self::Saved),
+                "submitted" => Ok(Self::Submitted),
+                "reopened" => Ok(Self::Reopened),
+                "migrated" => Ok(Self::Migrated),
+                "signed" => Ok(Self::Signed),
+                "voided" => Ok(Self::Voided),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for FormHistoryKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for FormHistoryKind {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///Item of a section: exactly one of `field`, `group`, `text` and `score`.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct FormItem {
@@ -2264,7 +2682,8 @@ entry.*/
 - `field`: field, in a group or outside of groups
 - `group`: group of fields
 - `text`: text between the fields
-- `score`: score*/
+- `score`: score
+- `signatures`: signatures that a form needs*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -2288,6 +2707,8 @@ entry.*/
         Text,
         #[serde(rename = "score")]
         Score,
+        #[serde(rename = "signatures")]
+        Signatures,
     }
     impl ::std::fmt::Display for FormPart {
         fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
@@ -2297,6 +2718,7 @@ entry.*/
                 Self::Group => f.write_str("group"),
                 Self::Text => f.write_str("text"),
                 Self::Score => f.write_str("score"),
+                Self::Signatures => f.write_str("signatures"),
             }
         }
     }
@@ -2311,6 +2733,7 @@ entry.*/
                 "group" => Ok(Self::Group),
                 "text" => Ok(Self::Text),
                 "score" => Ok(Self::Score),
+                "signatures" => Ok(Self::Signatures),
                 _ => Err("invalid value".into()),
             }
         }
@@ -2344,6 +2767,19 @@ the record. The types of both fields must be equal, and a choice needs the same 
     }
     impl FormPrefill {
         pub fn builder() -> builder::FormPrefill {
+            Default::default()
+        }
+    }
+    ///Answers that a form would begin with.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormPrefilled {
+        ///Version of the template that a form would ask.
+        pub form_template_version: i32,
+        ///Answers by the keys of their fields.
+        pub values: ::std::collections::HashMap<::std::string::String, PrefilledValue>,
+    }
+    impl FormPrefilled {
+        pub fn builder() -> builder::FormPrefilled {
             Default::default()
         }
     }
@@ -2413,6 +2849,256 @@ the record. The types of both fields must be equal, and a choice needs the same 
     }
     impl FormSectionState {
         pub fn builder() -> builder::FormSectionState {
+            Default::default()
+        }
+    }
+    ///Signature of a form.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormSignature {
+        ///SHA-256 of `statement` in its canonical form (RFC 8785), as 64 hexadecimal digits.
+        pub hash: ::std::string::String,
+        ///Statement that the signer made.
+        pub statement: FormStatement,
+    }
+    impl FormSignature {
+        pub fn builder() -> builder::FormSignature {
+            Default::default()
+        }
+    }
+    ///Signature that a form asks for.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormSigner {
+        ///Meaning of the signature.
+        pub meaning: SigningMeaning,
+        ///Role of the person who signs.
+        pub signer: SignerRole,
+    }
+    impl FormSigner {
+        pub fn builder() -> builder::FormSigner {
+            Default::default()
+        }
+    }
+    /**Order of a list of forms.
+
+- `-created_at`: the latest first
+- `created_at`: the earliest first*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum FormSort {
+        #[serde(rename = "-created_at")]
+        XcreatedXat,
+        #[serde(rename = "created_at")]
+        CreatedXat,
+    }
+    impl ::std::fmt::Display for FormSort {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::XcreatedXat => f.write_str("-created_at"),
+                Self::CreatedXat => f.write_str("created_at"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for FormSort {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "-created_at" => Ok(Self::XcreatedXat),
+                "created_at" => Ok(Self::CreatedXat),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for FormSort {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for FormSort {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Statement of a signer. It is stored as it was hashed, and never changes.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormStatement {
+        ///Seconds since the signer last authenticated; absent if the session does not tell.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub authentication_age_seconds: ::std::option::Option<i64>,
+        ///SHA-256 of the form's content in its canonical form (RFC 8785), as 64 hexadecimal digits.
+        pub content_hash: ::std::string::String,
+        ///Globally unique id of the form.
+        pub form_uid: ::uuid::Uuid,
+        ///Meaning of the signature.
+        pub meaning: SigningMeaning,
+        ///Place among the signatures of the form, from 1.
+        pub position: i32,
+        ///Hash of the signature before; absent for the first one.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub previous_hash: ::std::option::Option<::std::string::String>,
+        ///Time of the signature.
+        pub signed_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Role in which the user signed.
+        pub signer: SignerRole,
+        ///Id of the user who signed.
+        pub signer_user_id: i64,
+    }
+    impl FormStatement {
+        pub fn builder() -> builder::FormStatement {
+            Default::default()
+        }
+    }
+    /**State of a form.
+
+- `draft`: it is being filled in
+- `submitted`: it is complete, and waits for its first signature; saving makes it a draft again
+- `partly_signed`: it can't change any more, and waits for further signatures
+- `signed`: it has every signature
+- `void`: it doesn't count any more*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum FormStatus {
+        #[serde(rename = "draft")]
+        Draft,
+        #[serde(rename = "submitted")]
+        Submitted,
+        #[serde(rename = "partly_signed")]
+        PartlySigned,
+        #[serde(rename = "signed")]
+        Signed,
+        #[serde(rename = "void")]
+        Void,
+    }
+    impl ::std::fmt::Display for FormStatus {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Draft => f.write_str("draft"),
+                Self::Submitted => f.write_str("submitted"),
+                Self::PartlySigned => f.write_str("partly_signed"),
+                Self::Signed => f.write_str("signed"),
+                Self::Void => f.write_str("void"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for FormStatus {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "draft" => Ok(Self::Draft),
+                "submitted" => Ok(Self::Submitted),
+                "partly_signed" => Ok(Self::PartlySigned),
+                "signed" => Ok(Self::Signed),
+                "void" => Ok(Self::Void),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for FormStatus {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for FormStatus {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Properties of a form, as lists show it.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormSummary {
+        ///Id of the form that corrects this one, if there is one that is not void.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub amended_by_id: ::std::option::Option<i64>,
+        ///Id of the signed form that this one corrects; absent if it corrects none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub amends_id: ::std::option::Option<i64>,
+        ///Id of the appointment that the form belongs to; absent if it belongs to none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub appointment_id: ::std::option::Option<i64>,
+        /**SHA-256 of the signed content in its canonical form (RFC 8785), as 64 hexadecimal digits; absent before the
+first signature.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub content_hash: ::std::option::Option<::std::string::String>,
+        ///Time of creation.
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Id of the user who created the form; absent if it was an API key, or the user was erased.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub created_by_user_id: ::std::option::Option<i64>,
+        ///Time until which the form should be submitted; absent if there is none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub due_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///Id of the form template.
+        pub form_template_id: i64,
+        ///Version of the template that the form asks; nothing but `form_migrate` changes it.
+        pub form_template_version: i32,
+        ///Id of the form.
+        pub id: i64,
+        ///Language in which the form is filled in; texts without a translation are in the language of the template.
+        pub language: ::std::string::String,
+        ///Name of the form template, as it was when the form was created.
+        pub name: ::std::string::String,
+        ///Time at which the form was found to be overdue; absent if it was not.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub overdue_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///Id of the patient whom the form is about.
+        pub patient_id: i64,
+        ///Time of the last signature; absent until every signature is there.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub signed_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///State of the form.
+        pub status: FormStatus,
+        ///Time of the submission; absent while it is a draft.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub submitted_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Globally unique id of the form, which its signed content repeats.
+        pub uid: ::uuid::Uuid,
+        ///Time of the last change.
+        pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Version of the form, to be sent with the next change; increases with each change.
+        pub version: i64,
+        ///Time at which the form became void; absent if it is not.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub voided_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+    }
+    impl FormSummary {
+        pub fn builder() -> builder::FormSummary {
             Default::default()
         }
     }
@@ -2488,10 +3174,12 @@ replaced one keeps it.*/
     pub struct FormTemplatePublication {
         ///Differences between this version and the one before; of a first version, there are none.
         pub changes: ::std::vec::Vec<FormChange>,
-        ///Hash of the version's content.
+        ///SHA-256 of the version's content in its canonical form (RFC 8785), as 64 hexadecimal digits.
         pub content_hash: ::std::string::String,
         ///Id of the form template.
         pub form_template_id: i64,
+        ///Forms that can still move to the new version, by `form_migrate`: drafts, and submitted ones without a signature.
+        pub open_forms: OpenForms,
         ///Time of publication.
         pub published_at: ::chrono::DateTime<::chrono::offset::Utc>,
         ///Number of the new version, from 1.
@@ -2660,6 +3348,49 @@ replaced one keeps it.*/
     }
     impl FormTranslation {
         pub fn builder() -> builder::FormTranslation {
+            Default::default()
+        }
+    }
+    ///Version of a form that an action is based on.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormVersionInput {
+        ///Version of the form that was read: nothing else is submitted.
+        pub version: i64,
+    }
+    impl FormVersionInput {
+        pub fn builder() -> builder::FormVersionInput {
+            Default::default()
+        }
+    }
+    ///Effect of signing a form on the patient's profile.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormWriteBack {
+        ///Fields that the form writes back, in their order.
+        pub fields: ::std::vec::Vec<FormWriteBackField>,
+    }
+    impl FormWriteBack {
+        pub fn builder() -> builder::FormWriteBack {
+            Default::default()
+        }
+    }
+    ///Field that a form writes back.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormWriteBackField {
+        ///Key of the form's field.
+        pub key: ::std::string::String,
+        ///Effect of the last signature.
+        pub outcome: WriteBackOutcome,
+        ///Value that the profile has now; absent if it has none, or if the caller's role doesn't read the field.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub present: ::std::option::Option<::serde_json::Value>,
+        ///Key of the custom field in the profile.
+        pub profile_key: ::std::string::String,
+        ///Value that the form has; absent if it has none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub value: ::std::option::Option<::serde_json::Value>,
+    }
+    impl FormWriteBackField {
+        pub fn builder() -> builder::FormWriteBackField {
             Default::default()
         }
     }
@@ -3349,6 +4080,20 @@ names.*/
             Default::default()
         }
     }
+    ///Request to move a form to another version of its template.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct MigrateForm {
+        ///Version of the template to move to, later than the present one; the last published one if left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub form_template_version: ::std::option::Option<i32>,
+        ///Version of the form that was read.
+        pub version: i64,
+    }
+    impl MigrateForm {
+        pub fn builder() -> builder::MigrateForm {
+            Default::default()
+        }
+    }
     /**Treatment of missing answers, if they are no more than may be missing.
 
 - `omit`: they add nothing
@@ -3602,6 +4347,20 @@ A hint to look at them, and no error. Empty for callers who may not read patient
             Default::default()
         }
     }
+    ///Forms on earlier versions of a template that are not signed and not void.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct OpenForms {
+        /**Ids of the first 100 in ascending order; `form_list` finds the others by `form_template_id` and
+`form_template_version`.*/
+        pub ids: ::std::vec::Vec<i64>,
+        ///Number of the forms.
+        pub total: i64,
+    }
+    impl OpenForms {
+        pub fn builder() -> builder::OpenForms {
+            Default::default()
+        }
+    }
     ///Slot that can be booked.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct OpenSlot {
@@ -3736,6 +4495,32 @@ country.*/
     }
     impl PageCustomFieldVersion {
         pub fn builder() -> builder::PageCustomFieldVersion {
+            Default::default()
+        }
+    }
+    ///One page of a list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PageFormHistoryEntry {
+        ///Entries of this page, in the requested order.
+        pub data: ::std::vec::Vec<FormHistoryEntry>,
+        ///Position of the page in the list, and the size of the list.
+        pub meta: PageMeta,
+    }
+    impl PageFormHistoryEntry {
+        pub fn builder() -> builder::PageFormHistoryEntry {
+            Default::default()
+        }
+    }
+    ///One page of a list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PageFormSummary {
+        ///Entries of this page, in the requested order.
+        pub data: ::std::vec::Vec<FormSummary>,
+        ///Position of the page in the list, and the size of the list.
+        pub meta: PageMeta,
+    }
+    impl PageFormSummary {
+        pub fn builder() -> builder::PageFormSummary {
             Default::default()
         }
     }
@@ -4144,6 +4929,19 @@ more entries.*/
     }
     impl PossibleDuplicate {
         pub fn builder() -> builder::PossibleDuplicate {
+            Default::default()
+        }
+    }
+    ///First answer to a field, and its origin.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PrefilledValue {
+        ///Origin of the answer.
+        pub source: FilledFrom,
+        ///Answer in the form of the field's type.
+        pub value: ::serde_json::Value,
+    }
+    impl PrefilledValue {
+        pub fn builder() -> builder::PrefilledValue {
             Default::default()
         }
     }
@@ -5036,6 +5834,140 @@ change, and those whose start is past only if they are named.
             value.parse()
         }
     }
+    ///Signature to add to a form.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SignForm {
+        ///Meaning of the signature, which has to be the next one of the form.
+        pub meaning: SigningMeaning,
+        ///Version of the form that was read: what is signed is what the signer has seen.
+        pub version: i64,
+    }
+    impl SignForm {
+        pub fn builder() -> builder::SignForm {
+            Default::default()
+        }
+    }
+    /**Role in which a form is signed.
+
+- `specialist`: a specialist who has access to the patient's record
+- `patient`: the patient whom the form is about*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SignerRole {
+        #[serde(rename = "specialist")]
+        Specialist,
+        #[serde(rename = "patient")]
+        Patient,
+    }
+    impl ::std::fmt::Display for SignerRole {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Specialist => f.write_str("specialist"),
+                Self::Patient => f.write_str("patient"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SignerRole {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "specialist" => Ok(Self::Specialist),
+                "patient" => Ok(Self::Patient),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SignerRole {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SignerRole {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    /**Meaning of a signature.
+
+- `consent`: the signer agrees to what the form says
+- `completion`: the signer states that the answers are complete and right
+- `review`: the signer has read and checked the answers*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SigningMeaning {
+        #[serde(rename = "consent")]
+        Consent,
+        #[serde(rename = "completion")]
+        Completion,
+        #[serde(rename = "review")]
+        Review,
+    }
+    impl ::std::fmt::Display for SigningMeaning {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Consent => f.write_str("consent"),
+                Self::Completion => f.write_str("completion"),
+                Self::Review => f.write_str("review"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SigningMeaning {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "consent" => Ok(Self::Consent),
+                "completion" => Ok(Self::Completion),
+                "review" => Ok(Self::Review),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SigningMeaning {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SigningMeaning {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///Person who treats patients.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct Specialist {
@@ -5439,6 +6371,26 @@ amount of local time.*/
             Default::default()
         }
     }
+    ///Answers to save in a form. Fields that it does not name keep theirs.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct UpdateForm {
+        ///Language in which the form is filled in from now on; as before if left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub language: ::std::option::Option<::std::string::String>,
+        /**Answers by the keys of fields and groups, at most 1,000; `null` removes an answer. The value of a group is an
+object of entries by their ids (UUIDs that the client chooses), each with answers by the keys of the group's
+fields, where `null` removes an answer; an entry of `null` is deleted, and a new id adds one at the end.*/
+        #[serde(default, skip_serializing_if = "::serde_json::Map::is_empty")]
+        pub values: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+        /**Version of the form that the change is based on. 409 `stale_version` if somebody else has changed one of the
+named fields to another value since.*/
+        pub version: i64,
+    }
+    impl UpdateForm {
+        pub fn builder() -> builder::UpdateForm {
+            Default::default()
+        }
+    }
     ///Replacement of a form template and its draft.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct UpdateFormTemplate {
@@ -5625,6 +6577,19 @@ disconnected.*/
             Default::default()
         }
     }
+    ///Request to make a form void.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct VoidForm {
+        ///Reason, 1 to 2,000 characters. It is stored under the patient's key.
+        pub reason: ::std::string::String,
+        ///Version of the form that was read.
+        pub version: i64,
+    }
+    impl VoidForm {
+        pub fn builder() -> builder::VoidForm {
+            Default::default()
+        }
+    }
     ///Entry of the waitlist: the request of a patient who waits for a slot.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct WaitlistEntry {
@@ -5766,6 +6731,84 @@ midnight that ends the day.*/
     impl WorkingHours {
         pub fn builder() -> builder::WorkingHours {
             Default::default()
+        }
+    }
+    /**Effect of the last signature of a form on a value of the patient's profile.
+
+- `written`: the profile gets the form's value
+- `unchanged`: the profile has the form's value already
+- `unanswered`: the form has no answer or does not show the field, so that the profile keeps its value
+- `not_writable`: the role of the signer, or of the caller who asks beforehand, doesn't write the field
+- `archived`: the custom field is archived
+- `not_valid`: the present version of the custom field does not accept the value, or protects less than the form*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum WriteBackOutcome {
+        #[serde(rename = "written")]
+        Written,
+        #[serde(rename = "unchanged")]
+        Unchanged,
+        #[serde(rename = "unanswered")]
+        Unanswered,
+        #[serde(rename = "not_writable")]
+        NotWritable,
+        #[serde(rename = "archived")]
+        Archived,
+        #[serde(rename = "not_valid")]
+        NotValid,
+    }
+    impl ::std::fmt::Display for WriteBackOutcome {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Written => f.write_str("written"),
+                Self::Unchanged => f.write_str("unchanged"),
+                Self::Unanswered => f.write_str("unanswered"),
+                Self::NotWritable => f.write_str("not_writable"),
+                Self::Archived => f.write_str("archived"),
+                Self::NotValid => f.write_str("not_valid"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for WriteBackOutcome {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "written" => Ok(Self::Written),
+                "unchanged" => Ok(Self::Unchanged),
+                "unanswered" => Ok(Self::Unanswered),
+                "not_writable" => Ok(Self::NotWritable),
+                "archived" => Ok(Self::Archived),
+                "not_valid" => Ok(Self::NotValid),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for WriteBackOutcome {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for WriteBackOutcome {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     /// Types for composing complex structures.
@@ -6553,6 +7596,74 @@ midnight that ends the day.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct AppointmentForms {
+            forms: ::std::result::Result<
+                ::std::vec::Vec<super::FormSummary>,
+                ::std::string::String,
+            >,
+            omitted_form_template_ids: ::std::result::Result<
+                ::std::vec::Vec<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AppointmentForms {
+            fn default() -> Self {
+                Self {
+                    forms: Err("no value supplied for forms".to_string()),
+                    omitted_form_template_ids: Err(
+                        "no value supplied for omitted_form_template_ids".to_string(),
+                    ),
+                }
+            }
+        }
+        impl AppointmentForms {
+            pub fn forms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormSummary>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.forms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for forms: {e}")
+                    });
+                self
+            }
+            pub fn omitted_form_template_ids<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.omitted_form_template_ids = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for omitted_form_template_ids: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AppointmentForms> for super::AppointmentForms {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AppointmentForms,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    forms: value.forms?,
+                    omitted_form_template_ids: value.omitted_form_template_ids?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AppointmentForms> for AppointmentForms {
+            fn from(value: super::AppointmentForms) -> Self {
+                Self {
+                    forms: Ok(value.forms),
+                    omitted_form_template_ids: Ok(value.omitted_form_template_ids),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct AppointmentSeries {
             appointment_template_id: ::std::result::Result<
                 ::std::option::Option<i64>,
@@ -6941,6 +8052,10 @@ midnight that ends the day.*/
                 ::std::string::String,
             >,
             duration_minutes: ::std::result::Result<i32, ::std::string::String>,
+            form_template_ids: ::std::result::Result<
+                ::std::vec::Vec<i64>,
+                ::std::string::String,
+            >,
             id: ::std::result::Result<i64, ::std::string::String>,
             minimum_notice_minutes: ::std::result::Result<
                 ::std::option::Option<i32>,
@@ -6972,6 +8087,9 @@ midnight that ends the day.*/
                     description: Err("no value supplied for description".to_string()),
                     duration_minutes: Err(
                         "no value supplied for duration_minutes".to_string(),
+                    ),
+                    form_template_ids: Err(
+                        "no value supplied for form_template_ids".to_string(),
                     ),
                     id: Err("no value supplied for id".to_string()),
                     minimum_notice_minutes: Ok(Default::default()),
@@ -7077,6 +8195,20 @@ midnight that ends the day.*/
                     .map_err(|e| {
                         format!(
                             "error converting supplied value for duration_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn form_template_ids<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_ids = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_ids: {e}"
                         )
                     });
                 self
@@ -7194,6 +8326,7 @@ midnight that ends the day.*/
                     created_at: value.created_at?,
                     description: value.description?,
                     duration_minutes: value.duration_minutes?,
+                    form_template_ids: value.form_template_ids?,
                     id: value.id?,
                     minimum_notice_minutes: value.minimum_notice_minutes?,
                     modality: value.modality?,
@@ -7215,6 +8348,7 @@ midnight that ends the day.*/
                     created_at: Ok(value.created_at),
                     description: Ok(value.description),
                     duration_minutes: Ok(value.duration_minutes),
+                    form_template_ids: Ok(value.form_template_ids),
                     id: Ok(value.id),
                     minimum_notice_minutes: Ok(value.minimum_notice_minutes),
                     modality: Ok(value.modality),
@@ -7245,6 +8379,10 @@ midnight that ends the day.*/
                 ::std::string::String,
             >,
             duration_minutes: ::std::result::Result<i32, ::std::string::String>,
+            form_template_ids: ::std::result::Result<
+                ::std::vec::Vec<i64>,
+                ::std::string::String,
+            >,
             minimum_notice_minutes: ::std::result::Result<
                 ::std::option::Option<i32>,
                 ::std::string::String,
@@ -7274,6 +8412,7 @@ midnight that ends the day.*/
                     duration_minutes: Err(
                         "no value supplied for duration_minutes".to_string(),
                     ),
+                    form_template_ids: Ok(Default::default()),
                     minimum_notice_minutes: Ok(Default::default()),
                     modality: Err("no value supplied for modality".to_string()),
                     name: Err("no value supplied for name".to_string()),
@@ -7348,6 +8487,20 @@ midnight that ends the day.*/
                     .map_err(|e| {
                         format!(
                             "error converting supplied value for duration_minutes: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn form_template_ids<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_ids = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_ids: {e}"
                         )
                     });
                 self
@@ -7441,6 +8594,7 @@ midnight that ends the day.*/
                     cancellation_cutoff_minutes: value.cancellation_cutoff_minutes?,
                     description: value.description?,
                     duration_minutes: value.duration_minutes?,
+                    form_template_ids: value.form_template_ids?,
                     minimum_notice_minutes: value.minimum_notice_minutes?,
                     modality: value.modality?,
                     name: value.name?,
@@ -7459,12 +8613,148 @@ midnight that ends the day.*/
                     cancellation_cutoff_minutes: Ok(value.cancellation_cutoff_minutes),
                     description: Ok(value.description),
                     duration_minutes: Ok(value.duration_minutes),
+                    form_template_ids: Ok(value.form_template_ids),
                     minimum_notice_minutes: Ok(value.minimum_notice_minutes),
                     modality: Ok(value.modality),
                     name: Ok(value.name),
                     reschedule_cutoff_minutes: Ok(value.reschedule_cutoff_minutes),
                     slug: Ok(value.slug),
                     specialty_id: Ok(value.specialty_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AppointmentWithForms {
+            appointment: ::std::result::Result<
+                super::Appointment,
+                ::std::string::String,
+            >,
+            forms: ::std::result::Result<
+                ::std::vec::Vec<super::FormSummary>,
+                ::std::string::String,
+            >,
+            omitted_form_template_ids: ::std::result::Result<
+                ::std::vec::Vec<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AppointmentWithForms {
+            fn default() -> Self {
+                Self {
+                    appointment: Err("no value supplied for appointment".to_string()),
+                    forms: Err("no value supplied for forms".to_string()),
+                    omitted_form_template_ids: Err(
+                        "no value supplied for omitted_form_template_ids".to_string(),
+                    ),
+                }
+            }
+        }
+        impl AppointmentWithForms {
+            pub fn appointment<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::Appointment>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for appointment: {e}")
+                    });
+                self
+            }
+            pub fn forms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormSummary>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.forms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for forms: {e}")
+                    });
+                self
+            }
+            pub fn omitted_form_template_ids<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.omitted_form_template_ids = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for omitted_form_template_ids: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AppointmentWithForms>
+        for super::AppointmentWithForms {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AppointmentWithForms,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    appointment: value.appointment?,
+                    forms: value.forms?,
+                    omitted_form_template_ids: value.omitted_form_template_ids?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AppointmentWithForms> for AppointmentWithForms {
+            fn from(value: super::AppointmentWithForms) -> Self {
+                Self {
+                    appointment: Ok(value.appointment),
+                    forms: Ok(value.forms),
+                    omitted_form_template_ids: Ok(value.omitted_form_template_ids),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AttachForms {
+            form_template_ids: ::std::result::Result<
+                ::std::vec::Vec<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AttachForms {
+            fn default() -> Self {
+                Self {
+                    form_template_ids: Ok(Default::default()),
+                }
+            }
+        }
+        impl AttachForms {
+            pub fn form_template_ids<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_ids = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_ids: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AttachForms> for super::AttachForms {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AttachForms,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    form_template_ids: value.form_template_ids?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AttachForms> for AttachForms {
+            fn from(value: super::AttachForms) -> Self {
+                Self {
+                    form_template_ids: Ok(value.form_template_ids),
                 }
             }
         }
@@ -8840,6 +10130,126 @@ midnight that ends the day.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct CreateAppointmentFromTemplate {
+            appointment_template_id: ::std::result::Result<i64, ::std::string::String>,
+            patient_id: ::std::result::Result<i64, ::std::string::String>,
+            specialist_id: ::std::result::Result<i64, ::std::string::String>,
+            started_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            title: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CreateAppointmentFromTemplate {
+            fn default() -> Self {
+                Self {
+                    appointment_template_id: Err(
+                        "no value supplied for appointment_template_id".to_string(),
+                    ),
+                    patient_id: Err("no value supplied for patient_id".to_string()),
+                    specialist_id: Err(
+                        "no value supplied for specialist_id".to_string(),
+                    ),
+                    started_at: Err("no value supplied for started_at".to_string()),
+                    title: Ok(Default::default()),
+                }
+            }
+        }
+        impl CreateAppointmentFromTemplate {
+            pub fn appointment_template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment_template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for appointment_template_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+            pub fn specialist_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialist_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialist_id: {e}")
+                    });
+                self
+            }
+            pub fn started_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.started_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for started_at: {e}")
+                    });
+                self
+            }
+            pub fn title<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.title = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for title: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CreateAppointmentFromTemplate>
+        for super::CreateAppointmentFromTemplate {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CreateAppointmentFromTemplate,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    appointment_template_id: value.appointment_template_id?,
+                    patient_id: value.patient_id?,
+                    specialist_id: value.specialist_id?,
+                    started_at: value.started_at?,
+                    title: value.title?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CreateAppointmentFromTemplate>
+        for CreateAppointmentFromTemplate {
+            fn from(value: super::CreateAppointmentFromTemplate) -> Self {
+                Self {
+                    appointment_template_id: Ok(value.appointment_template_id),
+                    patient_id: Ok(value.patient_id),
+                    specialist_id: Ok(value.specialist_id),
+                    started_at: Ok(value.started_at),
+                    title: Ok(value.title),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct CreateAppointmentSeries {
             ended_at: ::std::result::Result<
                 ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
@@ -9126,6 +10536,111 @@ midnight that ends the day.*/
                     key: Ok(value.key),
                     readable_by: Ok(value.readable_by),
                     writable_by: Ok(value.writable_by),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct CreateForm {
+            due_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            form_template_id: ::std::result::Result<i64, ::std::string::String>,
+            language: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            patient_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CreateForm {
+            fn default() -> Self {
+                Self {
+                    due_at: Ok(Default::default()),
+                    form_template_id: Err(
+                        "no value supplied for form_template_id".to_string(),
+                    ),
+                    language: Ok(Default::default()),
+                    patient_id: Ok(Default::default()),
+                }
+            }
+        }
+        impl CreateForm {
+            pub fn due_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.due_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for due_at: {e}")
+                    });
+                self
+            }
+            pub fn form_template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn language<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.language = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for language: {e}")
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CreateForm> for super::CreateForm {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CreateForm,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    due_at: value.due_at?,
+                    form_template_id: value.form_template_id?,
+                    language: value.language?,
+                    patient_id: value.patient_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CreateForm> for CreateForm {
+            fn from(value: super::CreateForm) -> Self {
+                Self {
+                    due_at: Ok(value.due_at),
+                    form_template_id: Ok(value.form_template_id),
+                    language: Ok(value.language),
+                    patient_id: Ok(value.patient_id),
                 }
             }
         }
@@ -9988,6 +11503,649 @@ midnight that ends the day.*/
                     required: Ok(value.required),
                     up: Ok(value.up),
                 }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct DueForm {
+            amended_by_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            amends_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            appointment_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            appointment_started_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            changed_in: ::std::result::Result<
+                ::std::collections::HashMap<::std::string::String, i64>,
+                ::std::string::String,
+            >,
+            content: ::std::result::Result<
+                ::std::option::Option<::serde_json::Value>,
+                ::std::string::String,
+            >,
+            content_hash: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            created_by_user_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            definition: ::std::result::Result<
+                ::std::option::Option<super::FormDefinition>,
+                ::std::string::String,
+            >,
+            due_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            evaluation: ::std::result::Result<
+                super::FormEvaluation,
+                ::std::string::String,
+            >,
+            form_template_id: ::std::result::Result<i64, ::std::string::String>,
+            form_template_version: ::std::result::Result<i32, ::std::string::String>,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            language: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            overdue_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            patient_id: ::std::result::Result<i64, ::std::string::String>,
+            prefilled: ::std::result::Result<
+                ::std::collections::HashMap<::std::string::String, super::FilledFrom>,
+                ::std::string::String,
+            >,
+            signatures: ::std::result::Result<
+                ::std::vec::Vec<super::FormSignature>,
+                ::std::string::String,
+            >,
+            signed_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            status: ::std::result::Result<super::FormStatus, ::std::string::String>,
+            submitted_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            uid: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
+            updated_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            values: ::std::result::Result<
+                ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+            void_reason: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            voided_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for DueForm {
+            fn default() -> Self {
+                Self {
+                    amended_by_id: Ok(Default::default()),
+                    amends_id: Ok(Default::default()),
+                    appointment_id: Ok(Default::default()),
+                    appointment_started_at: Ok(Default::default()),
+                    changed_in: Err("no value supplied for changed_in".to_string()),
+                    content: Ok(Default::default()),
+                    content_hash: Ok(Default::default()),
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    created_by_user_id: Ok(Default::default()),
+                    definition: Ok(Default::default()),
+                    due_at: Ok(Default::default()),
+                    evaluation: Err("no value supplied for evaluation".to_string()),
+                    form_template_id: Err(
+                        "no value supplied for form_template_id".to_string(),
+                    ),
+                    form_template_version: Err(
+                        "no value supplied for form_template_version".to_string(),
+                    ),
+                    id: Err("no value supplied for id".to_string()),
+                    language: Err("no value supplied for language".to_string()),
+                    name: Err("no value supplied for name".to_string()),
+                    overdue_at: Ok(Default::default()),
+                    patient_id: Err("no value supplied for patient_id".to_string()),
+                    prefilled: Err("no value supplied for prefilled".to_string()),
+                    signatures: Err("no value supplied for signatures".to_string()),
+                    signed_at: Ok(Default::default()),
+                    status: Err("no value supplied for status".to_string()),
+                    submitted_at: Ok(Default::default()),
+                    uid: Err("no value supplied for uid".to_string()),
+                    updated_at: Err("no value supplied for updated_at".to_string()),
+                    values: Err("no value supplied for values".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                    void_reason: Ok(Default::default()),
+                    voided_at: Ok(Default::default()),
+                }
+            }
+        }
+        impl DueForm {
+            pub fn amended_by_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.amended_by_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for amended_by_id: {e}")
+                    });
+                self
+            }
+            pub fn amends_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.amends_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for amends_id: {e}")
+                    });
+                self
+            }
+            pub fn appointment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for appointment_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn appointment_started_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment_started_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for appointment_started_at: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn changed_in<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::collections::HashMap<::std::string::String, i64>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.changed_in = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for changed_in: {e}")
+                    });
+                self
+            }
+            pub fn content<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::serde_json::Value>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.content = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for content: {e}")
+                    });
+                self
+            }
+            pub fn content_hash<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.content_hash = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for content_hash: {e}")
+                    });
+                self
+            }
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn created_by_user_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_by_user_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for created_by_user_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn definition<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::FormDefinition>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.definition = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for definition: {e}")
+                    });
+                self
+            }
+            pub fn due_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.due_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for due_at: {e}")
+                    });
+                self
+            }
+            pub fn evaluation<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormEvaluation>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.evaluation = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for evaluation: {e}")
+                    });
+                self
+            }
+            pub fn form_template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn form_template_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_version: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn language<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.language = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for language: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn overdue_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.overdue_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for overdue_at: {e}")
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+            pub fn prefilled<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::collections::HashMap<::std::string::String, super::FilledFrom>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.prefilled = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for prefilled: {e}")
+                    });
+                self
+            }
+            pub fn signatures<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormSignature>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signatures = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for signatures: {e}")
+                    });
+                self
+            }
+            pub fn signed_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signed_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for signed_at: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormStatus>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+            pub fn submitted_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.submitted_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for submitted_at: {e}")
+                    });
+                self
+            }
+            pub fn uid<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::uuid::Uuid>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.uid = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for uid: {e}")
+                    });
+                self
+            }
+            pub fn updated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.updated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for updated_at: {e}")
+                    });
+                self
+            }
+            pub fn values<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.values = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for values: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+            pub fn void_reason<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.void_reason = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for void_reason: {e}")
+                    });
+                self
+            }
+            pub fn voided_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.voided_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for voided_at: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<DueForm> for super::DueForm {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: DueForm,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    amended_by_id: value.amended_by_id?,
+                    amends_id: value.amends_id?,
+                    appointment_id: value.appointment_id?,
+                    appointment_started_at: value.appointment_started_at?,
+                    changed_in: value.changed_in?,
+                    content: value.content?,
+                    content_hash: value.content_hash?,
+                    created_at: value.created_at?,
+                    created_by_user_id: value.created_by_user_id?,
+                    definition: value.definition?,
+                    due_at: value.due_at?,
+                    evaluation: value.evaluation?,
+                    form_template_id: value.form_template_id?,
+                    form_template_version: value.form_template_version?,
+                    id: value.id?,
+                    language: value.language?,
+                    name: value.name?,
+                    overdue_at: value.overdue_at?,
+                    patient_id: value.patient_id?,
+                    prefilled: value.prefilled?,
+                    signatures: value.signatures?,
+                    signed_at: value.signed_at?,
+                    status: value.status?,
+                    submitted_at: value.submitted_at?,
+                    uid: value.uid?,
+                    updated_at: value.updated_at?,
+                    values: value.values?,
+                    version: value.version?,
+                    void_reason: value.void_reason?,
+                    voided_at: value.voided_at?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::DueForm> for DueForm {
+            fn from(value: super::DueForm) -> Self {
+                Self {
+                    amended_by_id: Ok(value.amended_by_id),
+                    amends_id: Ok(value.amends_id),
+                    appointment_id: Ok(value.appointment_id),
+                    appointment_started_at: Ok(value.appointment_started_at),
+                    changed_in: Ok(value.changed_in),
+                    content: Ok(value.content),
+                    content_hash: Ok(value.content_hash),
+                    created_at: Ok(value.created_at),
+                    created_by_user_id: Ok(value.created_by_user_id),
+                    definition: Ok(value.definition),
+                    due_at: Ok(value.due_at),
+                    evaluation: Ok(value.evaluation),
+                    form_template_id: Ok(value.form_template_id),
+                    form_template_version: Ok(value.form_template_version),
+                    id: Ok(value.id),
+                    language: Ok(value.language),
+                    name: Ok(value.name),
+                    overdue_at: Ok(value.overdue_at),
+                    patient_id: Ok(value.patient_id),
+                    prefilled: Ok(value.prefilled),
+                    signatures: Ok(value.signatures),
+                    signed_at: Ok(value.signed_at),
+                    status: Ok(value.status),
+                    submitted_at: Ok(value.submitted_at),
+                    uid: Ok(value.uid),
+                    updated_at: Ok(value.updated_at),
+                    values: Ok(value.values),
+                    version: Ok(value.version),
+                    void_reason: Ok(value.void_reason),
+                    voided_at: Ok(value.voided_at),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct DueForms {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::DueForm>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for DueForms {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                }
+            }
+        }
+        impl DueForms {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::DueForm>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<DueForms> for super::DueForms {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: DueForms,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { data: value.data? })
+            }
+        }
+        impl ::std::convert::From<super::DueForms> for DueForms {
+            fn from(value: super::DueForms) -> Self {
+                Self { data: Ok(value.data) }
             }
         }
         #[derive(Clone, Debug)]
@@ -11471,6 +13629,685 @@ midnight that ends the day.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct FilledFrom {
+            at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            form_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            patient: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            profile: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FilledFrom {
+            fn default() -> Self {
+                Self {
+                    at: Err("no value supplied for at".to_string()),
+                    form_id: Ok(Default::default()),
+                    patient: Ok(Default::default()),
+                    profile: Ok(Default::default()),
+                }
+            }
+        }
+        impl FilledFrom {
+            pub fn at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.at = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for at: {e}"));
+                self
+            }
+            pub fn form_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for form_id: {e}")
+                    });
+                self
+            }
+            pub fn patient<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient: {e}")
+                    });
+                self
+            }
+            pub fn profile<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.profile = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for profile: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FilledFrom> for super::FilledFrom {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FilledFrom,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    at: value.at?,
+                    form_id: value.form_id?,
+                    patient: value.patient?,
+                    profile: value.profile?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FilledFrom> for FilledFrom {
+            fn from(value: super::FilledFrom) -> Self {
+                Self {
+                    at: Ok(value.at),
+                    form_id: Ok(value.form_id),
+                    patient: Ok(value.patient),
+                    profile: Ok(value.profile),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Form {
+            amended_by_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            amends_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            appointment_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            changed_in: ::std::result::Result<
+                ::std::collections::HashMap<::std::string::String, i64>,
+                ::std::string::String,
+            >,
+            content: ::std::result::Result<
+                ::std::option::Option<::serde_json::Value>,
+                ::std::string::String,
+            >,
+            content_hash: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            created_by_user_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            definition: ::std::result::Result<
+                ::std::option::Option<super::FormDefinition>,
+                ::std::string::String,
+            >,
+            due_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            evaluation: ::std::result::Result<
+                super::FormEvaluation,
+                ::std::string::String,
+            >,
+            form_template_id: ::std::result::Result<i64, ::std::string::String>,
+            form_template_version: ::std::result::Result<i32, ::std::string::String>,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            language: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            overdue_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            patient_id: ::std::result::Result<i64, ::std::string::String>,
+            prefilled: ::std::result::Result<
+                ::std::collections::HashMap<::std::string::String, super::FilledFrom>,
+                ::std::string::String,
+            >,
+            signatures: ::std::result::Result<
+                ::std::vec::Vec<super::FormSignature>,
+                ::std::string::String,
+            >,
+            signed_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            status: ::std::result::Result<super::FormStatus, ::std::string::String>,
+            submitted_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            uid: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
+            updated_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            values: ::std::result::Result<
+                ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+            void_reason: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            voided_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for Form {
+            fn default() -> Self {
+                Self {
+                    amended_by_id: Ok(Default::default()),
+                    amends_id: Ok(Default::default()),
+                    appointment_id: Ok(Default::default()),
+                    changed_in: Err("no value supplied for changed_in".to_string()),
+                    content: Ok(Default::default()),
+                    content_hash: Ok(Default::default()),
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    created_by_user_id: Ok(Default::default()),
+                    definition: Ok(Default::default()),
+                    due_at: Ok(Default::default()),
+                    evaluation: Err("no value supplied for evaluation".to_string()),
+                    form_template_id: Err(
+                        "no value supplied for form_template_id".to_string(),
+                    ),
+                    form_template_version: Err(
+                        "no value supplied for form_template_version".to_string(),
+                    ),
+                    id: Err("no value supplied for id".to_string()),
+                    language: Err("no value supplied for language".to_string()),
+                    name: Err("no value supplied for name".to_string()),
+                    overdue_at: Ok(Default::default()),
+                    patient_id: Err("no value supplied for patient_id".to_string()),
+                    prefilled: Err("no value supplied for prefilled".to_string()),
+                    signatures: Err("no value supplied for signatures".to_string()),
+                    signed_at: Ok(Default::default()),
+                    status: Err("no value supplied for status".to_string()),
+                    submitted_at: Ok(Default::default()),
+                    uid: Err("no value supplied for uid".to_string()),
+                    updated_at: Err("no value supplied for updated_at".to_string()),
+                    values: Err("no value supplied for values".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                    void_reason: Ok(Default::default()),
+                    voided_at: Ok(Default::default()),
+                }
+            }
+        }
+        impl Form {
+            pub fn amended_by_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.amended_by_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for amended_by_id: {e}")
+                    });
+                self
+            }
+            pub fn amends_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.amends_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for amends_id: {e}")
+                    });
+                self
+            }
+            pub fn appointment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for appointment_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn changed_in<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::collections::HashMap<::std::string::String, i64>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.changed_in = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for changed_in: {e}")
+                    });
+                self
+            }
+            pub fn content<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::serde_json::Value>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.content = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for content: {e}")
+                    });
+                self
+            }
+            pub fn content_hash<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.content_hash = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for content_hash: {e}")
+                    });
+                self
+            }
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn created_by_user_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_by_user_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for created_by_user_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn definition<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::FormDefinition>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.definition = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for definition: {e}")
+                    });
+                self
+            }
+            pub fn due_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.due_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for due_at: {e}")
+                    });
+                self
+            }
+            pub fn evaluation<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormEvaluation>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.evaluation = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for evaluation: {e}")
+                    });
+                self
+            }
+            pub fn form_template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn form_template_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_version: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn language<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.language = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for language: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn overdue_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.overdue_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for overdue_at: {e}")
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+            pub fn prefilled<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::collections::HashMap<::std::string::String, super::FilledFrom>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.prefilled = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for prefilled: {e}")
+                    });
+                self
+            }
+            pub fn signatures<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormSignature>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signatures = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for signatures: {e}")
+                    });
+                self
+            }
+            pub fn signed_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signed_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for signed_at: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormStatus>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+            pub fn submitted_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.submitted_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for submitted_at: {e}")
+                    });
+                self
+            }
+            pub fn uid<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::uuid::Uuid>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.uid = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for uid: {e}")
+                    });
+                self
+            }
+            pub fn updated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.updated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for updated_at: {e}")
+                    });
+                self
+            }
+            pub fn values<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.values = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for values: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+            pub fn void_reason<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.void_reason = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for void_reason: {e}")
+                    });
+                self
+            }
+            pub fn voided_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.voided_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for voided_at: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Form> for super::Form {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Form,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    amended_by_id: value.amended_by_id?,
+                    amends_id: value.amends_id?,
+                    appointment_id: value.appointment_id?,
+                    changed_in: value.changed_in?,
+                    content: value.content?,
+                    content_hash: value.content_hash?,
+                    created_at: value.created_at?,
+                    created_by_user_id: value.created_by_user_id?,
+                    definition: value.definition?,
+                    due_at: value.due_at?,
+                    evaluation: value.evaluation?,
+                    form_template_id: value.form_template_id?,
+                    form_template_version: value.form_template_version?,
+                    id: value.id?,
+                    language: value.language?,
+                    name: value.name?,
+                    overdue_at: value.overdue_at?,
+                    patient_id: value.patient_id?,
+                    prefilled: value.prefilled?,
+                    signatures: value.signatures?,
+                    signed_at: value.signed_at?,
+                    status: value.status?,
+                    submitted_at: value.submitted_at?,
+                    uid: value.uid?,
+                    updated_at: value.updated_at?,
+                    values: value.values?,
+                    version: value.version?,
+                    void_reason: value.void_reason?,
+                    voided_at: value.voided_at?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Form> for Form {
+            fn from(value: super::Form) -> Self {
+                Self {
+                    amended_by_id: Ok(value.amended_by_id),
+                    amends_id: Ok(value.amends_id),
+                    appointment_id: Ok(value.appointment_id),
+                    changed_in: Ok(value.changed_in),
+                    content: Ok(value.content),
+                    content_hash: Ok(value.content_hash),
+                    created_at: Ok(value.created_at),
+                    created_by_user_id: Ok(value.created_by_user_id),
+                    definition: Ok(value.definition),
+                    due_at: Ok(value.due_at),
+                    evaluation: Ok(value.evaluation),
+                    form_template_id: Ok(value.form_template_id),
+                    form_template_version: Ok(value.form_template_version),
+                    id: Ok(value.id),
+                    language: Ok(value.language),
+                    name: Ok(value.name),
+                    overdue_at: Ok(value.overdue_at),
+                    patient_id: Ok(value.patient_id),
+                    prefilled: Ok(value.prefilled),
+                    signatures: Ok(value.signatures),
+                    signed_at: Ok(value.signed_at),
+                    status: Ok(value.status),
+                    submitted_at: Ok(value.submitted_at),
+                    uid: Ok(value.uid),
+                    updated_at: Ok(value.updated_at),
+                    values: Ok(value.values),
+                    version: Ok(value.version),
+                    void_reason: Ok(value.void_reason),
+                    voided_at: Ok(value.voided_at),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct FormChange {
             group: ::std::result::Result<
                 ::std::option::Option<::std::string::String>,
@@ -11791,12 +14628,17 @@ midnight that ends the day.*/
                 ::std::vec::Vec<super::FormSection>,
                 ::std::string::String,
             >,
+            signatures: ::std::result::Result<
+                ::std::vec::Vec<super::FormSigner>,
+                ::std::string::String,
+            >,
         }
         impl ::std::default::Default for FormDefinition {
             fn default() -> Self {
                 Self {
                     language: Err("no value supplied for language".to_string()),
                     sections: Err("no value supplied for sections".to_string()),
+                    signatures: Ok(Default::default()),
                 }
             }
         }
@@ -11825,6 +14667,18 @@ midnight that ends the day.*/
                     });
                 self
             }
+            pub fn signatures<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormSigner>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signatures = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for signatures: {e}")
+                    });
+                self
+            }
         }
         impl ::std::convert::TryFrom<FormDefinition> for super::FormDefinition {
             type Error = super::error::ConversionError;
@@ -11834,6 +14688,7 @@ midnight that ends the day.*/
                 Ok(Self {
                     language: value.language?,
                     sections: value.sections?,
+                    signatures: value.signatures?,
                 })
             }
         }
@@ -11842,6 +14697,7 @@ midnight that ends the day.*/
                 Self {
                     language: Ok(value.language),
                     sections: Ok(value.sections),
+                    signatures: Ok(value.signatures),
                 }
             }
         }
@@ -12202,6 +15058,155 @@ midnight that ends the day.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct FormHistoryEntry {
+            changed_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            fields: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            form_template_version: ::std::result::Result<i32, ::std::string::String>,
+            form_version: ::std::result::Result<i64, ::std::string::String>,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            kind: ::std::result::Result<super::FormHistoryKind, ::std::string::String>,
+            user_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormHistoryEntry {
+            fn default() -> Self {
+                Self {
+                    changed_at: Err("no value supplied for changed_at".to_string()),
+                    fields: Err("no value supplied for fields".to_string()),
+                    form_template_version: Err(
+                        "no value supplied for form_template_version".to_string(),
+                    ),
+                    form_version: Err("no value supplied for form_version".to_string()),
+                    id: Err("no value supplied for id".to_string()),
+                    kind: Err("no value supplied for kind".to_string()),
+                    user_id: Ok(Default::default()),
+                }
+            }
+        }
+        impl FormHistoryEntry {
+            pub fn changed_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.changed_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for changed_at: {e}")
+                    });
+                self
+            }
+            pub fn fields<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.fields = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for fields: {e}")
+                    });
+                self
+            }
+            pub fn form_template_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_version: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn form_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for form_version: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn kind<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormHistoryKind>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kind = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kind: {e}")
+                    });
+                self
+            }
+            pub fn user_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.user_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for user_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormHistoryEntry> for super::FormHistoryEntry {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormHistoryEntry,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    changed_at: value.changed_at?,
+                    fields: value.fields?,
+                    form_template_version: value.form_template_version?,
+                    form_version: value.form_version?,
+                    id: value.id?,
+                    kind: value.kind?,
+                    user_id: value.user_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormHistoryEntry> for FormHistoryEntry {
+            fn from(value: super::FormHistoryEntry) -> Self {
+                Self {
+                    changed_at: Ok(value.changed_at),
+                    fields: Ok(value.fields),
+                    form_template_version: Ok(value.form_template_version),
+                    form_version: Ok(value.form_version),
+                    id: Ok(value.id),
+                    kind: Ok(value.kind),
+                    user_id: Ok(value.user_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct FormItem {
             field: ::std::result::Result<
                 ::std::option::Option<super::FieldItem>,
@@ -12529,6 +15534,79 @@ midnight that ends the day.*/
                 Self {
                     patient: Ok(value.patient),
                     profile: Ok(value.profile),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormPrefilled {
+            form_template_version: ::std::result::Result<i32, ::std::string::String>,
+            values: ::std::result::Result<
+                ::std::collections::HashMap<
+                    ::std::string::String,
+                    super::PrefilledValue,
+                >,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormPrefilled {
+            fn default() -> Self {
+                Self {
+                    form_template_version: Err(
+                        "no value supplied for form_template_version".to_string(),
+                    ),
+                    values: Err("no value supplied for values".to_string()),
+                }
+            }
+        }
+        impl FormPrefilled {
+            pub fn form_template_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_version: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn values<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::collections::HashMap<
+                        ::std::string::String,
+                        super::PrefilledValue,
+                    >,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.values = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for values: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormPrefilled> for super::FormPrefilled {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormPrefilled,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    form_template_version: value.form_template_version?,
+                    values: value.values?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormPrefilled> for FormPrefilled {
+            fn from(value: super::FormPrefilled) -> Self {
+                Self {
+                    form_template_version: Ok(value.form_template_version),
+                    values: Ok(value.values),
                 }
             }
         }
@@ -12881,6 +15959,734 @@ midnight that ends the day.*/
                 Self {
                     key: Ok(value.key),
                     visible: Ok(value.visible),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormSignature {
+            hash: ::std::result::Result<::std::string::String, ::std::string::String>,
+            statement: ::std::result::Result<
+                super::FormStatement,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormSignature {
+            fn default() -> Self {
+                Self {
+                    hash: Err("no value supplied for hash".to_string()),
+                    statement: Err("no value supplied for statement".to_string()),
+                }
+            }
+        }
+        impl FormSignature {
+            pub fn hash<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.hash = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for hash: {e}")
+                    });
+                self
+            }
+            pub fn statement<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormStatement>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.statement = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for statement: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormSignature> for super::FormSignature {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormSignature,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    hash: value.hash?,
+                    statement: value.statement?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormSignature> for FormSignature {
+            fn from(value: super::FormSignature) -> Self {
+                Self {
+                    hash: Ok(value.hash),
+                    statement: Ok(value.statement),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormSigner {
+            meaning: ::std::result::Result<super::SigningMeaning, ::std::string::String>,
+            signer: ::std::result::Result<super::SignerRole, ::std::string::String>,
+        }
+        impl ::std::default::Default for FormSigner {
+            fn default() -> Self {
+                Self {
+                    meaning: Err("no value supplied for meaning".to_string()),
+                    signer: Err("no value supplied for signer".to_string()),
+                }
+            }
+        }
+        impl FormSigner {
+            pub fn meaning<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SigningMeaning>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meaning = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meaning: {e}")
+                    });
+                self
+            }
+            pub fn signer<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SignerRole>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signer = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for signer: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormSigner> for super::FormSigner {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormSigner,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    meaning: value.meaning?,
+                    signer: value.signer?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormSigner> for FormSigner {
+            fn from(value: super::FormSigner) -> Self {
+                Self {
+                    meaning: Ok(value.meaning),
+                    signer: Ok(value.signer),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormStatement {
+            authentication_age_seconds: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            content_hash: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            form_uid: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
+            meaning: ::std::result::Result<super::SigningMeaning, ::std::string::String>,
+            position: ::std::result::Result<i32, ::std::string::String>,
+            previous_hash: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            signed_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            signer: ::std::result::Result<super::SignerRole, ::std::string::String>,
+            signer_user_id: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for FormStatement {
+            fn default() -> Self {
+                Self {
+                    authentication_age_seconds: Ok(Default::default()),
+                    content_hash: Err("no value supplied for content_hash".to_string()),
+                    form_uid: Err("no value supplied for form_uid".to_string()),
+                    meaning: Err("no value supplied for meaning".to_string()),
+                    position: Err("no value supplied for position".to_string()),
+                    previous_hash: Ok(Default::default()),
+                    signed_at: Err("no value supplied for signed_at".to_string()),
+                    signer: Err("no value supplied for signer".to_string()),
+                    signer_user_id: Err(
+                        "no value supplied for signer_user_id".to_string(),
+                    ),
+                }
+            }
+        }
+        impl FormStatement {
+            pub fn authentication_age_seconds<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.authentication_age_seconds = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for authentication_age_seconds: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn content_hash<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.content_hash = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for content_hash: {e}")
+                    });
+                self
+            }
+            pub fn form_uid<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::uuid::Uuid>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_uid = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for form_uid: {e}")
+                    });
+                self
+            }
+            pub fn meaning<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SigningMeaning>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meaning = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meaning: {e}")
+                    });
+                self
+            }
+            pub fn position<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.position = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for position: {e}")
+                    });
+                self
+            }
+            pub fn previous_hash<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.previous_hash = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for previous_hash: {e}")
+                    });
+                self
+            }
+            pub fn signed_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signed_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for signed_at: {e}")
+                    });
+                self
+            }
+            pub fn signer<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SignerRole>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signer = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for signer: {e}")
+                    });
+                self
+            }
+            pub fn signer_user_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signer_user_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for signer_user_id: {e}"
+                        )
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormStatement> for super::FormStatement {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormStatement,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    authentication_age_seconds: value.authentication_age_seconds?,
+                    content_hash: value.content_hash?,
+                    form_uid: value.form_uid?,
+                    meaning: value.meaning?,
+                    position: value.position?,
+                    previous_hash: value.previous_hash?,
+                    signed_at: value.signed_at?,
+                    signer: value.signer?,
+                    signer_user_id: value.signer_user_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormStatement> for FormStatement {
+            fn from(value: super::FormStatement) -> Self {
+                Self {
+                    authentication_age_seconds: Ok(value.authentication_age_seconds),
+                    content_hash: Ok(value.content_hash),
+                    form_uid: Ok(value.form_uid),
+                    meaning: Ok(value.meaning),
+                    position: Ok(value.position),
+                    previous_hash: Ok(value.previous_hash),
+                    signed_at: Ok(value.signed_at),
+                    signer: Ok(value.signer),
+                    signer_user_id: Ok(value.signer_user_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormSummary {
+            amended_by_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            amends_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            appointment_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            content_hash: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            created_by_user_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            due_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            form_template_id: ::std::result::Result<i64, ::std::string::String>,
+            form_template_version: ::std::result::Result<i32, ::std::string::String>,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            language: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            overdue_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            patient_id: ::std::result::Result<i64, ::std::string::String>,
+            signed_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            status: ::std::result::Result<super::FormStatus, ::std::string::String>,
+            submitted_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            uid: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
+            updated_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+            voided_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormSummary {
+            fn default() -> Self {
+                Self {
+                    amended_by_id: Ok(Default::default()),
+                    amends_id: Ok(Default::default()),
+                    appointment_id: Ok(Default::default()),
+                    content_hash: Ok(Default::default()),
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    created_by_user_id: Ok(Default::default()),
+                    due_at: Ok(Default::default()),
+                    form_template_id: Err(
+                        "no value supplied for form_template_id".to_string(),
+                    ),
+                    form_template_version: Err(
+                        "no value supplied for form_template_version".to_string(),
+                    ),
+                    id: Err("no value supplied for id".to_string()),
+                    language: Err("no value supplied for language".to_string()),
+                    name: Err("no value supplied for name".to_string()),
+                    overdue_at: Ok(Default::default()),
+                    patient_id: Err("no value supplied for patient_id".to_string()),
+                    signed_at: Ok(Default::default()),
+                    status: Err("no value supplied for status".to_string()),
+                    submitted_at: Ok(Default::default()),
+                    uid: Err("no value supplied for uid".to_string()),
+                    updated_at: Err("no value supplied for updated_at".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                    voided_at: Ok(Default::default()),
+                }
+            }
+        }
+        impl FormSummary {
+            pub fn amended_by_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.amended_by_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for amended_by_id: {e}")
+                    });
+                self
+            }
+            pub fn amends_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.amends_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for amends_id: {e}")
+                    });
+                self
+            }
+            pub fn appointment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for appointment_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn content_hash<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.content_hash = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for content_hash: {e}")
+                    });
+                self
+            }
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn created_by_user_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_by_user_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for created_by_user_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn due_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.due_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for due_at: {e}")
+                    });
+                self
+            }
+            pub fn form_template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn form_template_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_version: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn language<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.language = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for language: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn overdue_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.overdue_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for overdue_at: {e}")
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+            pub fn signed_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.signed_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for signed_at: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FormStatus>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+            pub fn submitted_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.submitted_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for submitted_at: {e}")
+                    });
+                self
+            }
+            pub fn uid<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::uuid::Uuid>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.uid = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for uid: {e}")
+                    });
+                self
+            }
+            pub fn updated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.updated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for updated_at: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+            pub fn voided_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.voided_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for voided_at: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormSummary> for super::FormSummary {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormSummary,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    amended_by_id: value.amended_by_id?,
+                    amends_id: value.amends_id?,
+                    appointment_id: value.appointment_id?,
+                    content_hash: value.content_hash?,
+                    created_at: value.created_at?,
+                    created_by_user_id: value.created_by_user_id?,
+                    due_at: value.due_at?,
+                    form_template_id: value.form_template_id?,
+                    form_template_version: value.form_template_version?,
+                    id: value.id?,
+                    language: value.language?,
+                    name: value.name?,
+                    overdue_at: value.overdue_at?,
+                    patient_id: value.patient_id?,
+                    signed_at: value.signed_at?,
+                    status: value.status?,
+                    submitted_at: value.submitted_at?,
+                    uid: value.uid?,
+                    updated_at: value.updated_at?,
+                    version: value.version?,
+                    voided_at: value.voided_at?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormSummary> for FormSummary {
+            fn from(value: super::FormSummary) -> Self {
+                Self {
+                    amended_by_id: Ok(value.amended_by_id),
+                    amends_id: Ok(value.amends_id),
+                    appointment_id: Ok(value.appointment_id),
+                    content_hash: Ok(value.content_hash),
+                    created_at: Ok(value.created_at),
+                    created_by_user_id: Ok(value.created_by_user_id),
+                    due_at: Ok(value.due_at),
+                    form_template_id: Ok(value.form_template_id),
+                    form_template_version: Ok(value.form_template_version),
+                    id: Ok(value.id),
+                    language: Ok(value.language),
+                    name: Ok(value.name),
+                    overdue_at: Ok(value.overdue_at),
+                    patient_id: Ok(value.patient_id),
+                    signed_at: Ok(value.signed_at),
+                    status: Ok(value.status),
+                    submitted_at: Ok(value.submitted_at),
+                    uid: Ok(value.uid),
+                    updated_at: Ok(value.updated_at),
+                    version: Ok(value.version),
+                    voided_at: Ok(value.voided_at),
                 }
             }
         }
@@ -13279,6 +17085,7 @@ midnight that ends the day.*/
                 ::std::string::String,
             >,
             form_template_id: ::std::result::Result<i64, ::std::string::String>,
+            open_forms: ::std::result::Result<super::OpenForms, ::std::string::String>,
             published_at: ::std::result::Result<
                 ::chrono::DateTime<::chrono::offset::Utc>,
                 ::std::string::String,
@@ -13293,6 +17100,7 @@ midnight that ends the day.*/
                     form_template_id: Err(
                         "no value supplied for form_template_id".to_string(),
                     ),
+                    open_forms: Err("no value supplied for open_forms".to_string()),
                     published_at: Err("no value supplied for published_at".to_string()),
                     version: Err("no value supplied for version".to_string()),
                 }
@@ -13337,6 +17145,18 @@ midnight that ends the day.*/
                     });
                 self
             }
+            pub fn open_forms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::OpenForms>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.open_forms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for open_forms: {e}")
+                    });
+                self
+            }
             pub fn published_at<T>(mut self, value: T) -> Self
             where
                 T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
@@ -13372,6 +17192,7 @@ midnight that ends the day.*/
                     changes: value.changes?,
                     content_hash: value.content_hash?,
                     form_template_id: value.form_template_id?,
+                    open_forms: value.open_forms?,
                     published_at: value.published_at?,
                     version: value.version?,
                 })
@@ -13384,6 +17205,7 @@ midnight that ends the day.*/
                     changes: Ok(value.changes),
                     content_hash: Ok(value.content_hash),
                     form_template_id: Ok(value.form_template_id),
+                    open_forms: Ok(value.open_forms),
                     published_at: Ok(value.published_at),
                     version: Ok(value.version),
                 }
@@ -13976,6 +17798,203 @@ midnight that ends the day.*/
                     help: Ok(value.help),
                     label: Ok(value.label),
                     language: Ok(value.language),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormVersionInput {
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for FormVersionInput {
+            fn default() -> Self {
+                Self {
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl FormVersionInput {
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormVersionInput> for super::FormVersionInput {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormVersionInput,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { version: value.version? })
+            }
+        }
+        impl ::std::convert::From<super::FormVersionInput> for FormVersionInput {
+            fn from(value: super::FormVersionInput) -> Self {
+                Self { version: Ok(value.version) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormWriteBack {
+            fields: ::std::result::Result<
+                ::std::vec::Vec<super::FormWriteBackField>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormWriteBack {
+            fn default() -> Self {
+                Self {
+                    fields: Err("no value supplied for fields".to_string()),
+                }
+            }
+        }
+        impl FormWriteBack {
+            pub fn fields<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormWriteBackField>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.fields = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for fields: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormWriteBack> for super::FormWriteBack {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormWriteBack,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self { fields: value.fields? })
+            }
+        }
+        impl ::std::convert::From<super::FormWriteBack> for FormWriteBack {
+            fn from(value: super::FormWriteBack) -> Self {
+                Self { fields: Ok(value.fields) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct FormWriteBackField {
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            outcome: ::std::result::Result<
+                super::WriteBackOutcome,
+                ::std::string::String,
+            >,
+            present: ::std::result::Result<
+                ::std::option::Option<::serde_json::Value>,
+                ::std::string::String,
+            >,
+            profile_key: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            value: ::std::result::Result<
+                ::std::option::Option<::serde_json::Value>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormWriteBackField {
+            fn default() -> Self {
+                Self {
+                    key: Err("no value supplied for key".to_string()),
+                    outcome: Err("no value supplied for outcome".to_string()),
+                    present: Ok(Default::default()),
+                    profile_key: Err("no value supplied for profile_key".to_string()),
+                    value: Ok(Default::default()),
+                }
+            }
+        }
+        impl FormWriteBackField {
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn outcome<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::WriteBackOutcome>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.outcome = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for outcome: {e}")
+                    });
+                self
+            }
+            pub fn present<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::serde_json::Value>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.present = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for present: {e}")
+                    });
+                self
+            }
+            pub fn profile_key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.profile_key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for profile_key: {e}")
+                    });
+                self
+            }
+            pub fn value<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::serde_json::Value>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.value = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for value: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormWriteBackField> for super::FormWriteBackField {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormWriteBackField,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    key: value.key?,
+                    outcome: value.outcome?,
+                    present: value.present?,
+                    profile_key: value.profile_key?,
+                    value: value.value?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormWriteBackField> for FormWriteBackField {
+            fn from(value: super::FormWriteBackField) -> Self {
+                Self {
+                    key: Ok(value.key),
+                    outcome: Ok(value.outcome),
+                    present: Ok(value.present),
+                    profile_key: Ok(value.profile_key),
+                    value: Ok(value.value),
                 }
             }
         }
@@ -15279,6 +19298,69 @@ midnight that ends the day.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct MigrateForm {
+            form_template_version: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for MigrateForm {
+            fn default() -> Self {
+                Self {
+                    form_template_version: Ok(Default::default()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl MigrateForm {
+            pub fn form_template_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_version: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<MigrateForm> for super::MigrateForm {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: MigrateForm,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    form_template_version: value.form_template_version?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::MigrateForm> for MigrateForm {
+            fn from(value: super::MigrateForm) -> Self {
+                Self {
+                    form_template_version: Ok(value.form_template_version),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct MyInvitation {
             expires_at: ::std::result::Result<
                 ::chrono::DateTime<::chrono::offset::Utc>,
@@ -15702,6 +19784,64 @@ midnight that ends the day.*/
                     invitation: Ok(value.invitation),
                     patient: Ok(value.patient),
                     possible_duplicates: Ok(value.possible_duplicates),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct OpenForms {
+            ids: ::std::result::Result<::std::vec::Vec<i64>, ::std::string::String>,
+            total: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for OpenForms {
+            fn default() -> Self {
+                Self {
+                    ids: Err("no value supplied for ids".to_string()),
+                    total: Err("no value supplied for total".to_string()),
+                }
+            }
+        }
+        impl OpenForms {
+            pub fn ids<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.ids = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for ids: {e}")
+                    });
+                self
+            }
+            pub fn total<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.total = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for total: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<OpenForms> for super::OpenForms {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: OpenForms,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    ids: value.ids?,
+                    total: value.total?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::OpenForms> for OpenForms {
+            fn from(value: super::OpenForms) -> Self {
+                Self {
+                    ids: Ok(value.ids),
+                    total: Ok(value.total),
                 }
             }
         }
@@ -16402,6 +20542,129 @@ midnight that ends the day.*/
         impl ::std::convert::From<super::PageCustomFieldVersion>
         for PageCustomFieldVersion {
             fn from(value: super::PageCustomFieldVersion) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PageFormHistoryEntry {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::FormHistoryEntry>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::PageMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for PageFormHistoryEntry {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl PageFormHistoryEntry {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormHistoryEntry>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::PageMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PageFormHistoryEntry>
+        for super::PageFormHistoryEntry {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PageFormHistoryEntry,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PageFormHistoryEntry> for PageFormHistoryEntry {
+            fn from(value: super::PageFormHistoryEntry) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PageFormSummary {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::FormSummary>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::PageMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for PageFormSummary {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl PageFormSummary {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormSummary>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::PageMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PageFormSummary> for super::PageFormSummary {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PageFormSummary,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PageFormSummary> for PageFormSummary {
+            fn from(value: super::PageFormSummary) -> Self {
                 Self {
                     data: Ok(value.data),
                     meta: Ok(value.meta),
@@ -17774,6 +22037,64 @@ midnight that ends the day.*/
                 Self {
                     patient_id: Ok(value.patient_id),
                     reasons: Ok(value.reasons),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PrefilledValue {
+            source: ::std::result::Result<super::FilledFrom, ::std::string::String>,
+            value: ::std::result::Result<::serde_json::Value, ::std::string::String>,
+        }
+        impl ::std::default::Default for PrefilledValue {
+            fn default() -> Self {
+                Self {
+                    source: Err("no value supplied for source".to_string()),
+                    value: Err("no value supplied for value".to_string()),
+                }
+            }
+        }
+        impl PrefilledValue {
+            pub fn source<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::FilledFrom>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.source = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for source: {e}")
+                    });
+                self
+            }
+            pub fn value<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::serde_json::Value>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.value = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for value: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PrefilledValue> for super::PrefilledValue {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PrefilledValue,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    source: value.source?,
+                    value: value.value?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PrefilledValue> for PrefilledValue {
+            fn from(value: super::PrefilledValue) -> Self {
+                Self {
+                    source: Ok(value.source),
+                    value: Ok(value.value),
                 }
             }
         }
@@ -19658,6 +23979,64 @@ midnight that ends the day.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct SignForm {
+            meaning: ::std::result::Result<super::SigningMeaning, ::std::string::String>,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for SignForm {
+            fn default() -> Self {
+                Self {
+                    meaning: Err("no value supplied for meaning".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl SignForm {
+            pub fn meaning<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SigningMeaning>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meaning = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meaning: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SignForm> for super::SignForm {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SignForm,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    meaning: value.meaning?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SignForm> for SignForm {
+            fn from(value: super::SignForm) -> Self {
+                Self {
+                    meaning: Ok(value.meaning),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct Specialist {
             bookable: ::std::result::Result<bool, ::std::string::String>,
             created_at: ::std::result::Result<
@@ -20961,6 +25340,88 @@ midnight that ends the day.*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct UpdateForm {
+            language: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            values: ::std::result::Result<
+                ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for UpdateForm {
+            fn default() -> Self {
+                Self {
+                    language: Ok(Default::default()),
+                    values: Ok(Default::default()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl UpdateForm {
+            pub fn language<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.language = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for language: {e}")
+                    });
+                self
+            }
+            pub fn values<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::serde_json::Map<::std::string::String, ::serde_json::Value>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.values = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for values: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<UpdateForm> for super::UpdateForm {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: UpdateForm,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    language: value.language?,
+                    values: value.values?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::UpdateForm> for UpdateForm {
+            fn from(value: super::UpdateForm) -> Self {
+                Self {
+                    language: Ok(value.language),
+                    values: Ok(value.values),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct UpdateFormTemplate {
             definition: ::std::result::Result<
                 super::FormDefinition,
@@ -21900,6 +26361,64 @@ midnight that ends the day.*/
                     expires_at: Ok(value.expires_at),
                     room_url: Ok(value.room_url),
                     token: Ok(value.token),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct VoidForm {
+            reason: ::std::result::Result<::std::string::String, ::std::string::String>,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for VoidForm {
+            fn default() -> Self {
+                Self {
+                    reason: Err("no value supplied for reason".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl VoidForm {
+            pub fn reason<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.reason = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for reason: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<VoidForm> for super::VoidForm {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: VoidForm,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    reason: value.reason?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::VoidForm> for VoidForm {
+            fn from(value: super::VoidForm) -> Self {
+                Self {
+                    reason: Ok(value.reason),
+                    version: Ok(value.version),
                 }
             }
         }
@@ -23963,8 +28482,8 @@ let response = client.form_template_update()
     }
     /**Delete or archive a form template
 
-Archives a template that has a published version: no form is created from it any more, and forms that exist are
-finished. Deletes any other. Archiving again changes nothing.
+Archives a template that has a published version, or that an appointment template lists: no form is created from
+it any more, and forms that exist are finished. Deletes any other. Archiving again changes nothing.
 
 Sends a `DELETE` request to `/v1/form-templates/{form_template_id}`
 
@@ -23984,7 +28503,8 @@ let response = client.form_template_delete()
     /**Publish a form template
 
 Makes the draft the next version, which nobody can change or delete, and returns its differences from the
-version before. New forms are created from it; those that exist keep their version.
+version before. New forms are created from it; those that exist keep their version, and `open_forms` lists those
+that `form_migrate` can move to the new one.
 
 Answers 422 with every fault of the draft at once, each with a JSON pointer into the template, e.g.
 `/definition/sections/0/items/2/visible_if`; a cycle of conditions is named by its keys. Answers 409
@@ -24079,6 +28599,388 @@ let response = client.form_template_preview()
 ```*/
     pub fn form_template_preview(&self) -> builder::FormTemplatePreview<'_> {
         builder::FormTemplatePreview::new(self)
+    }
+    /**List forms
+
+Returns the forms that the caller may see, without their answers; specialists see those of the patients whom
+they treat, patients their own. Forms of records that were merged are those of the surviving patient.
+
+Sends a `GET` request to `/v1/forms`
+
+Arguments:
+- `appointment_id`: Selects forms that belong to this appointment.
+- `form_template_id`: Selects forms of this template.
+- `form_template_version`: Selects forms that ask this version of their template.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `patient_id`: Selects forms about this patient.
+- `sort`: Order of the list.
+- `status`: Selects forms in this state. Only `void` selects void forms.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.form_list()
+    .appointment_id(appointment_id)
+    .form_template_id(form_template_id)
+    .form_template_version(form_template_version)
+    .page(page)
+    .page_size(page_size)
+    .patient_id(patient_id)
+    .sort(sort)
+    .status(status)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn form_list(&self) -> builder::FormList<'_> {
+        builder::FormList::new(self)
+    }
+    /**Create a form
+
+Creates a draft of the last published version of a template, which the form keeps, and returns it with its
+definition. Fields with a `prefill` begin with the value of the patient's record or profile, if the caller's
+role reads it and the field accepts it; `prefilled` names the source and the time of each.
+
+Answers 409 `form_template_not_published` if the template has no version yet, 409 `form_template_archived` if it
+is archived, and 422 for a template or a patient whom the caller doesn't see.
+
+Sends a `POST` request to `/v1/forms`
+
+Arguments:
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.form_create()
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn form_create(&self) -> builder::FormCreate<'_> {
+        builder::FormCreate::new(self)
+    }
+    /**Get a form
+
+Returns a form with its definition, its answers, and everything that it shows, requires and computes for them.
+Answers 404 `form_erased` if the patient was erased: nobody can open the answers any more.
+
+Sends a `GET` request to `/v1/forms/{form_id}`
+
+Arguments:
+- `form_id`: Id of the form.
+- `language`: Language of the definition; that of the form if left out. A text without a translation is in the language of
+the template.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.form_get()
+    .form_id(form_id)
+    .language(language)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn form_get(&self) -> builder::FormGet<'_> {
+        builder::FormGet::new(self)
+    }
+    /**Save answers of a form
+
+Sets the answers that the body names, removes those that it gives as `null`, and keeps the others. Answers may
+be missing until the form is submitted, but each has to be one of its field: the answer 422 lists every fault by
+a pointer to its value, in groups by the id of the entry, e.g. `/values/medication/<id>/name`. Hidden fields
+keep their answers until then. All answers of a form have 2 MiB together. Returns the form without its
+definition.
+
+Answers 409 `stale_version` only if somebody else has changed a named answer to another value since `version`,
+or deleted the entry that it belongs to; a deletion of an entry meets every later write into it. Its details
+name these places in `keys`, and the present `version`. A save that changes nothing succeeds and makes no
+version. One that changes a submitted form makes it a draft again. Answers 409 `form_signed` from the first
+signature on, and 409 `form_void` for a form that is void.
+
+Sends a `PUT` request to `/v1/forms/{form_id}`
+
+Arguments:
+- `form_id`: Id of the form.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.form_update()
+    .form_id(form_id)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn form_update(&self) -> builder::FormUpdate<'_> {
+        builder::FormUpdate::new(self)
+    }
+    /**Delete a form
+
+Deletes a draft with its answers and its history. Answers 409 `form_not_draft` for any other form, which is made
+void instead, and 403 `form_deletion_forbidden` to patients for drafts that they didn't create.
+
+Sends a `DELETE` request to `/v1/forms/{form_id}`
+
+Arguments:
+- `form_id`: Id of the form.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.form_delete()
+    .form_id(form_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn form_delete(&self) -> builder::FormDelete<'_> {
+        builder::FormDelete::new(self)
+    }
+    /**Move a form to another version
+
+Moves a form that nobody has signed to a later version of its template: the last published one, or the one that
+the body names, also of a template that is archived. Answers stay as they are, and each has to fit, those to
+hidden fields included. A form that was submitted becomes a draft again, because the version may ask more; it is
+not prefilled again. The history names the move.
+
+Answers 422 with every answer that does not fit, by a pointer such as `/values/pain`, in groups by the id of the
+entry, `/values/medication/<id>/name`: the version asks no such field (`unknown`), or its field refuses the
+value, has another unit (`unit`), or has options where there were none. Remove or change these answers first.
+Answers 409 `nothing_to_migrate` if the form asks this version already, `form_signed` or `form_void` if it can't
+change, and `stale_version` if somebody else has changed it in the meantime.
+
+Sends a `POST` request to `/v1/forms/{form_id}/migrate`
+
+Arguments:
+- `form_id`: Id of the form.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.form_migrate()
+    .form_id(form_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn form_migrate(&self) -> builder::FormMigrate<'_> {
+        builder::FormMigrate::new(self)
+    }
+    /**List the changes of a form
+
+Returns the saves of a form and everything else that changed it, the latest first, each with its author and the
+names of the fields whose answers changed. The answers themselves are not kept.
+
+Sends a `GET` request to `/v1/forms/{form_id}/history`
+
+Arguments:
+- `form_id`: Id of the form.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.form_history_list()
+    .form_id(form_id)
+    .page(page)
+    .page_size(page_size)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn form_history_list(&self) -> builder::FormHistoryList<'_> {
+        builder::FormHistoryList::new(self)
+    }
+    /**Get what a form would begin with
+
+Returns the answers that a form about the patient would be prefilled with if the caller created it now, each
+with its origin: an attribute of the patient's record, or a custom field in its profile that the caller's role
+reads. A value is left out if the form's field does not accept it, protects it less, or has another unit, or if
+the custom field is archived. Stores nothing but the audit entry of the read.
+
+Answers 422 if `form_template_id` is no form template of the clinic, 409 `form_template_not_published` or
+`form_template_archived` if no form can be created from it.
+
+Sends a `GET` request to `/v1/patients/{patient_id}/prefill`
+
+Arguments:
+- `patient_id`: Id of the patient.
+- `form_template_id`: Id of the form template, of which the last published version is used.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.patient_prefill_get()
+    .patient_id(patient_id)
+    .form_template_id(form_template_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn patient_prefill_get(&self) -> builder::PatientPrefillGet<'_> {
+        builder::PatientPrefillGet::new(self)
+    }
+    /**Submit a form
+
+Makes a draft `submitted`, so that it can be signed. All answers are checked again by the form's version of its
+template: the answer 422 lists every required answer that is missing by a pointer below `/values`, in groups by
+the id of the entry, e.g. `/values/medication/<id>/name`. Answers to hidden fields are dropped; the history
+names them. Saving answers makes the form a draft again.
+
+Answers 409 `form_submitted` if it is submitted already, `form_signed` if it has a signature, `form_void` if it
+is void, and `stale_version` if it was changed since `version`, whichever answer it was: nothing is submitted
+that the caller has not read.
+
+Sends a `POST` request to `/v1/forms/{form_id}/submit`
+
+Arguments:
+- `form_id`: Id of the form.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.form_submit()
+    .form_id(form_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn form_submit(&self) -> builder::FormSubmit<'_> {
+        builder::FormSubmit::new(self)
+    }
+    /**Sign a form
+
+Adds the next signature of a submitted form: the template states who signs, with which meaning, in which order.
+Specialists sign as `specialist`, patients as `patient` their own forms; nobody else signs, no API key, and no
+administrator who acts as a patient (403 `signing_impersonated`). The same user may sign more than once where
+the template asks for several meanings of its role.
+
+The first signature freezes the form: `content` has the answers, scores and everything else that is signed,
+`content_hash` its SHA-256 in the canonical form of RFC 8785. Each signature is a statement that names this hash
+and the hash of the signature before it. From then on nobody changes the form; `form_amend` corrects it. The
+last signature makes it `signed` and writes answers back to the patient's profile, see `form_write_back_get`.
+
+Answers 409 `form_signature_not_next` if another signature comes next, which `details.next` names;
+`form_not_submitted` for a draft, `form_signed` if every signature is there, `form_void`, and `stale_version`.
+
+Sends a `POST` request to `/v1/forms/{form_id}/sign`
+
+Arguments:
+- `form_id`: Id of the form.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.form_sign()
+    .form_id(form_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn form_sign(&self) -> builder::FormSign<'_> {
+        builder::FormSign::new(self)
+    }
+    /**Amend a form
+
+Creates a draft that corrects a signed form, which itself stays as it is. The draft asks the same version of the
+template, begins with the signed answers, and takes the place of the form in its appointment; `amends_id` of one
+and `amended_by_id` of the other name each other. It is submitted and signed like any form. Permitted to
+specialists.
+
+Answers 409 `form_not_signed` unless the form has every signature, `form_void`, and `form_amended` if another
+form that is not void amends it, which `details.amended_by_id` names: amend that one.
+
+Sends a `POST` request to `/v1/forms/{form_id}/amend`
+
+Arguments:
+- `form_id`: Id of the signed form.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.form_amend()
+    .form_id(form_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn form_amend(&self) -> builder::FormAmend<'_> {
+        builder::FormAmend::new(self)
+    }
+    /**Make a form void
+
+Marks a form that does not count, whatever its state, e.g. one about the wrong person. It can still be read, and
+nothing else can be done with it. What a signed form wrote to the profile stays there. The template may be
+attached to the appointment again. Permitted to administrators and specialists; it can't be undone.
+
+Answers 409 `form_void` if the form is void already, and `stale_version` if it was changed since `version`.
+
+Sends a `POST` request to `/v1/forms/{form_id}/void`
+
+Arguments:
+- `form_id`: Id of the form.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.form_void()
+    .form_id(form_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn form_void(&self) -> builder::FormVoid<'_> {
+        builder::FormVoid::new(self)
+    }
+    /**Get the effect of signing a form
+
+Returns each field that the form writes back to the patient's profile with what its last signature would do if
+the caller gave it now: values that the caller's role doesn't write, or that the custom field doesn't accept,
+are skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form, which has
+written its values, it compares them with the present profile; the list of a void form is empty.
+
+Sends a `GET` request to `/v1/forms/{form_id}/write-back`
+
+Arguments:
+- `form_id`: Id of the form.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.form_write_back_get()
+    .form_id(form_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn form_write_back_get(&self) -> builder::FormWriteBackGet<'_> {
+        builder::FormWriteBackGet::new(self)
+    }
+    /**List the forms that wait for the caller
+
+Returns the drafts about the patient who calls, each with definition and values, sorted by the time until which
+they should be submitted; those without one come last. Leaves out forms that are void and forms of appointments
+that were cancelled, missed or deleted. Writes an audit entry for each form. At most 50 forms are listed, which
+is more than a patient has to do at once; `form_list` lists all.
+
+Sends a `GET` request to `/v1/me/forms`
+
+Arguments:
+- `language`: Language of the definitions; texts without a translation are in the language of the template. If left out,
+each form is in its own language.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.me_form_list()
+    .language(language)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn me_form_list(&self) -> builder::MeFormList<'_> {
+        builder::MeFormList::new(self)
     }
     /**Get a specialist's schedule
 
@@ -24230,8 +29132,8 @@ let response = client.appointment_template_update()
     }
     /**Delete or archive an appointment template
 
-Archives a template that an appointment refers to: it can no longer be booked, and the references stay. Deletes any
-other. Archiving again changes nothing.
+Archives a template that an appointment refers to: it can no longer be booked, and the references stay. Deletes
+any other. Archiving again changes nothing.
 
 Sends a `DELETE` request to `/v1/appointment-templates/{appointment_template_id}`
 
@@ -24852,6 +29754,65 @@ let response = client.appointment_series_cancel()
 ```*/
     pub fn appointment_series_cancel(&self) -> builder::AppointmentSeriesCancel<'_> {
         builder::AppointmentSeriesCancel::new(self)
+    }
+    /**Create an appointment from a template
+
+Creates an appointment with duration, buffers, specialty, modality and cut-offs of an appointment template, and
+the forms that the template lists: all of it or, after any error, nothing. Like `appointment_create`, it ignores
+working hours, and answers 409 `slot_taken` if the specialist or the patient already has an appointment at this
+time, buffers included; `appointment_book` books open slots. Forms begin with the answers that the patient's
+record and profile have, and are due when the appointment begins, also after it was moved; an appointment that
+has begun already sets no time. Form templates that are archived or were never published are left out and listed
+in `omitted_form_template_ids`. Send an `Idempotency-Key`, so that a repeated request does not create a second
+appointment.
+
+Sends a `POST` request to `/v1/appointments/from-template`
+
+Arguments:
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.appointment_from_template()
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn appointment_from_template(&self) -> builder::AppointmentFromTemplate<'_> {
+        builder::AppointmentFromTemplate::new(self)
+    }
+    /**Attach forms to an appointment
+
+Creates a form of each given form template, or of those that the appointment's template lists, unless the
+appointment has one that is not void and was not amended: a repeated request changes nothing, and two at once
+create one form. The forms begin with the answers that the patient's record and profile have, and are due when
+the appointment begins, also after it was moved; an appointment that has begun already sets no time. Returns
+every form of the appointment that counts.
+
+Answers 409 `appointment_not_open` unless the appointment is scheduled, confirmed or in progress, 409
+`form_template_archived` or `form_template_not_published` if no form can be created from a given form template,
+whose ids `details` lists, and 409 `too_many_forms` if the appointment would have more than 100 forms.
+
+Sends a `POST` request to `/v1/appointments/{appointment_id}/attach-forms`
+
+Arguments:
+- `appointment_id`: Id of the appointment.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.appointment_forms_attach()
+    .appointment_id(appointment_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn appointment_forms_attach(&self) -> builder::AppointmentFormsAttach<'_> {
+        builder::AppointmentFormsAttach::new(self)
     }
     /**Get a calendar
 
@@ -38921,6 +43882,2796 @@ pub mod builder {
             }
         }
     }
+    /**Builder for [`Client::form_list`]
+
+[`Client::form_list`]: super::Client::form_list*/
+    #[derive(Debug, Clone)]
+    pub struct FormList<'a> {
+        client: &'a super::Client,
+        appointment_id: Result<Option<i64>, String>,
+        form_template_id: Result<Option<i64>, String>,
+        form_template_version: Result<Option<i32>, String>,
+        page: Result<Option<i32>, String>,
+        page_size: Result<Option<i32>, String>,
+        patient_id: Result<Option<i64>, String>,
+        sort: Result<Option<types::FormSort>, String>,
+        status: Result<Option<types::FormStatus>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> FormList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                appointment_id: Ok(None),
+                form_template_id: Ok(None),
+                form_template_version: Ok(None),
+                page: Ok(None),
+                page_size: Ok(None),
+                patient_id: Ok(None),
+                sort: Ok(None),
+                status: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn appointment_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.appointment_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for appointment_id failed".to_string()
+                });
+            self
+        }
+        pub fn form_template_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_template_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for form_template_id failed".to_string()
+                });
+            self
+        }
+        pub fn form_template_version<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.form_template_version = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i32` for form_template_version failed".to_string()
+                });
+            self
+        }
+        pub fn page<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page failed".to_string());
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        pub fn patient_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.patient_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn sort<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::FormSort>,
+        {
+            self.sort = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `FormSort` for sort failed".to_string());
+            self
+        }
+        pub fn status<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::FormStatus>,
+        {
+            self.status = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `FormStatus` for status failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/forms`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::PageFormSummary>, Error<types::ErrorEnvelope>> {
+            let Self {
+                client,
+                appointment_id,
+                form_template_id,
+                form_template_version,
+                page,
+                page_size,
+                patient_id,
+                sort,
+                status,
+                x_organization_id,
+            } = self;
+            let appointment_id = appointment_id.map_err(Error::InvalidRequest)?;
+            let form_template_id = form_template_id.map_err(Error::InvalidRequest)?;
+            let form_template_version = form_template_version
+                .map_err(Error::InvalidRequest)?;
+            let page = page.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let sort = sort.map_err(Error::InvalidRequest)?;
+            let status = status.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/forms", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "appointment_id",
+                        &appointment_id,
+                    ),
+                )
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "form_template_id",
+                        &form_template_id,
+                    ),
+                )
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "form_template_version",
+                        &form_template_version,
+                    ),
+                )
+                .query(&progenitor_client::QueryParam::new("page", &page))
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .query(&progenitor_client::QueryParam::new("patient_id", &patient_id))
+                .query(&progenitor_client::QueryParam::new("sort", &sort))
+                .query(&progenitor_client::QueryParam::new("status", &status))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_create`]
+
+[`Client::form_create`]: super::Client::form_create*/
+    #[derive(Debug, Clone)]
+    pub struct FormCreate<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::CreateForm, String>,
+    }
+    impl<'a> FormCreate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::CreateForm>,
+            <V as std::convert::TryInto<types::CreateForm>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `CreateForm` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::CreateForm,
+            ) -> types::builder::CreateForm,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/forms`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Form>, Error<types::ErrorEnvelope>> {
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::CreateForm::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/forms", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_create",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_get`]
+
+[`Client::form_get`]: super::Client::form_get*/
+    #[derive(Debug, Clone)]
+    pub struct FormGet<'a> {
+        client: &'a super::Client,
+        form_id: Result<i64, String>,
+        language: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> FormGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_id: Err("form_id was not initialized".to_string()),
+                language: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn form_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for form_id failed".to_string());
+            self
+        }
+        pub fn language<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.language = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for language failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/forms/{form_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Form>, Error<types::ErrorEnvelope>> {
+            let Self { client, form_id, language, x_organization_id } = self;
+            let form_id = form_id.map_err(Error::InvalidRequest)?;
+            let language = language.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/forms/{}", client.baseurl, encode_path(& form_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("language", &language))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_update`]
+
+[`Client::form_update`]: super::Client::form_update*/
+    #[derive(Debug, Clone)]
+    pub struct FormUpdate<'a> {
+        client: &'a super::Client,
+        form_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::UpdateForm, String>,
+    }
+    impl<'a> FormUpdate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_id: Err("form_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn form_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for form_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::UpdateForm>,
+            <V as std::convert::TryInto<types::UpdateForm>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `UpdateForm` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::UpdateForm,
+            ) -> types::builder::UpdateForm,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/forms/{form_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Form>, Error<types::ErrorEnvelope>> {
+            let Self { client, form_id, x_organization_id, body } = self;
+            let form_id = form_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::UpdateForm::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/forms/{}", client.baseurl, encode_path(& form_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_update",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_delete`]
+
+[`Client::form_delete`]: super::Client::form_delete*/
+    #[derive(Debug, Clone)]
+    pub struct FormDelete<'a> {
+        client: &'a super::Client,
+        form_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> FormDelete<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_id: Err("form_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn form_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for form_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/forms/{form_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
+            let Self { client, form_id, x_organization_id } = self;
+            let form_id = form_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/forms/{}", client.baseurl, encode_path(& form_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_delete",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_migrate`]
+
+[`Client::form_migrate`]: super::Client::form_migrate*/
+    #[derive(Debug, Clone)]
+    pub struct FormMigrate<'a> {
+        client: &'a super::Client,
+        form_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::MigrateForm, String>,
+    }
+    impl<'a> FormMigrate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_id: Err("form_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn form_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for form_id failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::MigrateForm>,
+            <V as std::convert::TryInto<types::MigrateForm>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `MigrateForm` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::MigrateForm,
+            ) -> types::builder::MigrateForm,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/forms/{form_id}/migrate`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Form>, Error<types::ErrorEnvelope>> {
+            let Self { client, form_id, idempotency_key, x_organization_id, body } = self;
+            let form_id = form_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::MigrateForm::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/forms/{}/migrate", client.baseurl, encode_path(& form_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_migrate",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_history_list`]
+
+[`Client::form_history_list`]: super::Client::form_history_list*/
+    #[derive(Debug, Clone)]
+    pub struct FormHistoryList<'a> {
+        client: &'a super::Client,
+        form_id: Result<i64, String>,
+        page: Result<Option<i32>, String>,
+        page_size: Result<Option<i32>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> FormHistoryList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_id: Err("form_id was not initialized".to_string()),
+                page: Ok(None),
+                page_size: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn form_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for form_id failed".to_string());
+            self
+        }
+        pub fn page<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page failed".to_string());
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/forms/{form_id}/history`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::PageFormHistoryEntry>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, form_id, page, page_size, x_organization_id } = self;
+            let form_id = form_id.map_err(Error::InvalidRequest)?;
+            let page = page.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/forms/{}/history", client.baseurl, encode_path(& form_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("page", &page))
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_history_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::patient_prefill_get`]
+
+[`Client::patient_prefill_get`]: super::Client::patient_prefill_get*/
+    #[derive(Debug, Clone)]
+    pub struct PatientPrefillGet<'a> {
+        client: &'a super::Client,
+        patient_id: Result<i64, String>,
+        form_template_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> PatientPrefillGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                patient_id: Err("patient_id was not initialized".to_string()),
+                form_template_id: Err(
+                    "form_template_id was not initialized".to_string(),
+                ),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn patient_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.patient_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn form_template_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_template_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for form_template_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/patients/{patient_id}/prefill`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::FormPrefilled>, Error<types::ErrorEnvelope>> {
+            let Self { client, patient_id, form_template_id, x_organization_id } = self;
+            let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let form_template_id = form_template_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/patients/{}/prefill", client.baseurl, encode_path(& patient_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(
+                    &progenitor_client::QueryParam::new(
+                        "form_template_id",
+                        &form_template_id,
+                    ),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "patient_prefill_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_submit`]
+
+[`Client::form_submit`]: super::Client::form_submit*/
+    #[derive(Debug, Clone)]
+    pub struct FormSubmit<'a> {
+        client: &'a super::Client,
+        form_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::FormVersionInput, String>,
+    }
+    impl<'a> FormSubmit<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_id: Err("form_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn form_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for form_id failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::FormVersionInput>,
+            <V as std::convert::TryInto<
+                types::FormVersionInput,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `FormVersionInput` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::FormVersionInput,
+            ) -> types::builder::FormVersionInput,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/forms/{form_id}/submit`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Form>, Error<types::ErrorEnvelope>> {
+            let Self { client, form_id, idempotency_key, x_organization_id, body } = self;
+            let form_id = form_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::FormVersionInput::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/forms/{}/submit", client.baseurl, encode_path(& form_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_submit",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_sign`]
+
+[`Client::form_sign`]: super::Client::form_sign*/
+    #[derive(Debug, Clone)]
+    pub struct FormSign<'a> {
+        client: &'a super::Client,
+        form_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::SignForm, String>,
+    }
+    impl<'a> FormSign<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_id: Err("form_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn form_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for form_id failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SignForm>,
+            <V as std::convert::TryInto<types::SignForm>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| format!("conversion to `SignForm` for body failed: {}", s));
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(types::builder::SignForm) -> types::builder::SignForm,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/forms/{form_id}/sign`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Form>, Error<types::ErrorEnvelope>> {
+            let Self { client, form_id, idempotency_key, x_organization_id, body } = self;
+            let form_id = form_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::SignForm::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/forms/{}/sign", client.baseurl, encode_path(& form_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_sign",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_amend`]
+
+[`Client::form_amend`]: super::Client::form_amend*/
+    #[derive(Debug, Clone)]
+    pub struct FormAmend<'a> {
+        client: &'a super::Client,
+        form_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::FormVersionInput, String>,
+    }
+    impl<'a> FormAmend<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_id: Err("form_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn form_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for form_id failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::FormVersionInput>,
+            <V as std::convert::TryInto<
+                types::FormVersionInput,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `FormVersionInput` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::FormVersionInput,
+            ) -> types::builder::FormVersionInput,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/forms/{form_id}/amend`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Form>, Error<types::ErrorEnvelope>> {
+            let Self { client, form_id, idempotency_key, x_organization_id, body } = self;
+            let form_id = form_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::FormVersionInput::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/forms/{}/amend", client.baseurl, encode_path(& form_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_amend",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_void`]
+
+[`Client::form_void`]: super::Client::form_void*/
+    #[derive(Debug, Clone)]
+    pub struct FormVoid<'a> {
+        client: &'a super::Client,
+        form_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::VoidForm, String>,
+    }
+    impl<'a> FormVoid<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_id: Err("form_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn form_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for form_id failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::VoidForm>,
+            <V as std::convert::TryInto<types::VoidForm>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| format!("conversion to `VoidForm` for body failed: {}", s));
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(types::builder::VoidForm) -> types::builder::VoidForm,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/forms/{form_id}/void`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Form>, Error<types::ErrorEnvelope>> {
+            let Self { client, form_id, idempotency_key, x_organization_id, body } = self;
+            let form_id = form_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::VoidForm::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/forms/{}/void", client.baseurl, encode_path(& form_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_void",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::form_write_back_get`]
+
+[`Client::form_write_back_get`]: super::Client::form_write_back_get*/
+    #[derive(Debug, Clone)]
+    pub struct FormWriteBackGet<'a> {
+        client: &'a super::Client,
+        form_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> FormWriteBackGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                form_id: Err("form_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn form_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.form_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for form_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/forms/{form_id}/write-back`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::FormWriteBack>, Error<types::ErrorEnvelope>> {
+            let Self { client, form_id, x_organization_id } = self;
+            let form_id = form_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/forms/{}/write-back", client.baseurl, encode_path(& form_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "form_write_back_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::me_form_list`]
+
+[`Client::me_form_list`]: super::Client::me_form_list*/
+    #[derive(Debug, Clone)]
+    pub struct MeFormList<'a> {
+        client: &'a super::Client,
+        language: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> MeFormList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                language: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn language<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.language = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for language failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/me/forms`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::DueForms>, Error<types::ErrorEnvelope>> {
+            let Self { client, language, x_organization_id } = self;
+            let language = language.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/me/forms", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("language", &language))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "me_form_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
     /**Builder for [`Client::specialist_schedule_get`]
 
 [`Client::specialist_schedule_get`]: super::Client::specialist_schedule_get*/
@@ -45391,6 +53142,455 @@ pub mod builder {
                 .build()?;
             let info = OperationInfo {
                 operation_id: "appointment_series_cancel",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::appointment_from_template`]
+
+[`Client::appointment_from_template`]: super::Client::appointment_from_template*/
+    #[derive(Debug, Clone)]
+    pub struct AppointmentFromTemplate<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::CreateAppointmentFromTemplate, String>,
+    }
+    impl<'a> AppointmentFromTemplate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::CreateAppointmentFromTemplate>,
+            <V as std::convert::TryInto<
+                types::CreateAppointmentFromTemplate,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!(
+                        "conversion to `CreateAppointmentFromTemplate` for body failed: {}",
+                        s
+                    )
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::CreateAppointmentFromTemplate,
+            ) -> types::builder::CreateAppointmentFromTemplate,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/appointments/from-template`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::AppointmentWithForms>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::CreateAppointmentFromTemplate::try_from(v)
+                        .map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/appointments/from-template", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "appointment_from_template",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::appointment_forms_attach`]
+
+[`Client::appointment_forms_attach`]: super::Client::appointment_forms_attach*/
+    #[derive(Debug, Clone)]
+    pub struct AppointmentFormsAttach<'a> {
+        client: &'a super::Client,
+        appointment_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::AttachForms, String>,
+    }
+    impl<'a> AppointmentFormsAttach<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                appointment_id: Err("appointment_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn appointment_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.appointment_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `i64` for appointment_id failed".to_string()
+                });
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::AttachForms>,
+            <V as std::convert::TryInto<types::AttachForms>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `AttachForms` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::AttachForms,
+            ) -> types::builder::AttachForms,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/appointments/{appointment_id}/attach-forms`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::AppointmentForms>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self {
+                client,
+                appointment_id,
+                idempotency_key,
+                x_organization_id,
+                body,
+            } = self;
+            let appointment_id = appointment_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| types::AttachForms::try_from(v).map_err(|e| e.to_string()))
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/appointments/{}/attach-forms", client.baseurl, encode_path(&
+                appointment_id.to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "appointment_forms_attach",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;

@@ -6,7 +6,7 @@ use restartix_sdk::{
     core::{
         Client,
         types::{
-            CreateForm, CreatePatient, ErrorEnvelope, Form, FormChangeEntry, FormChangeKind, FormSort, FormStatus,
+            CreateForm, CreatePatient, ErrorEnvelope, Form, FormHistoryEntry, FormHistoryKind, FormSort, FormStatus,
             FormTemplate, FormVersionInput, MigrateForm, UpdateForm, VoidForm,
         },
     },
@@ -98,7 +98,7 @@ pub(crate) async fn delete(client: &Client, form: i64) -> Result<ResponseValue<(
 }
 
 /// Returns the changes of a form, the latest first.
-pub(crate) async fn history(client: &Client, form: i64) -> Vec<FormChangeEntry> {
+pub(crate) async fn history(client: &Client, form: i64) -> Vec<FormHistoryEntry> {
     granted(client.form_history_list().form_id(form).page_size(100).send().await, 200).data
 }
 
@@ -247,7 +247,7 @@ async fn a_form_begins_with_what_its_creator_may_read_and_names_the_origins() {
     let filled = &history(&staff, by_staff.id).await[0];
     let mut named = filled.fields.clone();
     named.sort();
-    assert_eq!((filled.kind, named.join(",")), (FormChangeKind::Created, "first_name,hand,phone".to_owned()));
+    assert_eq!((filled.kind, named.join(",")), (FormHistoryKind::Created, "first_name,hand,phone".to_owned()));
 
     let by_specialist = opened(&app.specialist(), template, patient).await;
     assert_eq!(origin(&by_specialist, "medical"), of_profile("medical"));

@@ -2,7 +2,7 @@
 
 use restartix_sdk::core::{
     Client,
-    types::{BeginImpersonation, CreateForm, Form, FormChangeKind, FormStatus, Scope, SignForm, SigningMeaning},
+    types::{BeginImpersonation, CreateForm, Form, FormHistoryKind, FormStatus, Scope, SignForm, SigningMeaning},
 };
 use serde_json::json;
 use test_support::{Answer, CoreApp, Role, granted, in_days, refused};
@@ -180,7 +180,7 @@ async fn an_impersonator_fills_in_as_the_patient_and_never_signs() {
     refused(acting.form_history_list().form_id(form.id).send().await, 403, "permission_denied");
     let whole = submitted(&acting, &saved(&acting, &form, json!({ "pain": 4 })).await).await;
     let change = &history(&admin, form.id).await[1];
-    assert_eq!((change.kind, change.user_id), (FormChangeKind::Saved, Some(app.home().patient.user_id)));
+    assert_eq!((change.kind, change.user_id), (FormHistoryKind::Saved, Some(app.home().patient.user_id)));
     let trail: Vec<(Option<i64>, Option<i64>)> = sqlx::query_as(
         "select actor_user_id, impersonator_user_id from audit_log where entity_type = 'form' and action = 'saved'",
     )

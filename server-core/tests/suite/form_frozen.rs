@@ -5,7 +5,7 @@ use reqwest::Method;
 use restartix_sdk::core::types::{
     AttachForms, Form, FormStatus, FormVersionInput, MigrateForm, SigningMeaning, VoidForm,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use test_support::{Actor, Answer, CoreApp, granted, refused};
 
 use crate::{
@@ -349,7 +349,7 @@ async fn a_void_form_frees_its_template_at_the_appointment() {
         app.appointment_create(&app.admin(), app.home().specialist_id, patient, test_support::in_days(2, 9)).await;
     let template = template(&app.admin(), &[scale("pain")], &[]).await;
     let attach = async || {
-        let request = AttachForms { form_template_ids: Some(vec![template.id]) };
+        let request = AttachForms { form_template_ids: vec![template.id] };
         let attached = specialist.appointment_forms_attach().appointment_id(booked.id).body(request).send().await;
         assert_eq!(granted(attached, 200).forms.len(), 1, "one that counts");
         let list = specialist.form_list().appointment_id(booked.id).send().await;

@@ -1,7 +1,7 @@
 //! Versions of templates that forms ask, which only a migration changes, and the history of forms.
 
 use chrono::{TimeDelta, Utc};
-use restartix_sdk::core::types::{FormChangeKind, FormStatus, MigrateForm, Scope, VoidForm};
+use restartix_sdk::core::types::{FormHistoryKind, FormStatus, MigrateForm, Scope, VoidForm};
 use serde_json::json;
 use test_support::{CoreApp, granted, refused};
 use uuid::Uuid;
@@ -49,7 +49,7 @@ async fn a_form_moves_to_another_version_only_by_migrate_and_only_where_every_an
     assert_eq!((moved.form_template_version, moved.version), (2, fitting.version + 1));
     assert_eq!((values(&moved), moved.status), (values(&fitting), FormStatus::Draft));
     let last = &history(&staff, form.id).await[0];
-    assert_eq!((last.kind, last.form_version), (FormChangeKind::Migrated, moved.version));
+    assert_eq!((last.kind, last.form_version), (FormHistoryKind::Migrated, moved.version));
     assert_eq!((last.form_template_version, last.user_id), (2, Some(app.home().staff.user_id)));
     assert_eq!(asked(&now(&staff, form.id).await), ["pain", "since", "medication", "fatigue"]);
     let answered = saved(&staff, &moved, json!({ "fatigue": 3 })).await;
@@ -129,12 +129,12 @@ async fn the_history_tells_who_changed_which_fields_and_when() {
     let form = submitted(&staff, &form).await;
     let told = history(&admin, form.id).await;
     let said: Vec<_> = told.iter().map(|change| (change.kind, change.form_version, change.user_id)).collect();
-    let (home, kinds) = (app.home(), FormChangeKind::Saved);
+    let (home, kinds) = (app.home(), FormHistoryKind::Saved);
     let expected = [
-        (FormChangeKind::Submitted, 4, Some(home.staff.user_id)),
+        (FormHistoryKind::Submitted, 4, Some(home.staff.user_id)),
         (kinds, 3, None),
         (kinds, 2, Some(home.patient.user_id)),
-        (FormChangeKind::Created, 1, Some(home.staff.user_id)),
+        (FormHistoryKind::Created, 1, Some(home.staff.user_id)),
     ];
     assert_eq!(said, expected, "a key is no user");
     let fields = |at: usize| {

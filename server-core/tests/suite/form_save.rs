@@ -1,6 +1,6 @@
 //! Saves of forms: partial, by the ids of entries, and without losing what is hidden.
 
-use restartix_sdk::core::types::{Form, FormChangeKind, FormStatus};
+use restartix_sdk::core::types::{Form, FormHistoryKind, FormStatus};
 use serde_json::{Value, json};
 use test_support::{Actor, CoreApp, granted, refused};
 use uuid::Uuid;
@@ -127,7 +127,7 @@ async fn what_is_hidden_stays_in_the_draft_and_returns_as_it_was() {
     let whole = submitted(&staff, &hidden).await;
     assert_eq!(values(&whole), json!({ "pain": 1 }));
     let submission = &history(&staff, form.id).await[0];
-    assert_eq!(submission.kind, FormChangeKind::Submitted);
+    assert_eq!(submission.kind, FormHistoryKind::Submitted);
     assert!(submission.fields.iter().any(|field| field == "cause"), "{:?}", submission.fields);
 }
 
@@ -272,7 +272,7 @@ async fn a_save_that_changes_nothing_is_no_version_and_no_event() {
     assert_eq!((same.status, same.version), (FormStatus::Submitted, whole.version));
     let reopened = saved(&staff, &whole, json!({ "pain": 4 })).await;
     assert_eq!((reopened.status, reopened.submitted_at), (FormStatus::Draft, None));
-    assert!(history(&staff, form.id).await.iter().any(|change| change.kind == FormChangeKind::Reopened));
+    assert!(history(&staff, form.id).await.iter().any(|change| change.kind == FormHistoryKind::Reopened));
 }
 
 #[tokio::test]

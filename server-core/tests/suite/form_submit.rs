@@ -150,7 +150,8 @@ async fn nothing_but_what_was_read_is_submitted() {
     let submitted = submitted(&app.staff(), &saved).await;
     assert_eq!(submitted.version, saved.version + 1);
     refused(submit(&app.staff(), &submitted).await, 409, "form_submitted");
-    let unknown = app.staff().form_submit().form_id(9_007_199_254_740_991).body(FormVersionInput { version: 1 });
+    let staff = app.staff();
+    let unknown = staff.form_submit().form_id(9_007_199_254_740_991_i64).body(FormVersionInput { version: 1 });
     refused(unknown.send().await, 404, "form_not_found");
 }
 

@@ -8,7 +8,7 @@ use super::{
     document::FormDocument,
     error::FormError,
     event::FormEvent,
-    model::{CreateForm, Form, FormChangeKind, FormStatus},
+    model::{CreateForm, Form, FormHistoryKind, FormStatus},
     repository::{self, ChangeRow, NewRow},
     row::FormRow,
     service::{OpenForm, Service},
@@ -66,7 +66,7 @@ impl Service {
         let change = ChangeRow {
             form_id: created.id,
             form_version: 1,
-            kind: FormChangeKind::Created,
+            kind: FormHistoryKind::Created,
             fields: &fields,
             form_template_version: number,
         };

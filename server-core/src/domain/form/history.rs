@@ -4,7 +4,7 @@ use server_shared::http::{Page, Paging};
 
 use super::{
     error::FormError,
-    model::{FormChangeEntry, FormSummary},
+    model::{FormHistoryEntry, FormSummary},
     service::Service,
     upkeep_repository as repository,
 };
@@ -17,7 +17,7 @@ impl Service {
         caller: &Caller,
         id: FormId,
         paging: Paging,
-    ) -> Result<Page<FormChangeEntry>, FormError> {
+    ) -> Result<Page<FormHistoryEntry>, FormError> {
         let mut reader = self.database.read(caller).open().await?;
         reader.get::<FormSummary>(id).await?.ok_or(FormError::NotFound)?;
         Ok(repository::change_page(&mut reader, id, paging).await?)

@@ -299,11 +299,11 @@ impl Example for MigrateForm {
 /// Change of a form.
 #[derive(Debug, Clone, Object, sqlx::FromRow)]
 #[oai(example, skip_serializing_if_is_none)]
-pub(crate) struct FormChangeEntry {
+pub(crate) struct FormHistoryEntry {
     /// Id of the change.
     pub(crate) id: i64,
     /// Kind of the change.
-    pub(crate) kind: FormChangeKind,
+    pub(crate) kind: FormHistoryKind,
     /// Version of the form that the change made.
     pub(crate) form_version: i64,
     /// Version of the template that the form asked then.
@@ -316,11 +316,11 @@ pub(crate) struct FormChangeEntry {
     pub(crate) changed_at: DateTime<Utc>,
 }
 
-impl Example for FormChangeEntry {
+impl Example for FormHistoryEntry {
     fn example() -> Self {
         Self {
             id: 5,
-            kind: FormChangeKind::Saved,
+            kind: FormHistoryKind::Saved,
             form_version: 3,
             form_template_version: 1,
             fields: vec!["pain_in_motion".to_owned()],
@@ -342,7 +342,7 @@ impl Example for FormChangeEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
-pub(crate) enum FormChangeKind {
+pub(crate) enum FormHistoryKind {
     /// The form was created.
     Created,
     /// Answers were saved.

@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::{
-    model::{FormChangeKind, FormFilter, FormSort, FormStatus, FormSummary},
+    model::{FormFilter, FormHistoryKind, FormSort, FormStatus, FormSummary},
     row::FormRow,
     signature::FormSignature,
 };
@@ -319,7 +319,7 @@ pub(super) struct ChangeRow<'a> {
     pub(super) form_id: FormId,
     /// Version of the form that the change made.
     pub(super) form_version: i64,
-    pub(super) kind: FormChangeKind,
+    pub(super) kind: FormHistoryKind,
     /// Places of the answers that changed.
     pub(super) fields: &'a [String],
     /// Version of the template that the form asks then.
@@ -340,7 +340,7 @@ pub(super) async fn change_insert(
         organization.0,
         change.form_id.0,
         change.form_version,
-        change.kind as FormChangeKind,
+        change.kind as FormHistoryKind,
         change.fields,
         change.form_template_version
     )
@@ -364,7 +364,7 @@ pub(super) struct SavedRow<'a> {
 
 /// Stores the answers of a locked form, which is a draft then, and the change in its history; returns the time.
 pub(super) async fn form_save(tx: &mut WriteTx, saved: &SavedRow<'_>) -> Result<DateTime<Utc>, DatabaseError> {
-    let kind = if saved.reopens { FormChangeKind::Reopened } else { FormChangeKind::Saved };
+    let kind = if saved.reopens { FormHistoryKind::Reopened } else { FormHistoryKind::Saved };
     let updated_at = sqlx::query_scalar!(
         r#"
         with saved as (
@@ -388,7 +388,7 @@ pub(super) async fn form_save(tx: &mut WriteTx, saved: &SavedRow<'_>) -> Result<
         saved.document,
         saved.language,
         saved.reopens,
-        kind as FormChangeKind,
+        kind as FormHistoryKind,
         saved.fields
     )
     .fetch_one(tx.connection()?)

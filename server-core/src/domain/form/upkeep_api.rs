@@ -12,7 +12,7 @@ use server_shared::{
 };
 
 use super::{
-    model::{Form, FormChangeEntry, FormPrefilled, MigrateForm},
+    model::{Form, FormHistoryEntry, FormPrefilled, MigrateForm},
     service::Service,
 };
 use crate::{
@@ -67,7 +67,7 @@ impl UpkeepApi {
         page: Query<Option<PageNumber>>,
         /// Maximum number of entries on a page, at most 100; 25 if left out.
         page_size: Query<Option<PageSize>>,
-    ) -> Result<Json<Page<FormChangeEntry>>, ApiError> {
+    ) -> Result<Json<Page<FormHistoryEntry>>, ApiError> {
         caller.may(Permission::FormHistory)?;
         caller.organization()?;
         Ok(Json(self.forms.history(&caller, form_id.0, Paging::new(page.0, page_size.0)).await?))

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use server_shared::http::{Page, Paging};
 
-use super::model::FormChangeEntry;
+use super::model::FormHistoryEntry;
 use crate::{
     database::{DatabaseError, Listed, OpenReader, Tx, WriteTx},
     ids::{FormId, FormTemplateId, OrganizationId},
@@ -73,7 +73,7 @@ pub(super) async fn form_migrate(
     Ok(row)
 }
 
-impl Listed for FormChangeEntry {
+impl Listed for FormHistoryEntry {
     const TABLE: &'static str = "form_changes";
     const COLUMNS: &'static str = "id, kind, form_version, form_template_version, fields, user_id, changed_at";
     const PRESENT: &'static str = "true";
@@ -84,6 +84,6 @@ pub(super) async fn change_page(
     reader: &mut OpenReader,
     id: FormId,
     paging: Paging,
-) -> Result<Page<FormChangeEntry>, DatabaseError> {
+) -> Result<Page<FormHistoryEntry>, DatabaseError> {
     reader.list().filter("form_id =", Some(id)).page("id desc", paging).await
 }

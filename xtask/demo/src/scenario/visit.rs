@@ -66,7 +66,7 @@ impl Morning<'_> {
 
     /// Attaching the forms of the appointment's template once more creates none.
     async fn attach_again(&self, appointment: &Appointment, form: i64) -> Result<()> {
-        let body = types::AttachForms { form_template_ids: None };
+        let body = types::AttachForms { form_template_ids: Vec::new() };
         let again = self.cast.staff.appointment_forms_attach().appointment_id(appointment.id).body(body).send().await;
         let again = answer("appointment_forms_attach", again).await?;
         let ids: Vec<i64> = again.forms.iter().map(|form| form.id).collect();

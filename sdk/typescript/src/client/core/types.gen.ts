@@ -185,6 +185,23 @@ export type Appointment = {
 };
 
 /**
+ * AppointmentForms
+ *
+ * Forms of an appointment.
+ */
+export type AppointmentForms = {
+    /**
+     * Every form of the appointment that is not void and was not amended, in the order of creation; at most 100.
+     */
+    forms: Array<FormSummary>;
+    /**
+     * Ids of form templates that the appointment's template lists, but that are archived or were never published; none
+     * if the request names form templates.
+     */
+    omitted_form_template_ids: Array<number>;
+};
+
+/**
  * AppointmentSeries
  *
  * Series of appointments that repeat.
@@ -349,6 +366,11 @@ export type AppointmentTemplate = {
      */
     reschedule_cutoff_minutes: number;
     /**
+     * Ids of the form templates whose forms an appointment asks for, in their order. `appointment_from_template` and
+     * `appointment_forms_attach` create the forms; other bookings don't.
+     */
+    form_template_ids: Array<number>;
+    /**
      * Time of archiving; absent while the template can be booked.
      */
     archived_at?: string;
@@ -416,6 +438,11 @@ export type AppointmentTemplateInput = {
      * `cancellation_cutoff_minutes` if left out.
      */
     reschedule_cutoff_minutes?: number;
+    /**
+     * Ids of form templates in use whose forms an appointment asks for, in their order; at most 20, each once. One
+     * that was archived after it was listed may stay; no form is created from it any more.
+     */
+    form_template_ids?: Array<number>;
 };
 
 /**
@@ -425,6 +452,39 @@ export type AppointmentTemplateInput = {
  * - `-name`: by name, from Z to A
  */
 export type AppointmentTemplateSort = 'name' | '-name';
+
+/**
+ * AppointmentWithForms
+ *
+ * Appointment with the forms that were created for it.
+ */
+export type AppointmentWithForms = {
+    /**
+     * Appointment that was created.
+     */
+    appointment: Appointment;
+    /**
+     * Forms of the appointment in the order of their creation, which is that of the appointment template.
+     */
+    forms: Array<FormSummary>;
+    /**
+     * Ids of form templates that the appointment template lists, but that are archived or were never published.
+     */
+    omitted_form_template_ids: Array<number>;
+};
+
+/**
+ * AttachForms
+ *
+ * Request to attach forms to an appointment.
+ */
+export type AttachForms = {
+    /**
+     * Ids of published form templates in use, 1 to 20, each once; if left out, those that the appointment's template
+     * lists, none without a template.
+     */
+    form_template_ids?: Array<number>;
+};
 
 /**
  * Availability
@@ -810,6 +870,34 @@ export type CreateAppointment = {
 };
 
 /**
+ * CreateAppointmentFromTemplate
+ *
+ * Request to create an appointment with the terms and the forms of an appointment template.
+ */
+export type CreateAppointmentFromTemplate = {
+    /**
+     * Id of the appointment template, which determines duration, buffers, specialty, modality, cut-offs and forms.
+     */
+    appointment_template_id: number;
+    /**
+     * Id of the specialist who treats the patient.
+     */
+    specialist_id: number;
+    /**
+     * Id of the patient who is treated.
+     */
+    patient_id: number;
+    /**
+     * Start of the appointment, within ten years of now.
+     */
+    started_at: string;
+    /**
+     * Subject of the appointment; it must not contain names or diagnoses.
+     */
+    title?: string;
+};
+
+/**
  * CreateAppointmentSeries
  *
  * Request to book a series.
@@ -878,6 +966,31 @@ export type CreateCustomField = {
      * Roles that write the values, each of which must also see them. Administrators do, listed or not.
      */
     writable_by: Array<FieldRole>;
+};
+
+/**
+ * CreateForm
+ *
+ * Request to create a form.
+ */
+export type CreateForm = {
+    /**
+     * Id of the form template, of which the last published version is used.
+     */
+    form_template_id: number;
+    /**
+     * Id of the patient whom the form is about; required, except from callers who are patients: they can create forms
+     * only for themselves.
+     */
+    patient_id?: number;
+    /**
+     * Language in which the form is filled in; the template's own if left out.
+     */
+    language?: string;
+    /**
+     * Time until which the form should be submitted, within ten years of now; none if left out.
+     */
+    due_at?: string;
 };
 
 /**
@@ -1080,6 +1193,160 @@ export type DependencyState = {
      * Duration of the check in milliseconds.
      */
     latency_ms: number;
+};
+
+/**
+ * DueForm
+ *
+ * Form that waits for its patient, with its definition.
+ */
+export type DueForm = {
+    /**
+     * Id of the form.
+     */
+    id: number;
+    /**
+     * Globally unique id of the form, which its signed content repeats.
+     */
+    uid: string;
+    /**
+     * Id of the patient whom the form is about.
+     */
+    patient_id: number;
+    /**
+     * Id of the appointment that the form belongs to; absent if it belongs to none.
+     */
+    appointment_id?: number;
+    /**
+     * Id of the form template.
+     */
+    form_template_id: number;
+    /**
+     * Version of the template that the form asks; nothing but `form_migrate` changes it.
+     */
+    form_template_version: number;
+    /**
+     * Name of the form template, as it was when the form was created.
+     */
+    name: string;
+    /**
+     * State of the form.
+     */
+    status: FormStatus;
+    /**
+     * Version of the form, to be sent with the next change; increases with each change.
+     */
+    version: number;
+    /**
+     * Language in which the form is filled in; texts without a translation are in the language of the template.
+     */
+    language: string;
+    /**
+     * Time until which the form should be submitted; absent if there is none.
+     */
+    due_at?: string;
+    /**
+     * Time at which the form was found to be overdue; absent if it was not.
+     */
+    overdue_at?: string;
+    /**
+     * Id of the signed form that this one corrects; absent if it corrects none.
+     */
+    amends_id?: number;
+    /**
+     * Id of the form that corrects this one, if there is one that is not void.
+     */
+    amended_by_id?: number;
+    /**
+     * SHA-256 of the signed content in its canonical form (RFC 8785), as 64 hexadecimal digits; absent before the
+     * first signature.
+     */
+    content_hash?: string;
+    /**
+     * Id of the user who created the form; absent if it was an API key, or the user was erased.
+     */
+    created_by_user_id?: number;
+    /**
+     * Time of creation.
+     */
+    created_at: string;
+    /**
+     * Time of the last change.
+     */
+    updated_at: string;
+    /**
+     * Time of the submission; absent while it is a draft.
+     */
+    submitted_at?: string;
+    /**
+     * Time of the last signature; absent until every signature is there.
+     */
+    signed_at?: string;
+    /**
+     * Time at which the form became void; absent if it is not.
+     */
+    voided_at?: string;
+    /**
+     * Definition of the form with its texts in the language of the form, or in the requested one, and with the
+     * definitions of its custom fields. Answers to changes leave it out.
+     */
+    definition?: FormDefinition;
+    /**
+     * Answers by the keys of fields and groups; a field without an answer is left out. The answer to a group is a list
+     * of entries, each with its `id` and answers by the keys of the group's fields. A draft keeps the answers of
+     * hidden fields.
+     */
+    values: {
+        [key: string]: unknown;
+    };
+    /**
+     * Everything that the form shows, requires and computes for these answers; pointers begin with `/values`. Of a
+     * form that is signed or partly signed, it is as it was at the first signature.
+     */
+    evaluation: FormEvaluation;
+    /**
+     * Origins of the answers that were there from the beginning, by the keys of their fields. An answer that somebody
+     * changed is not listed any more.
+     */
+    prefilled: {
+        [key: string]: FilledFrom;
+    };
+    /**
+     * Versions of the form that last changed each answer, removed ones included, by the keys of fields; of the fields
+     * in groups by `group/entry/field`, and of entries that were deleted by `group/entry`. Empty from the first
+     * signature on.
+     */
+    changed_in: {
+        [key: string]: number;
+    };
+    /**
+     * Signatures in their order.
+     */
+    signatures: Array<FormSignature>;
+    /**
+     * Content that was signed, as it was hashed; absent before the first signature.
+     */
+    content?: unknown;
+    /**
+     * Reason for which the form is void; absent if it is not.
+     */
+    void_reason?: string;
+    /**
+     * Start of the appointment that the form belongs to; absent if it belongs to none.
+     */
+    appointment_started_at?: string;
+};
+
+/**
+ * DueForms
+ *
+ * Forms that wait for a patient.
+ */
+export type DueForms = {
+    /**
+     * Forms, those that are due first at the beginning; at most 50.
+     */
+    data: Array<DueForm>;
 };
 
 /**
@@ -1519,6 +1786,168 @@ export type FieldValidation = {
 };
 
 /**
+ * FilledFrom
+ *
+ * Origin of an answer that was there from the beginning.
+ */
+export type FilledFrom = {
+    /**
+     * Name of the attribute of the patient's record, e.g. `phone`; absent if the origin is another one.
+     */
+    patient?: string;
+    /**
+     * Key of the custom field in the patient's profile; absent if the origin is another one.
+     */
+    profile?: string;
+    /**
+     * Id of the signed form that this one amends; absent if the origin is another one.
+     */
+    form_id?: number;
+    /**
+     * Time at which the answer was taken over.
+     */
+    at: string;
+};
+
+/**
+ * Form
+ *
+ * Form about a patient: answers to a published version of a form template.
+ */
+export type Form = {
+    /**
+     * Id of the form.
+     */
+    id: number;
+    /**
+     * Globally unique id of the form, which its signed content repeats.
+     */
+    uid: string;
+    /**
+     * Id of the patient whom the form is about.
+     */
+    patient_id: number;
+    /**
+     * Id of the appointment that the form belongs to; absent if it belongs to none.
+     */
+    appointment_id?: number;
+    /**
+     * Id of the form template.
+     */
+    form_template_id: number;
+    /**
+     * Version of the template that the form asks; nothing but `form_migrate` changes it.
+     */
+    form_template_version: number;
+    /**
+     * Name of the form template, as it was when the form was created.
+     */
+    name: string;
+    /**
+     * State of the form.
+     */
+    status: FormStatus;
+    /**
+     * Version of the form, to be sent with the next change; increases with each change.
+     */
+    version: number;
+    /**
+     * Language in which the form is filled in; texts without a translation are in the language of the template.
+     */
+    language: string;
+    /**
+     * Time until which the form should be submitted; absent if there is none.
+     */
+    due_at?: string;
+    /**
+     * Time at which the form was found to be overdue; absent if it was not.
+     */
+    overdue_at?: string;
+    /**
+     * Id of the signed form that this one corrects; absent if it corrects none.
+     */
+    amends_id?: number;
+    /**
+     * Id of the form that corrects this one, if there is one that is not void.
+     */
+    amended_by_id?: number;
+    /**
+     * SHA-256 of the signed content in its canonical form (RFC 8785), as 64 hexadecimal digits; absent before the
+     * first signature.
+     */
+    content_hash?: string;
+    /**
+     * Id of the user who created the form; absent if it was an API key, or the user was erased.
+     */
+    created_by_user_id?: number;
+    /**
+     * Time of creation.
+     */
+    created_at: string;
+    /**
+     * Time of the last change.
+     */
+    updated_at: string;
+    /**
+     * Time of the submission; absent while it is a draft.
+     */
+    submitted_at?: string;
+    /**
+     * Time of the last signature; absent until every signature is there.
+     */
+    signed_at?: string;
+    /**
+     * Time at which the form became void; absent if it is not.
+     */
+    voided_at?: string;
+    /**
+     * Definition of the form with its texts in the language of the form, or in the requested one, and with the
+     * definitions of its custom fields. Answers to changes leave it out.
+     */
+    definition?: FormDefinition;
+    /**
+     * Answers by the keys of fields and groups; a field without an answer is left out. The answer to a group is a list
+     * of entries, each with its `id` and answers by the keys of the group's fields. A draft keeps the answers of
+     * hidden fields.
+     */
+    values: {
+        [key: string]: unknown;
+    };
+    /**
+     * Everything that the form shows, requires and computes for these answers; pointers begin with `/values`. Of a
+     * form that is signed or partly signed, it is as it was at the first signature.
+     */
+    evaluation: FormEvaluation;
+    /**
+     * Origins of the answers that were there from the beginning, by the keys of their fields. An answer that somebody
+     * changed is not listed any more.
+     */
+    prefilled: {
+        [key: string]: FilledFrom;
+    };
+    /**
+     * Versions of the form that last changed each answer, removed ones included, by the keys of fields; of the fields
+     * in groups by `group/entry/field`, and of entries that were deleted by `group/entry`. Empty from the first
+     * signature on.
+     */
+    changed_in: {
+        [key: string]: number;
+    };
+    /**
+     * Signatures in their order.
+     */
+    signatures: Array<FormSignature>;
+    /**
+     * Content that was signed, as it was hashed; absent before the first signature.
+     */
+    content?: unknown;
+    /**
+     * Reason for which the form is void; absent if it is not.
+     */
+    void_reason?: string;
+};
+
+/**
  * FormChange
  *
  * Difference between two versions of a form.
@@ -1533,7 +1962,7 @@ export type FormChange = {
      */
     part: FormPart;
     /**
-     * Key of the part.
+     * Key of the part; `signatures` for the signatures.
      */
     key: string;
     /**
@@ -1541,7 +1970,8 @@ export type FormChange = {
      */
     group?: string;
     /**
-     * Names of the properties that changed, e.g. `visible_if` or `definition.label`; empty unless `kind` is `changed`.
+     * Names of the properties that changed, e.g. `visible_if` or `definition.label`; empty unless `kind` is `changed`,
+     * and for the signatures.
      */
     properties: Array<string>;
 };
@@ -1635,6 +2065,11 @@ export type FormDefinition = {
      * Sections in the order in which they are shown, at most 50.
      */
     sections: Array<FormSection>;
+    /**
+     * Signatures that a form needs, in the order in which they are given, at most 10; none of them twice. If it is
+     * empty, a form needs one: of a specialist, with the meaning `completion`.
+     */
+    signatures?: Array<FormSigner>;
 };
 
 /**
@@ -1725,6 +2160,55 @@ export type FormField = {
 };
 
 /**
+ * FormHistoryEntry
+ *
+ * Change of a form.
+ */
+export type FormHistoryEntry = {
+    /**
+     * Id of the change.
+     */
+    id: number;
+    /**
+     * Kind of the change.
+     */
+    kind: FormHistoryKind;
+    /**
+     * Version of the form that the change made.
+     */
+    form_version: number;
+    /**
+     * Version of the template that the form asked then.
+     */
+    form_template_version: number;
+    /**
+     * Keys of the fields whose answers changed, in groups as `group/entry/field`; their values are not kept.
+     */
+    fields: Array<string>;
+    /**
+     * Id of the user who made the change; absent if it was an API key, or the user was erased.
+     */
+    user_id?: number;
+    /**
+     * Time of the change.
+     */
+    changed_at: string;
+};
+
+/**
+ * Kind of a change of a form.
+ *
+ * - `created`: the form was created; the fields are those that were filled in then
+ * - `saved`: answers were saved
+ * - `submitted`: the form was submitted; the fields are those whose hidden answers were dropped
+ * - `reopened`: answers were saved after the submission, so that the form is a draft again
+ * - `migrated`: the form was moved to another version of its template
+ * - `signed`: a signature was added
+ * - `voided`: the form became void
+ */
+export type FormHistoryKind = 'created' | 'saved' | 'submitted' | 'reopened' | 'migrated' | 'signed' | 'voided';
+
+/**
  * FormItem
  *
  * Item of a section: exactly one of `field`, `group`, `text` and `score`.
@@ -1798,8 +2282,9 @@ export type FormItemState = {
  * - `group`: group of fields
  * - `text`: text between the fields
  * - `score`: score
+ * - `signatures`: signatures that a form needs
  */
-export type FormPart = 'section' | 'field' | 'group' | 'text' | 'score';
+export type FormPart = 'section' | 'field' | 'group' | 'text' | 'score' | 'signatures';
 
 /**
  * FormPrefill
@@ -1816,6 +2301,24 @@ export type FormPrefill = {
      * the record. The types of both fields must be equal, and a choice needs the same option.
      */
     profile?: string;
+};
+
+/**
+ * FormPrefilled
+ *
+ * Answers that a form would begin with.
+ */
+export type FormPrefilled = {
+    /**
+     * Version of the template that a form would ask.
+     */
+    form_template_version: number;
+    /**
+     * Answers by the keys of their fields.
+     */
+    values: {
+        [key: string]: PrefilledValue;
+    };
 };
 
 /**
@@ -1904,6 +2407,194 @@ export type FormSectionState = {
      * `true` if the section is visible.
      */
     visible: boolean;
+};
+
+/**
+ * FormSignature
+ *
+ * Signature of a form.
+ */
+export type FormSignature = {
+    /**
+     * Statement that the signer made.
+     */
+    statement: FormStatement;
+    /**
+     * SHA-256 of `statement` in its canonical form (RFC 8785), as 64 hexadecimal digits.
+     */
+    hash: string;
+};
+
+/**
+ * FormSigner
+ *
+ * Signature that a form asks for.
+ */
+export type FormSigner = {
+    /**
+     * Role of the person who signs.
+     */
+    signer: SignerRole;
+    /**
+     * Meaning of the signature.
+     */
+    meaning: SigningMeaning;
+};
+
+/**
+ * Order of a list of forms.
+ *
+ * - `-created_at`: the latest first
+ * - `created_at`: the earliest first
+ */
+export type FormSort = '-created_at' | 'created_at';
+
+/**
+ * FormStatement
+ *
+ * Statement of a signer. It is stored as it was hashed, and never changes.
+ */
+export type FormStatement = {
+    /**
+     * Globally unique id of the form.
+     */
+    form_uid: string;
+    /**
+     * Place among the signatures of the form, from 1.
+     */
+    position: number;
+    /**
+     * SHA-256 of the form's content in its canonical form (RFC 8785), as 64 hexadecimal digits.
+     */
+    content_hash: string;
+    /**
+     * Hash of the signature before; absent for the first one.
+     */
+    previous_hash?: string;
+    /**
+     * Id of the user who signed.
+     */
+    signer_user_id: number;
+    /**
+     * Role in which the user signed.
+     */
+    signer: SignerRole;
+    /**
+     * Meaning of the signature.
+     */
+    meaning: SigningMeaning;
+    /**
+     * Time of the signature.
+     */
+    signed_at: string;
+    /**
+     * Seconds since the signer last authenticated; absent if the session does not tell.
+     */
+    authentication_age_seconds?: number;
+};
+
+/**
+ * State of a form.
+ *
+ * - `draft`: it is being filled in
+ * - `submitted`: it is complete, and waits for its first signature; saving makes it a draft again
+ * - `partly_signed`: it can't change any more, and waits for further signatures
+ * - `signed`: it has every signature
+ * - `void`: it doesn't count any more
+ */
+export type FormStatus = 'draft' | 'submitted' | 'partly_signed' | 'signed' | 'void';
+
+/**
+ * FormSummary
+ *
+ * Properties of a form, as lists show it.
+ */
+export type FormSummary = {
+    /**
+     * Id of the form.
+     */
+    id: number;
+    /**
+     * Globally unique id of the form, which its signed content repeats.
+     */
+    uid: string;
+    /**
+     * Id of the patient whom the form is about.
+     */
+    patient_id: number;
+    /**
+     * Id of the appointment that the form belongs to; absent if it belongs to none.
+     */
+    appointment_id?: number;
+    /**
+     * Id of the form template.
+     */
+    form_template_id: number;
+    /**
+     * Version of the template that the form asks; nothing but `form_migrate` changes it.
+     */
+    form_template_version: number;
+    /**
+     * Name of the form template, as it was when the form was created.
+     */
+    name: string;
+    /**
+     * State of the form.
+     */
+    status: FormStatus;
+    /**
+     * Version of the form, to be sent with the next change; increases with each change.
+     */
+    version: number;
+    /**
+     * Language in which the form is filled in; texts without a translation are in the language of the template.
+     */
+    language: string;
+    /**
+     * Time until which the form should be submitted; absent if there is none.
+     */
+    due_at?: string;
+    /**
+     * Time at which the form was found to be overdue; absent if it was not.
+     */
+    overdue_at?: string;
+    /**
+     * Id of the signed form that this one corrects; absent if it corrects none.
+     */
+    amends_id?: number;
+    /**
+     * Id of the form that corrects this one, if there is one that is not void.
+     */
+    amended_by_id?: number;
+    /**
+     * SHA-256 of the signed content in its canonical form (RFC 8785), as 64 hexadecimal digits; absent before the
+     * first signature.
+     */
+    content_hash?: string;
+    /**
+     * Id of the user who created the form; absent if it was an API key, or the user was erased.
+     */
+    created_by_user_id?: number;
+    /**
+     * Time of creation.
+     */
+    created_at: string;
+    /**
+     * Time of the last change.
+     */
+    updated_at: string;
+    /**
+     * Time of the submission; absent while it is a draft.
+     */
+    submitted_at?: string;
+    /**
+     * Time of the last signature; absent until every signature is there.
+     */
+    signed_at?: string;
+    /**
+     * Time at which the form became void; absent if it is not.
+     */
+    voided_at?: string;
 };
 
 /**
@@ -2013,7 +2704,7 @@ export type FormTemplatePublication = {
      */
     version: number;
     /**
-     * Hash of the version's content.
+     * SHA-256 of the version's content in its canonical form (RFC 8785), as 64 hexadecimal digits.
      */
     content_hash: string;
     /**
@@ -2024,6 +2715,10 @@ export type FormTemplatePublication = {
      * Differences between this version and the one before; of a first version, there are none.
      */
     changes: Array<FormChange>;
+    /**
+     * Forms that can still move to the new version, by `form_migrate`: drafts, and submitted ones without a signature.
+     */
+    open_forms: OpenForms;
 };
 
 /**
@@ -2172,6 +2867,58 @@ export type FormTranslation = {
      * Explanation, 1 to 2,000 characters; absent if it is not translated. Bands have none.
      */
     help?: string;
+};
+
+/**
+ * FormVersionInput
+ *
+ * Version of a form that an action is based on.
+ */
+export type FormVersionInput = {
+    /**
+     * Version of the form that was read: nothing else is submitted.
+     */
+    version: number;
+};
+
+/**
+ * FormWriteBack
+ *
+ * Effect of signing a form on the patient's profile.
+ */
+export type FormWriteBack = {
+    /**
+     * Fields that the form writes back, in their order.
+     */
+    fields: Array<FormWriteBackField>;
+};
+
+/**
+ * FormWriteBackField
+ *
+ * Field that a form writes back.
+ */
+export type FormWriteBackField = {
+    /**
+     * Key of the form's field.
+     */
+    key: string;
+    /**
+     * Key of the custom field in the profile.
+     */
+    profile_key: string;
+    /**
+     * Effect of the last signature.
+     */
+    outcome: WriteBackOutcome;
+    /**
+     * Value that the form has; absent if it has none.
+     */
+    value?: unknown;
+    /**
+     * Value that the profile has now; absent if it has none, or if the caller's role doesn't read the field.
+     */
+    present?: unknown;
 };
 
 /**
@@ -2559,6 +3306,22 @@ export type MergePatient = {
 };
 
 /**
+ * MigrateForm
+ *
+ * Request to move a form to another version of its template.
+ */
+export type MigrateForm = {
+    /**
+     * Version of the form that was read.
+     */
+    version: number;
+    /**
+     * Version of the template to move to, later than the present one; the last published one if left out.
+     */
+    form_template_version?: number;
+};
+
+/**
  * Treatment of missing answers, if they are no more than may be missing.
  *
  * - `omit`: they add nothing
@@ -2687,6 +3450,23 @@ export type OnboardedPatient = {
      * A hint to look at them, and no error. Empty for callers who may not read patients.
      */
     possible_duplicates: Array<PossibleDuplicate>;
+};
+
+/**
+ * OpenForms
+ *
+ * Forms on earlier versions of a template that are not signed and not void.
+ */
+export type OpenForms = {
+    /**
+     * Number of the forms.
+     */
+    total: number;
+    /**
+     * Ids of the first 100 in ascending order; `form_list` finds the others by `form_template_id` and
+     * `form_template_version`.
+     */
+    ids: Array<number>;
 };
 
 /**
@@ -2891,6 +3671,38 @@ export type PageCustomFieldVersion = {
      * Entries of this page, in the requested order.
      */
     data: Array<CustomFieldVersion>;
+    /**
+     * Position of the page in the list, and the size of the list.
+     */
+    meta: PageMeta;
+};
+
+/**
+ * Page_FormHistoryEntry
+ *
+ * One page of a list.
+ */
+export type PageFormHistoryEntry = {
+    /**
+     * Entries of this page, in the requested order.
+     */
+    data: Array<FormHistoryEntry>;
+    /**
+     * Position of the page in the list, and the size of the list.
+     */
+    meta: PageMeta;
+};
+
+/**
+ * Page_FormSummary
+ *
+ * One page of a list.
+ */
+export type PageFormSummary = {
+    /**
+     * Entries of this page, in the requested order.
+     */
+    data: Array<FormSummary>;
     /**
      * Position of the page in the list, and the size of the list.
      */
@@ -3230,6 +4042,22 @@ export type PossibleDuplicate = {
      * Values that both patients have, at least one.
      */
     reasons: Array<DuplicateReason>;
+};
+
+/**
+ * PrefilledValue
+ *
+ * First answer to a field, and its origin.
+ */
+export type PrefilledValue = {
+    /**
+     * Answer in the form of the field's type.
+     */
+    value: unknown;
+    /**
+     * Origin of the answer.
+     */
+    source: FilledFrom;
 };
 
 /**
@@ -3786,6 +4614,39 @@ export type SeriesConflict = {
 export type SeriesScope = 'one' | 'following' | 'all';
 
 /**
+ * SignForm
+ *
+ * Signature to add to a form.
+ */
+export type SignForm = {
+    /**
+     * Version of the form that was read: what is signed is what the signer has seen.
+     */
+    version: number;
+    /**
+     * Meaning of the signature, which has to be the next one of the form.
+     */
+    meaning: SigningMeaning;
+};
+
+/**
+ * Role in which a form is signed.
+ *
+ * - `specialist`: a specialist who has access to the patient's record
+ * - `patient`: the patient whom the form is about
+ */
+export type SignerRole = 'specialist' | 'patient';
+
+/**
+ * Meaning of a signature.
+ *
+ * - `consent`: the signer agrees to what the form says
+ * - `completion`: the signer states that the answers are complete and right
+ * - `review`: the signer has read and checked the answers
+ */
+export type SigningMeaning = 'consent' | 'completion' | 'review';
+
+/**
  * Specialist
  *
  * Person who treats patients.
@@ -4126,6 +4987,31 @@ export type UpdateCustomField = {
 };
 
 /**
+ * UpdateForm
+ *
+ * Answers to save in a form. Fields that it does not name keep theirs.
+ */
+export type UpdateForm = {
+    /**
+     * Version of the form that the change is based on. 409 `stale_version` if somebody else has changed one of the
+     * named fields to another value since.
+     */
+    version: number;
+    /**
+     * Answers by the keys of fields and groups, at most 1,000; `null` removes an answer. The value of a group is an
+     * object of entries by their ids (UUIDs that the client chooses), each with answers by the keys of the group's
+     * fields, where `null` removes an answer; an entry of `null` is deleted, and a new id adds one at the end.
+     */
+    values?: {
+        [key: string]: unknown;
+    };
+    /**
+     * Language in which the form is filled in from now on; as before if left out.
+     */
+    language?: string;
+};
+
+/**
  * UpdateFormTemplate
  *
  * Replacement of a form template and its draft.
@@ -4362,6 +5248,22 @@ export type VideoToken = {
 };
 
 /**
+ * VoidForm
+ *
+ * Request to make a form void.
+ */
+export type VoidForm = {
+    /**
+     * Version of the form that was read.
+     */
+    version: number;
+    /**
+     * Reason, 1 to 2,000 characters. It is stored under the patient's key.
+     */
+    reason: string;
+};
+
+/**
  * WaitlistEntry
  *
  * Entry of the waitlist: the request of a patient who waits for a slot.
@@ -4472,6 +5374,18 @@ export type WorkingHours = {
      */
     ends_at: string;
 };
+
+/**
+ * Effect of the last signature of a form on a value of the patient's profile.
+ *
+ * - `written`: the profile gets the form's value
+ * - `unchanged`: the profile has the form's value already
+ * - `unanswered`: the form has no answer or does not show the field, so that the profile keeps its value
+ * - `not_writable`: the role of the signer, or of the caller who asks beforehand, doesn't write the field
+ * - `archived`: the custom field is archived
+ * - `not_valid`: the present version of the custom field does not accept the value, or protects less than the form
+ */
+export type WriteBackOutcome = 'written' | 'unchanged' | 'unanswered' | 'not_writable' | 'archived' | 'not_valid';
 
 export type HealthGetData = {
     body?: never;
@@ -10355,6 +11269,1170 @@ export type FormTemplatePreviewResponses = {
 
 export type FormTemplatePreviewResponse = FormTemplatePreviewResponses[keyof FormTemplatePreviewResponses];
 
+export type FormListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path?: never;
+    query?: {
+        /**
+         * Number of the page, from 1; 1 if left out.
+         */
+        page?: number;
+        /**
+         * Maximum number of entries on a page, at most 100; 25 if left out.
+         */
+        page_size?: number;
+        /**
+         * Selects forms about this patient.
+         */
+        patient_id?: number;
+        /**
+         * Selects forms that belong to this appointment.
+         */
+        appointment_id?: number;
+        /**
+         * Selects forms of this template.
+         */
+        form_template_id?: number;
+        /**
+         * Selects forms that ask this version of their template.
+         */
+        form_template_version?: number;
+        /**
+         * Selects forms in this state. Only `void` selects void forms.
+         */
+        status?: FormStatus;
+        /**
+         * Order of the list.
+         */
+        sort?: FormSort;
+    };
+    url: '/v1/forms';
+};
+
+export type FormListErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormListError = FormListErrors[keyof FormListErrors];
+
+export type FormListResponses = {
+    /**
+     * Success.
+     */
+    200: PageFormSummary;
+};
+
+export type FormListResponse = FormListResponses[keyof FormListResponses];
+
+export type FormCreateData = {
+    body: CreateForm;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/forms';
+};
+
+export type FormCreateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormCreateError = FormCreateErrors[keyof FormCreateErrors];
+
+export type FormCreateResponses = {
+    /**
+     * Created. The body is the created resource.
+     */
+    201: Form;
+};
+
+export type FormCreateResponse = FormCreateResponses[keyof FormCreateResponses];
+
+export type FormDeleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the form.
+         */
+        form_id: number;
+    };
+    query?: never;
+    url: '/v1/forms/{form_id}';
+};
+
+export type FormDeleteErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormDeleteError = FormDeleteErrors[keyof FormDeleteErrors];
+
+export type FormDeleteResponses = {
+    /**
+     * Success without a body.
+     */
+    204: void;
+};
+
+export type FormDeleteResponse = FormDeleteResponses[keyof FormDeleteResponses];
+
+export type FormGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the form.
+         */
+        form_id: number;
+    };
+    query?: {
+        /**
+         * Language of the definition; that of the form if left out. A text without a translation is in the language of
+         * the template.
+         */
+        language?: string;
+    };
+    url: '/v1/forms/{form_id}';
+};
+
+export type FormGetErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormGetError = FormGetErrors[keyof FormGetErrors];
+
+export type FormGetResponses = {
+    /**
+     * Success.
+     */
+    200: Form;
+};
+
+export type FormGetResponse = FormGetResponses[keyof FormGetResponses];
+
+export type FormUpdateData = {
+    body: UpdateForm;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the form.
+         */
+        form_id: number;
+    };
+    query?: never;
+    url: '/v1/forms/{form_id}';
+};
+
+export type FormUpdateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormUpdateError = FormUpdateErrors[keyof FormUpdateErrors];
+
+export type FormUpdateResponses = {
+    /**
+     * Success.
+     */
+    200: Form;
+};
+
+export type FormUpdateResponse = FormUpdateResponses[keyof FormUpdateResponses];
+
+export type FormMigrateData = {
+    body: MigrateForm;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the form.
+         */
+        form_id: number;
+    };
+    query?: never;
+    url: '/v1/forms/{form_id}/migrate';
+};
+
+export type FormMigrateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormMigrateError = FormMigrateErrors[keyof FormMigrateErrors];
+
+export type FormMigrateResponses = {
+    /**
+     * Success.
+     */
+    200: Form;
+};
+
+export type FormMigrateResponse = FormMigrateResponses[keyof FormMigrateResponses];
+
+export type FormHistoryListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the form.
+         */
+        form_id: number;
+    };
+    query?: {
+        /**
+         * Number of the page, from 1; 1 if left out.
+         */
+        page?: number;
+        /**
+         * Maximum number of entries on a page, at most 100; 25 if left out.
+         */
+        page_size?: number;
+    };
+    url: '/v1/forms/{form_id}/history';
+};
+
+export type FormHistoryListErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormHistoryListError = FormHistoryListErrors[keyof FormHistoryListErrors];
+
+export type FormHistoryListResponses = {
+    /**
+     * Success.
+     */
+    200: PageFormHistoryEntry;
+};
+
+export type FormHistoryListResponse = FormHistoryListResponses[keyof FormHistoryListResponses];
+
+export type PatientPrefillGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the patient.
+         */
+        patient_id: number;
+    };
+    query: {
+        /**
+         * Id of the form template, of which the last published version is used.
+         */
+        form_template_id: number;
+    };
+    url: '/v1/patients/{patient_id}/prefill';
+};
+
+export type PatientPrefillGetErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type PatientPrefillGetError = PatientPrefillGetErrors[keyof PatientPrefillGetErrors];
+
+export type PatientPrefillGetResponses = {
+    /**
+     * Success.
+     */
+    200: FormPrefilled;
+};
+
+export type PatientPrefillGetResponse = PatientPrefillGetResponses[keyof PatientPrefillGetResponses];
+
+export type FormSubmitData = {
+    body: FormVersionInput;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the form.
+         */
+        form_id: number;
+    };
+    query?: never;
+    url: '/v1/forms/{form_id}/submit';
+};
+
+export type FormSubmitErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormSubmitError = FormSubmitErrors[keyof FormSubmitErrors];
+
+export type FormSubmitResponses = {
+    /**
+     * Success.
+     */
+    200: Form;
+};
+
+export type FormSubmitResponse = FormSubmitResponses[keyof FormSubmitResponses];
+
+export type FormSignData = {
+    body: SignForm;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the form.
+         */
+        form_id: number;
+    };
+    query?: never;
+    url: '/v1/forms/{form_id}/sign';
+};
+
+export type FormSignErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormSignError = FormSignErrors[keyof FormSignErrors];
+
+export type FormSignResponses = {
+    /**
+     * Success.
+     */
+    200: Form;
+};
+
+export type FormSignResponse = FormSignResponses[keyof FormSignResponses];
+
+export type FormAmendData = {
+    body: FormVersionInput;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the signed form.
+         */
+        form_id: number;
+    };
+    query?: never;
+    url: '/v1/forms/{form_id}/amend';
+};
+
+export type FormAmendErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormAmendError = FormAmendErrors[keyof FormAmendErrors];
+
+export type FormAmendResponses = {
+    /**
+     * Created. The body is the created resource.
+     */
+    201: Form;
+};
+
+export type FormAmendResponse = FormAmendResponses[keyof FormAmendResponses];
+
+export type FormVoidData = {
+    body: VoidForm;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the form.
+         */
+        form_id: number;
+    };
+    query?: never;
+    url: '/v1/forms/{form_id}/void';
+};
+
+export type FormVoidErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormVoidError = FormVoidErrors[keyof FormVoidErrors];
+
+export type FormVoidResponses = {
+    /**
+     * Success.
+     */
+    200: Form;
+};
+
+export type FormVoidResponse = FormVoidResponses[keyof FormVoidResponses];
+
+export type FormWriteBackGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the form.
+         */
+        form_id: number;
+    };
+    query?: never;
+    url: '/v1/forms/{form_id}/write-back';
+};
+
+export type FormWriteBackGetErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type FormWriteBackGetError = FormWriteBackGetErrors[keyof FormWriteBackGetErrors];
+
+export type FormWriteBackGetResponses = {
+    /**
+     * Success.
+     */
+    200: FormWriteBack;
+};
+
+export type FormWriteBackGetResponse = FormWriteBackGetResponses[keyof FormWriteBackGetResponses];
+
+export type MeFormListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path?: never;
+    query?: {
+        /**
+         * Language of the definitions; texts without a translation are in the language of the template. If left out,
+         * each form is in its own language.
+         */
+        language?: string;
+    };
+    url: '/v1/me/forms';
+};
+
+export type MeFormListErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type MeFormListError = MeFormListErrors[keyof MeFormListErrors];
+
+export type MeFormListResponses = {
+    /**
+     * Success.
+     */
+    200: DueForms;
+};
+
+export type MeFormListResponse = MeFormListResponses[keyof MeFormListResponses];
+
 export type SpecialistScheduleGetData = {
     body?: never;
     headers?: {
@@ -13077,6 +15155,177 @@ export type AppointmentSeriesCancelResponses = {
 };
 
 export type AppointmentSeriesCancelResponse = AppointmentSeriesCancelResponses[keyof AppointmentSeriesCancelResponses];
+
+export type AppointmentFromTemplateData = {
+    body: CreateAppointmentFromTemplate;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/appointments/from-template';
+};
+
+export type AppointmentFromTemplateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentFromTemplateError = AppointmentFromTemplateErrors[keyof AppointmentFromTemplateErrors];
+
+export type AppointmentFromTemplateResponses = {
+    /**
+     * Created. The body is the created resource.
+     */
+    201: AppointmentWithForms;
+};
+
+export type AppointmentFromTemplateResponse = AppointmentFromTemplateResponses[keyof AppointmentFromTemplateResponses];
+
+export type AppointmentFormsAttachData = {
+    body: AttachForms;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the appointment.
+         */
+        appointment_id: number;
+    };
+    query?: never;
+    url: '/v1/appointments/{appointment_id}/attach-forms';
+};
+
+export type AppointmentFormsAttachErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type AppointmentFormsAttachError = AppointmentFormsAttachErrors[keyof AppointmentFormsAttachErrors];
+
+export type AppointmentFormsAttachResponses = {
+    /**
+     * Success.
+     */
+    200: AppointmentForms;
+};
+
+export type AppointmentFormsAttachResponse = AppointmentFormsAttachResponses[keyof AppointmentFormsAttachResponses];
 
 export type CalendarGetData = {
     body?: never;

@@ -8,7 +8,7 @@ use super::{
         document::{FilledFrom, FormDocument},
         error::FormError,
         event::FormEvent,
-        model::{Form, FormChangeKind, FormStatus},
+        model::{Form, FormHistoryKind, FormStatus},
         repository::{self as forms, ChangeRow},
         row::FormRow,
         service::Service,
@@ -45,7 +45,7 @@ impl Service {
         let change = ChangeRow {
             form_id: amendment,
             form_version: 1,
-            kind: FormChangeKind::Created,
+            kind: FormHistoryKind::Created,
             fields: &fields,
             form_template_version: open.row.form_template_version,
         };
