@@ -330,22 +330,41 @@ create table appointment_template_forms (
 create index appointment_template_forms_form_idx on appointment_template_forms (organization_id, form_template_id);
 select tenant_table('appointment_template_forms', 'select, insert, update (position), delete');
 
--- An appointment that is given to another patient leaves the forms of the patient before; one that moves takes along
--- when they are due. Forms that were signed stay as they are.
+-- An appointment that is given to another patient leaves the forms of the patient before, which aren't due with it any
+-- more; one that moves takes along when they are due. Forms that were signed stay as they are.
 create function appointment_forms_follow() returns trigger
 language plpgsql security definer set search_path = pg_catalog, public as $$
+declare
+    leaving bigint[];
 begin
     if new.patient_id <> old.patient_id then
+        -- Locks a form before its link, as amending and making void do, and an amendment before what it amends.
+        leaving := array(
+            select f.id
+            from appointment_forms l
+            join forms f on f.organization_id = l.organization_id and f.id = l.form_id
+            where l.organization_id = new.organization_id and l.appointment_id = new.id
+              and new.patient_id <> coalesce((select m.owner_id from patient_merges m
+                                              where m.organization_id = f.organization_id
+                                                and m.patient_id = f.patient_id),
+                                             f.patient_id)
+            order by f.id desc
+            for no key update of f);
+        -- Sees an amendment for which the lock has waited.
+        leaving := leaving || array(
+            select a.id from forms a
+            where a.organization_id = new.organization_id and a.amends_id = any (leaving));
+        update forms f set due_at = null, due_with_appointment = false, overdue_at = null, updated_at = now()
+        where f.organization_id = new.organization_id and f.id = any (leaving)
+          and f.due_with_appointment and f.status in ('draft', 'submitted');
         delete from appointment_forms l
-        using forms f
-        where l.organization_id = new.organization_id and l.appointment_id = new.id
-          and f.organization_id = l.organization_id and f.id = l.form_id
-          and new.patient_id <> coalesce((select m.owner_id from patient_merges m
-                                          where m.organization_id = f.organization_id and m.patient_id = f.patient_id),
-                                         f.patient_id);
+        where l.organization_id = new.organization_id and l.appointment_id = new.id and l.form_id = any (leaving);
     end if;
     if new.started_at <> old.started_at then
-        update forms f set due_at = new.started_at, overdue_at = null, updated_at = now()
+        -- A form that was overdue and still is leaves no second event, and one that was attached later none at all.
+        update forms f
+        set due_at = case when new.started_at > now() or f.due_at is not null then new.started_at end,
+            overdue_at = case when new.started_at <= now() then f.overdue_at end, updated_at = now()
         from appointment_forms l
         where l.organization_id = new.organization_id and l.appointment_id = new.id
           and f.organization_id = l.organization_id and f.id = l.form_id

@@ -247,11 +247,14 @@ async fn an_appointment_given_to_another_patient_leaves_its_forms() {
     let template = template(&admin, &[scale("pain")]).await.id;
     let booked = app.appointment_create(&staff, app.home().specialist_id, first, in_days(2, 9)).await;
     let [form] = attached(&staff, booked.id, &[template]).await[..] else { panic!("one form") };
-    saved(&staff, &now(&staff, form).await, json!({ "pain": 7 })).await;
+    let due = saved(&staff, &now(&staff, form).await, json!({ "pain": 7 })).await;
+    assert_eq!(due.due_at, Some(booked.started_at));
     let change = UpdateAppointment { patient_id: second, ..unchanged(&booked) };
     granted(staff.appointment_update().appointment_id(booked.id).body(change).send().await, 200);
     let left = now(&staff, form).await;
     assert_eq!((left.patient_id, left.appointment_id, values(&left)), (first, None, json!({ "pain": 7 })));
+    assert_eq!(left.due_at, None, "its patient has no appointment any more by which it is due");
+    assert_eq!(app.count("select count(*) from forms where due_with_appointment").await, 0);
     assert_eq!(of_appointment(&staff, booked.id).await, [0; 0]);
     let [new] = attached(&staff, booked.id, &[template]).await[..] else { panic!("one form") };
     let new = now(&staff, new).await;
