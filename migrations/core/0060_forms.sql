@@ -260,7 +260,7 @@ create table appointment_forms (
     form_id bigint not null,
     appointment_id bigint not null,
     form_template_id bigint not null,
-    -- false once the form is void or was amended: then the template may be attached again
+    -- false while the form is void or amended by one that counts: then the template may be attached again
     active boolean not null default true,
     primary key (organization_id, form_id),
     constraint appointment_forms_form_fkey foreign key (organization_id, form_id) references forms (organization_id, id)
@@ -309,7 +309,7 @@ end $$;
 create policy form_signatures_insert_own on form_signatures as restrictive for insert to restartix_app
     with check (signer_user_id = (select context_user()) and (select context_impersonator()) is null
                 and (select context_role() in ('specialist', 'patient')));
--- What signed forms say for segments goes only with the patient.
+-- Answers of signed forms for segments go only with the patient.
 create policy form_answers_delete_open on form_answers as restrictive for delete to restartix_app
     using (exists (select from forms f
                    where f.organization_id = (select context_organization()) and f.id = form_answers.form_id
@@ -376,3 +376,42 @@ revoke execute on function appointment_forms_follow() from public;
 create trigger appointments_forms_follow after update of patient_id, started_at on appointments
     for each row when (old.patient_id <> new.patient_id or old.started_at <> new.started_at)
     execute function appointment_forms_follow();
+
+-- Once an amendment is void or deleted, the form that it amended counts again, and has its place at the appointment
+-- back unless another form has taken it.
+create function appointment_forms_return() returns trigger
+language plpgsql security definer set search_path = pg_catalog, public as $$
+declare
+    organization bigint;
+    amended bigint;
+begin
+    if tg_op = 'DELETE' then
+        organization := old.organization_id;
+        amended := old.amends_id;
+    else
+        select f.organization_id, f.amends_id into organization, amended from forms f
+        where f.organization_id = new.organization_id and f.id = new.form_id;
+    end if;
+    if amended is null then
+        return null;
+    end if;
+    -- Waits for those who make it void or amend it again, and sees in the next statement that they did.
+    perform f.id from forms f where f.organization_id = organization and f.id = amended for no key update;
+    update appointment_forms l set active = true
+    where l.organization_id = organization and l.form_id = amended and not l.active
+      and not exists (select from form_voids v where v.organization_id = organization and v.form_id = amended)
+      and not exists (select from forms a
+                      where a.organization_id = organization and a.amends_id = amended
+                        and not exists (select from form_voids v
+                                        where v.organization_id = organization and v.form_id = a.id))
+      and not exists (select from appointment_forms o
+                      where o.organization_id = organization and o.appointment_id = l.appointment_id
+                        and o.form_template_id = l.form_template_id and o.active);
+    return null;
+end $$;
+revoke execute on function appointment_forms_return() from public;
+create trigger form_voids_return after insert on form_voids
+    for each row execute function appointment_forms_return();
+-- Fires after the deletion of the form's link, by name.
+create trigger forms_return after delete on forms
+    for each row when (old.amends_id is not null) execute function appointment_forms_return();
