@@ -260,7 +260,7 @@ create table appointment_forms (
     form_id bigint not null,
     appointment_id bigint not null,
     form_template_id bigint not null,
-    -- false once the form is void or was amended: then the template may be attached again
+    -- false while the form is void or amended by one that counts: then the template may be attached again
     active boolean not null default true,
     primary key (organization_id, form_id),
     constraint appointment_forms_form_fkey foreign key (organization_id, form_id) references forms (organization_id, id)
@@ -309,7 +309,7 @@ end $$;
 create policy form_signatures_insert_own on form_signatures as restrictive for insert to restartix_app
     with check (signer_user_id = (select context_user()) and (select context_impersonator()) is null
                 and (select context_role() in ('specialist', 'patient')));
--- What signed forms say for segments goes only with the patient.
+-- Answers of signed forms for segments go only with the patient.
 create policy form_answers_delete_open on form_answers as restrictive for delete to restartix_app
     using (exists (select from forms f
                    where f.organization_id = (select context_organization()) and f.id = form_answers.form_id
@@ -330,22 +330,41 @@ create table appointment_template_forms (
 create index appointment_template_forms_form_idx on appointment_template_forms (organization_id, form_template_id);
 select tenant_table('appointment_template_forms', 'select, insert, update (position), delete');
 
--- An appointment that is given to another patient leaves the forms of the patient before; one that moves takes along
--- when they are due. Forms that were signed stay as they are.
+-- An appointment that is given to another patient leaves the forms of the patient before, which aren't due with it any
+-- more; one that moves takes along when they are due. Forms that were signed stay as they are.
 create function appointment_forms_follow() returns trigger
 language plpgsql security definer set search_path = pg_catalog, public as $$
+declare
+    leaving bigint[];
 begin
     if new.patient_id <> old.patient_id then
+        -- Locks a form before its link, as amending and making void do, and an amendment before what it amends.
+        leaving := array(
+            select f.id
+            from appointment_forms l
+            join forms f on f.organization_id = l.organization_id and f.id = l.form_id
+            where l.organization_id = new.organization_id and l.appointment_id = new.id
+              and new.patient_id <> coalesce((select m.owner_id from patient_merges m
+                                              where m.organization_id = f.organization_id
+                                                and m.patient_id = f.patient_id),
+                                             f.patient_id)
+            order by f.id desc
+            for no key update of f);
+        -- Sees an amendment for which the lock has waited.
+        leaving := leaving || array(
+            select a.id from forms a
+            where a.organization_id = new.organization_id and a.amends_id = any (leaving));
+        update forms f set due_at = null, due_with_appointment = false, overdue_at = null, updated_at = now()
+        where f.organization_id = new.organization_id and f.id = any (leaving)
+          and f.due_with_appointment and f.status in ('draft', 'submitted');
         delete from appointment_forms l
-        using forms f
-        where l.organization_id = new.organization_id and l.appointment_id = new.id
-          and f.organization_id = l.organization_id and f.id = l.form_id
-          and new.patient_id <> coalesce((select m.owner_id from patient_merges m
-                                          where m.organization_id = f.organization_id and m.patient_id = f.patient_id),
-                                         f.patient_id);
+        where l.organization_id = new.organization_id and l.appointment_id = new.id and l.form_id = any (leaving);
     end if;
     if new.started_at <> old.started_at then
-        update forms f set due_at = new.started_at, overdue_at = null, updated_at = now()
+        -- A form that was overdue and still is leaves no second event, and one that was attached later none at all.
+        update forms f
+        set due_at = case when new.started_at > now() or f.due_at is not null then new.started_at end,
+            overdue_at = case when new.started_at <= now() then f.overdue_at end, updated_at = now()
         from appointment_forms l
         where l.organization_id = new.organization_id and l.appointment_id = new.id
           and f.organization_id = l.organization_id and f.id = l.form_id
@@ -357,3 +376,42 @@ revoke execute on function appointment_forms_follow() from public;
 create trigger appointments_forms_follow after update of patient_id, started_at on appointments
     for each row when (old.patient_id <> new.patient_id or old.started_at <> new.started_at)
     execute function appointment_forms_follow();
+
+-- Once an amendment is void or deleted, the form that it amended counts again, and has its place at the appointment
+-- back unless another form has taken it.
+create function appointment_forms_return() returns trigger
+language plpgsql security definer set search_path = pg_catalog, public as $$
+declare
+    organization bigint;
+    amended bigint;
+begin
+    if tg_op = 'DELETE' then
+        organization := old.organization_id;
+        amended := old.amends_id;
+    else
+        select f.organization_id, f.amends_id into organization, amended from forms f
+        where f.organization_id = new.organization_id and f.id = new.form_id;
+    end if;
+    if amended is null then
+        return null;
+    end if;
+    -- Waits for those who make it void or amend it again, and sees in the next statement that they did.
+    perform f.id from forms f where f.organization_id = organization and f.id = amended for no key update;
+    update appointment_forms l set active = true
+    where l.organization_id = organization and l.form_id = amended and not l.active
+      and not exists (select from form_voids v where v.organization_id = organization and v.form_id = amended)
+      and not exists (select from forms a
+                      where a.organization_id = organization and a.amends_id = amended
+                        and not exists (select from form_voids v
+                                        where v.organization_id = organization and v.form_id = a.id))
+      and not exists (select from appointment_forms o
+                      where o.organization_id = organization and o.appointment_id = l.appointment_id
+                        and o.form_template_id = l.form_template_id and o.active);
+    return null;
+end $$;
+revoke execute on function appointment_forms_return() from public;
+create trigger form_voids_return after insert on form_voids
+    for each row execute function appointment_forms_return();
+-- Fires after the deletion of the form's link, by name.
+create trigger forms_return after delete on forms
+    for each row when (old.amends_id is not null) execute function appointment_forms_return();

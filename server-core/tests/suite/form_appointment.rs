@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use reqwest::Method;
 use restartix_sdk::core::types::{
-    Appointment, CancelAppointment, CancellationReason, CreatePatient, FormStatus, UpdateAppointment, VoidForm,
+    Appointment, CancelAppointment, CancellationReason, CreatePatient, FormStatus, SigningMeaning, UpdateAppointment,
+    VoidForm,
 };
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
@@ -14,7 +15,8 @@ use test_support::{Actor, Answer, CoreApp, granted, in_days};
 use uuid::Uuid;
 
 use crate::{
-    form::{history, item, now, saved, template, values},
+    form::{history, item, now, saved, submitted, template, values},
+    form_submit::{as_read, sign},
     form_template::{created, scale},
 };
 
@@ -110,7 +112,7 @@ async fn an_appointment_by_a_template_comes_with_its_forms_prefilled_and_due() {
     }
     assert_eq!(values(&shown[1]), json!({ "phone": "+49301234567" }));
     assert_eq!(shown[1].prefilled["phone"].patient.as_deref(), Some("phone"));
-    // What can't be asked any more, or not yet, is left out and named.
+    // Templates that can't be asked any more, or not yet, are left out and named.
     granted(admin.form_template_delete().form_template_id(second).send().await, 204);
     let made = book(&admin, &booking(&app, visit, patient, in_days(6, 9))).await.json(201);
     let [form] = ids(&made["forms"])[..] else { panic!("one form is left: {made:#}") };
@@ -247,13 +249,52 @@ async fn an_appointment_given_to_another_patient_leaves_its_forms() {
     let template = template(&admin, &[scale("pain")]).await.id;
     let booked = app.appointment_create(&staff, app.home().specialist_id, first, in_days(2, 9)).await;
     let [form] = attached(&staff, booked.id, &[template]).await[..] else { panic!("one form") };
-    saved(&staff, &now(&staff, form).await, json!({ "pain": 7 })).await;
+    let due = saved(&staff, &now(&staff, form).await, json!({ "pain": 7 })).await;
+    assert_eq!(due.due_at, Some(booked.started_at));
     let change = UpdateAppointment { patient_id: second, ..unchanged(&booked) };
     granted(staff.appointment_update().appointment_id(booked.id).body(change).send().await, 200);
     let left = now(&staff, form).await;
     assert_eq!((left.patient_id, left.appointment_id, values(&left)), (first, None, json!({ "pain": 7 })));
+    assert_eq!(left.due_at, None, "its patient has no appointment any more by which it is due");
+    assert_eq!(app.count("select count(*) from forms where due_with_appointment").await, 0);
     assert_eq!(of_appointment(&staff, booked.id).await, [0; 0]);
     let [new] = attached(&staff, booked.id, &[template]).await[..] else { panic!("one form") };
     let new = now(&staff, new).await;
     assert_eq!((new.patient_id, values(&new)), (second, json!({})));
+}
+
+#[tokio::test]
+async fn a_form_has_its_place_back_once_its_amendment_does_not_count() {
+    let app = CoreApp::start().await;
+    let (admin, specialist) = (app.admin(), app.specialist());
+    let patient = app.patient_record().await.id;
+    let asks = template(&admin, &[scale("pain")]).await.id;
+    let booked = app.appointment_create(&admin, app.home().specialist_id, patient, in_days(2, 9)).await.id;
+    let [form] = attached(&specialist, booked, &[asks]).await[..] else { panic!("one form") };
+    let form = submitted(&specialist, &now(&specialist, form).await).await;
+    let form = sign(&specialist, &form, SigningMeaning::Completion).await;
+    let amend = async || {
+        let amend = specialist.form_amend().form_id(form.id).body(as_read(&form)).send().await;
+        let amendment = granted(amend, 201);
+        assert_eq!(amendment.appointment_id, Some(booked), "each amendment belongs to the appointment");
+        assert_eq!(attached(&specialist, booked, &[asks]).await, [amendment.id], "in the place of the form");
+        amendment
+    };
+    let void = async |id: i64, version: i64| {
+        let body = VoidForm { reason: "By mistake.".to_owned(), version };
+        granted(admin.form_void().form_id(id).body(body).send().await, 200);
+    };
+    let amendment = amend().await;
+    void(amendment.id, amendment.version).await;
+    assert_eq!(attached(&specialist, booked, &[asks]).await, [form.id], "no second form is created");
+    let amendment = amend().await;
+    granted(specialist.form_delete().form_id(amendment.id).send().await, 204);
+    assert_eq!(attached(&specialist, booked, &[asks]).await, [form.id]);
+    // A form that is void itself has no place to come back to.
+    let amendment = amend().await;
+    void(form.id, form.version).await;
+    assert_eq!(attached(&specialist, booked, &[asks]).await, [amendment.id]);
+    granted(specialist.form_delete().form_id(amendment.id).send().await, 204);
+    let [new] = attached(&specialist, booked, &[asks]).await[..] else { panic!("one form") };
+    assert!(new != form.id && new != amendment.id, "{new}");
 }

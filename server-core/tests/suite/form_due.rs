@@ -81,7 +81,7 @@ async fn a_patient_is_shown_what_is_due_with_its_definition_in_the_asked_languag
     assert_eq!(whole.version, now(&me, of_sooner).await.version);
     assert_eq!(label(&due(&me, "").await[0]), "pain", "the language of the form");
 
-    // What is submitted or belongs to nothing any more is due no longer.
+    // Forms that are submitted, or whose appointment does not take place, are due no longer.
     submitted(&me, &now(&me, of_sooner).await).await;
     let cancel = CancelAppointment { reason: CancellationReason::PatientRequest };
     granted(staff.appointment_cancel().appointment_id(later).body(cancel).send().await, 200);
@@ -149,4 +149,80 @@ async fn a_form_is_said_to_be_overdue_once() {
     }
     // It can be answered all the same.
     submitted(&staff, &overdue).await;
+}
+
+/// Counts the forms that were said to be overdue.
+async fn said(app: &CoreApp) -> i64 {
+    app.count("select count(*) from audit_log where entity_type = 'form' and action = 'overdue'").await
+}
+
+/// Lets the time of every form pass.
+async fn pass(app: &CoreApp) {
+    let pass = "update forms set due_at = now() - interval '1 minute'";
+    sqlx::raw_sql(pass).execute(&mut app.owner().await).await.unwrap();
+}
+
+#[tokio::test]
+async fn forms_that_nobody_has_to_submit_are_not_overdue() {
+    let app = CoreApp::start().await;
+    let (admin, staff) = (app.admin(), app.staff());
+    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
+    let asks = template(&admin, &[scale("pain")]).await.id;
+    let (mut booked, mut forms) = (Vec::new(), Vec::new());
+    for day in 2..5 {
+        let appointment = app.appointment_create(&staff, app.home().specialist_id, patient, in_days(day, 9)).await.id;
+        let [form] = attached(&staff, appointment, &[asks]).await[..] else { panic!("one form") };
+        booked.push(appointment);
+        forms.push(form);
+    }
+    let cancel = CancelAppointment { reason: CancellationReason::PatientRequest };
+    granted(staff.appointment_cancel().appointment_id(booked[0]).body(cancel).send().await, 200);
+    granted(admin.appointment_delete().appointment_id(booked[1]).send().await, 204);
+    let body = VoidForm { reason: "By mistake.".to_owned(), version: now(&staff, forms[2]).await.version };
+    granted(admin.form_void().form_id(forms[2]).body(body).send().await, 200);
+    pass(&app).await;
+    sweep(&app).await;
+    for form in forms {
+        let form = now(&staff, form).await;
+        assert_eq!((form.due_at, form.overdue_at), (None, None), "form {}", form.id);
+    }
+    assert_eq!(said(&app).await, 0);
+}
+
+#[tokio::test]
+async fn a_form_is_overdue_again_only_after_a_later_time() {
+    let app = CoreApp::start().await;
+    let (admin, staff) = (app.admin(), app.staff());
+    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
+    let asks = template(&admin, &[scale("pain")]).await.id;
+    let booked = app.appointment_create(&staff, app.home().specialist_id, patient, in_days(2, 9)).await.id;
+    let [form] = attached(&staff, booked, &[asks]).await[..] else { panic!("one form") };
+    let moved = async |started_at: DateTime<Utc>| {
+        let body = RescheduleAppointment { specialist_id: None, started_at, version: None };
+        granted(staff.appointment_reschedule().appointment_id(booked).body(body).send().await, 200).started_at
+    };
+    pass(&app).await;
+    sweep(&app).await;
+    let overdue = now(&staff, form).await.overdue_at;
+    assert!(overdue.is_some());
+    // The clinic corrects the time at which the appointment has begun.
+    let started_at = moved(Utc::now() - TimeDelta::hours(3)).await;
+    sweep(&app).await;
+    let corrected = now(&staff, form).await;
+    assert_eq!((corrected.due_at, corrected.overdue_at), (Some(started_at), overdue));
+    assert_eq!(said(&app).await, 1);
+    // Nor does a correction make a form overdue that was attached after the beginning.
+    let other = template(&admin, &[scale("sleep")]).await.id;
+    let late = attached(&staff, booked, &[other]).await[1];
+    assert_eq!(now(&staff, late).await.due_at, None);
+    moved(Utc::now() - TimeDelta::hours(2)).await;
+    assert_eq!(now(&staff, late).await.due_at, None);
+    let started_at = moved(in_days(5, 9)).await;
+    for form in [form, late] {
+        let form = now(&staff, form).await;
+        assert_eq!((form.due_at, form.overdue_at), (Some(started_at), None), "there is time");
+    }
+    pass(&app).await;
+    sweep(&app).await;
+    assert_eq!(said(&app).await, 3, "the first form once more, and the other one");
 }
