@@ -59,8 +59,8 @@ pub(crate) struct Form {
     /// changed is not listed any more.
     pub(crate) prefilled: BTreeMap<String, FilledFrom>,
     /// Versions of the form that last changed each answer, removed ones included, by the keys of fields; of the fields
-    /// in groups by `group/entry/field`, and of entries that were deleted by `group/entry`. Empty from the first
-    /// signature on.
+    /// in groups by `group/entry/field`, and of entries that were deleted, or added without an answer, by
+    /// `group/entry`. Empty from the first signature on.
     pub(crate) changed_in: BTreeMap<String, i64>,
     /// Signatures in their order.
     pub(crate) signatures: Vec<FormSignature>,
