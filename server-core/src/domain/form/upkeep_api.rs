@@ -12,8 +12,9 @@ use server_shared::{
 };
 
 use super::{
-    model::{Form, FormChangeEntry, FormPrefilled, MigrateForm},
+    model::Form,
     service::Service,
+    upkeep_model::{FormChangeEntry, FormPrefilled, MigrateForm},
 };
 use crate::{
     database::Disclosed,
