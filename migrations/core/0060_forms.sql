@@ -67,7 +67,7 @@ create table forms (
         references form_template_versions (organization_id, form_template_id, version),
     constraint forms_amends_fkey foreign key (organization_id, amends_id) references forms (organization_id, id)
 );
-create index forms_list_idx on forms (organization_id, id);
+-- Lists without a condition are read by forms_tenant_key.
 create index forms_patient_idx on forms (organization_id, patient_id, id);
 create index forms_template_idx on forms (organization_id, form_template_id, id);
 create index forms_status_idx on forms (organization_id, status, id);
@@ -309,6 +309,9 @@ end $$;
 create policy form_signatures_insert_own on form_signatures as restrictive for insert to restartix_app
     with check (signer_user_id = (select context_user()) and (select context_impersonator()) is null
                 and (select context_role() in ('specialist', 'patient')));
+-- Front desk, API keys and patients make no form void.
+create policy form_voids_insert_role on form_voids as restrictive for insert to restartix_app
+    with check ((select context_role() in ('admin', 'specialist')));
 -- Answers of signed forms for segments go only with the patient.
 create policy form_answers_delete_open on form_answers as restrictive for delete to restartix_app
     using (exists (select from forms f

@@ -136,6 +136,8 @@ pub(crate) struct Holding {
     pub(crate) account: bool,
     pub(crate) sealed_by: SealedBy,
     pub(crate) page_key: PageKey,
+    /// Rows per page of an export, which are in memory together; fewer where a row may be large.
+    pub(crate) page_rows: usize,
     pub(crate) columns: &'static [Column],
     /// Treatment by an erasure in the mode `erase`.
     pub(crate) erase: Fate,
@@ -151,6 +153,7 @@ pub(crate) const HOLDING: Holding = Holding {
     account: false,
     sealed_by: SealedBy::Nothing,
     page_key: PageKey::Number("id"),
+    page_rows: 200,
     columns: &[],
     erase: Fate::Delete,
     anonymize: Fate::Delete,

@@ -249,6 +249,13 @@ async fn the_database_shows_and_changes_only_what_a_role_reaches() {
     ] {
         assert_eq!(attempt(&mut role, admin, sql).await, Err(DENIED.to_owned()), "{sql}");
     }
+    let voiding = "insert into form_voids (organization_id, form_id, uid, data_key_id, reason_encrypted)
+                   select organization_id, id, uid, data_key_id, 'x'::bytea from forms";
+    assert_eq!(attempt(&mut role, admin, voiding).await, Ok(2), "administrators make forms void");
+    for name in ["staff", "api_key"] {
+        let refused = attempt(&mut role, asker(name, home.staff.user_id), voiding).await;
+        assert_eq!(refused, Err(DENIED.to_owned()), "a form made void as {name}");
+    }
     let unfit = Err("23514".to_owned());
     for sql in [
         "update forms set status = 'submitted'",

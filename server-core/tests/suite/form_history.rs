@@ -183,7 +183,8 @@ async fn writes_leave_their_events_with_the_names_of_fields() {
     assert_eq!(said, expected);
     let mut changed = rows[1].changed_fields.clone();
     changed.sort();
-    assert_eq!(changed, [format!("values.medication/{entry}/name"), "values.pain".to_owned()]);
+    // Telemetry refuses names of entries; the history of the form has them.
+    assert_eq!(changed, ["values.medication", "values.pain"]);
     assert!(rows.iter().all(|row| row.entity_id.as_deref() == Some(form.id.to_string().as_str())));
 }
 

@@ -118,7 +118,13 @@ async fn an_export_holds_every_answer_and_reason() {
     let clinic = clinic(&clerk).await;
     let app = &clinic.core;
     let patient = treated(app).await;
-    plant(app, patient).await;
+    let forms = plant(app, patient).await;
+    // More than a page of an export.
+    let many: Vec<String> = (0..6).map(|number| format!("quoll-{number}")).collect();
+    for answer in &many {
+        let form = opened(&app.admin(), forms.draft.form_template_id, patient).await;
+        saved(&app.admin(), &form, json!({ "secret": answer })).await;
+    }
     let other = app.patient_create(&app.admin(), "Other", "Patient").await.id;
     let template = template(&app.admin(), &[asked("secret", "text", true)], &[]).await;
     let form = opened(&app.admin(), template.id, other).await;
@@ -128,6 +134,7 @@ async fn an_export_holds_every_answer_and_reason() {
     for planted in SECRETS.iter().chain(&NESTED).chain(&OPEN).chain(&[REASON, PREFILLED]) {
         assert!(document.contains(planted), "{planted} is not in the export: {document}");
     }
+    assert!(many.iter().all(|answer| document.contains(answer)), "an export has every page: {document}");
     assert!(!document.contains("somebody-elses"));
     let whole: Value = serde_json::from_str(&document).unwrap();
     let rows = |table: &str| {
@@ -137,7 +144,7 @@ async fn an_export_holds_every_answer_and_reason() {
     for table in ["form_answers", "form_signatures", "form_voids"] {
         assert!(rows(table) > 0, "{table} is not in the export");
     }
-    assert!(rows("forms") >= 5, "each form is in the export");
+    assert!(rows("forms") >= 5 + many.len(), "each form is in the export");
 }
 
 #[tokio::test]

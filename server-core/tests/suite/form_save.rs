@@ -1,6 +1,6 @@
 //! Saves of forms: partial, by the ids of entries, and without losing what is hidden.
 
-use restartix_sdk::core::types::{Form, FormHistoryKind, FormStatus};
+use restartix_sdk::core::types::{Form, FormHistoryKind, FormStatus, UpdateForm};
 use serde_json::{Value, json};
 use test_support::{Actor, CoreApp, granted, refused};
 use uuid::Uuid;
@@ -164,6 +164,35 @@ async fn deleting_one_entry_while_another_is_saved_touches_just_these() {
     assert!(keys.iter().all(|key| key.as_str().unwrap().starts_with(&place(c))) && !keys.is_empty(), "{keys:?}");
     let again = saved(&staff, &base, entry(b, Value::Null)).await;
     assert_eq!((again.version, values(&again)), (written.version, values(&written)), "two who delete it agree");
+}
+
+#[tokio::test]
+async fn a_write_into_an_entry_that_was_deleted_is_a_conflict_also_when_the_group_is_full() {
+    let mut few = medication();
+    few["group"]["max_entries"] = json!(2);
+    let Opened { app, staff, form } = form_of(&[few]).await;
+    let [a, b, c] = [Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4()];
+    let base = saved(&staff, &form, entry(a, json!({ "name": "A" }))).await;
+    let base = saved(&staff, &base, entry(b, json!({ "name": "B" }))).await;
+    let deleted = saved(&app.admin(), &base, entry(a, Value::Null)).await;
+    let full = saved(&app.admin(), &deleted, entry(c, json!({ "name": "C" }))).await;
+    let late = save(&staff, base.id, base.version, entry(a, json!({ "dose": 1 }))).await;
+    let late = refused(late, 409, "stale_version");
+    assert_eq!(late.details, json!({ "version": full.version, "keys": [format!("medication/{a}/dose")] }));
+}
+
+#[tokio::test]
+async fn the_trail_takes_a_save_of_more_answers_than_an_entry_names() {
+    let items: Vec<Value> = (0..200).map(|at| item(&format!("item_{at}"), "integer")).collect();
+    let Opened { app, staff, form } = form_of(&items).await;
+    let all: Value = (0..200).map(|at| (format!("item_{at}"), json!(1))).collect::<serde_json::Map<_, _>>().into();
+    let mut trail = Trail::new(&app).await;
+    trail.next().await;
+    let body: UpdateForm = serde_json::from_value(json!({ "version": 1, "values": all, "language": "de" })).unwrap();
+    granted(staff.form_update().form_id(form.id).body(body).send().await, 200);
+    let rows: Vec<_> = trail.next().await.into_iter().filter(|row| row.action == "saved").collect();
+    assert_eq!(rows.iter().map(|row| row.changed_fields.join(",")).collect::<Vec<_>>(), ["values,language"]);
+    assert_eq!(history(&staff, form.id).await[0].fields.len(), 200, "the history names all of them");
 }
 
 #[tokio::test]

@@ -112,9 +112,9 @@ impl Api {
     ///
     /// Answers 409 `stale_version` only if somebody else has changed a named answer to another value since `version`,
     /// or deleted the entry that it belongs to; a deletion of an entry meets every later write into it. Its details
-    /// name these places in `keys`, and the present `version`. A save that changes nothing succeeds and makes no
-    /// version. One that changes a submitted form makes it a draft again. Answers 409 `form_signed` from the first
-    /// signature on, and 409 `form_void` for a form that is void.
+    /// name these places in `keys`, at most 100, and the present `version`. A save that changes nothing succeeds and
+    /// makes no version. One that changes a submitted form makes it a draft again. Answers 409 `form_signed` from the
+    /// first signature on, and 409 `form_void` for a form that is void.
     #[oai(path = "/forms/:form_id", method = "put", operation_id = "form_update")]
     async fn form_update(
         &self,

@@ -37,7 +37,7 @@ pub(super) struct FormDocument {
     /// Answers in the form of `Compiled::write`, those to hidden fields included.
     pub(super) answers: Map<String, Value>,
     /// Versions of the form that last changed each answer, also one that was removed: by `field`, `group/entry/field`,
-    /// and `group/entry` for an entry that was deleted.
+    /// and `group/entry` for an entry that was deleted, or added without an answer.
     pub(super) changed_in: BTreeMap<String, i64>,
     /// Origins of the answers that nobody has changed since the form was created.
     pub(super) prefilled: BTreeMap<String, FilledFrom>,
@@ -157,7 +157,7 @@ impl FormDocument {
 }
 
 /// Returns the key of the field or group that a place belongs to.
-fn first(place: &str) -> &str {
+pub(super) fn first(place: &str) -> &str {
     place.split_once('/').map_or(place, |(first, _)| first)
 }
 

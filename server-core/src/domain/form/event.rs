@@ -7,7 +7,8 @@ use crate::{event::Event, ids::FormId};
 pub(crate) enum FormEvent {
     /// The form was created.
     Created(FormId),
-    /// Answers were saved, or the language was changed; with the names of what changed.
+    /// Answers were saved, or the language was changed; with the names of what changed, groups instead of the places
+    /// in them.
     Saved(FormId, Vec<String>),
     /// The form was submitted.
     Submitted(FormId),

@@ -3,9 +3,7 @@
 use server_shared::http::{Page, Paging};
 
 use super::{
-    error::FormError,
-    model::{FormHistoryEntry, FormSummary},
-    service::Service,
+    error::FormError, model::FormSummary, service::Service, upkeep_model::FormHistoryEntry,
     upkeep_repository as repository,
 };
 use crate::{identity::Caller, ids::FormId};

@@ -14,6 +14,9 @@ const ACCOUNTABLE: Fate = Fate::Retain {
     until: "the end of the clinic's retention of treatment records",
 };
 
+/// Rows per page of an export. The answers of a form may take 2 MiB, and PostgreSQL writes them as hexadecimal digits.
+const PAGE_ROWS: usize = 5;
+
 /// Condition of forms that nobody has signed.
 const OPEN: &str = "t.status in ('draft', 'submitted')";
 /// Condition of forms with a signature, which the database freezes.
@@ -68,6 +71,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         found: Found::Patient("patient_id"),
         only: OPEN,
         sealed_by: SealedBy::DataKey,
+        page_rows: PAGE_ROWS,
         columns: form!(sealed("document_encrypted", "document")),
         ..HOLDING
     },
@@ -76,6 +80,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         found: Found::Patient("patient_id"),
         only: FROZEN,
         sealed_by: SealedBy::DataKey,
+        page_rows: PAGE_ROWS,
         columns: form!(sealed("content_encrypted", "content")),
         erase: SIGNED,
         anonymize: SIGNED,

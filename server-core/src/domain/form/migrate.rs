@@ -3,8 +3,9 @@
 use super::{
     error::FormError,
     event::FormEvent,
-    model::{Form, FormStatus, MigrateForm},
+    model::{Form, FormStatus},
     service::{Service, VALUES},
+    upkeep_model::MigrateForm,
     upkeep_repository as repository,
 };
 use crate::{

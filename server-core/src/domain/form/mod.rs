@@ -29,6 +29,7 @@ mod signature;
 mod signing_api;
 mod submit;
 mod upkeep_api;
+mod upkeep_model;
 mod upkeep_repository;
 mod version;
 mod void;

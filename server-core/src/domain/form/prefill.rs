@@ -12,8 +12,8 @@ use server_shared::{
 use super::{
     document::FilledFrom,
     error::FormError,
-    model::{FormPrefilled, PrefilledValue},
     service::Service,
+    upkeep_model::{FormPrefilled, PrefilledValue},
     version::TemplateVersion,
 };
 use crate::{

@@ -12,8 +12,9 @@ use server_shared::{
 };
 
 use super::{
-    model::{Form, FormHistoryEntry, FormPrefilled, MigrateForm},
+    model::Form,
     service::Service,
+    upkeep_model::{FormHistoryEntry, FormPrefilled, MigrateForm},
 };
 use crate::{
     database::Disclosed,
@@ -38,9 +39,10 @@ impl UpkeepApi {
     ///
     /// Answers 422 with every answer that does not fit, by a pointer such as `/values/pain`, in groups by the id of the
     /// entry, `/values/medication/<id>/name`: the version asks no such field (`unknown`), or its field refuses the
-    /// value, has another unit (`unit`), or has options where there were none. Remove or change these answers first.
-    /// Answers 409 `nothing_to_migrate` if the form asks this version already, `form_signed` or `form_void` if it can't
-    /// change, and `stale_version` if somebody else has changed it in the meantime.
+    /// value, has another unit (`unit`), protects it less (`phi`), or has options where there were none. Remove or
+    /// change these answers first. Answers 409 `nothing_to_migrate` if the form asks this version already,
+    /// `form_signed` or `form_void` if it can't change, and `stale_version` if somebody else has changed it in the
+    /// meantime.
     #[oai(path = "/forms/:form_id/migrate", method = "post", operation_id = "form_migrate")]
     async fn form_migrate(
         &self,

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use server_shared::http::{Page, Paging};
 
-use super::model::FormHistoryEntry;
+use super::upkeep_model::FormHistoryEntry;
 use crate::{
     database::{DatabaseError, Listed, OpenReader, Tx, WriteTx},
     ids::{FormId, FormTemplateId, OrganizationId},

@@ -15,8 +15,8 @@ impl Compiled {
     /// Reads answers that are stored for the version `before` under this one, those to hidden fields included. Adds a
     /// fault for each that does not fit, with pointers below `at`, in groups by the ids of entries
     /// (`…/medication/<id>/name`): this version asks no such field, its field refuses the value, or has options or
-    /// another unit where the other had none, so that the answer would mean something else. A retired option stays
-    /// where it was chosen.
+    /// another unit where the other had none, so that the answer would mean something else, or it doesn't protect an
+    /// answer that was given as protected health information. A retired option stays where it was chosen.
     pub(crate) fn fits(
         &self,
         before: &Self,
@@ -61,6 +61,10 @@ fn fit_value(
     }
     if old.unit != new.unit {
         faults.add(at, "unit", "must be a number in the same unit in both versions");
+        return None;
+    }
+    if old.phi && !new.phi {
+        faults.add(at, "phi", "must be protected health information in that version, too");
         return None;
     }
     let json = value.to_json();

@@ -52,7 +52,7 @@ impl Compiled {
     /// group's fields, or `null` to delete the entry. An unknown id adds an entry at the end.
     ///
     /// Only answers that are named are checked; a retired option is accepted where it is stored. Adds all faults, with
-    /// pointers below `at`: `…/medication/<id>/name`. With a fault, the result is of no use.
+    /// pointers below `at`: `…/medication/<id>/name`. With a fault, only the places are of use: those without one.
     pub(crate) fn patch(
         &self,
         stored: &Map<String, Value>,

@@ -98,3 +98,18 @@ fn every_answer_that_does_not_fit_is_named() {
     );
     assert_eq!(moved(&before, &after, &json!({})), (json!({}), Vec::new()), "what has no answer always fits");
 }
+
+#[test]
+fn an_answer_that_is_protected_stays_protected() {
+    let noted = |phi: bool| {
+        let definition = json!({ "field": { "definition": { "phi": phi } } });
+        let drugs = group("drugs", 2, &json!([item("name", "text", definition.clone())]));
+        compiled(form(json!([item("note", "text", definition), drugs])))
+    };
+    let (protected, open) = (noted(true), noted(false));
+    let stored = json!({ "note": "x", "drugs": [{ "id": id(1), "name": "A" }] });
+    let (_, faults) = moved(&protected, &open, &stored);
+    assert_eq!(faults, ["/values/note phi".to_owned(), format!("/values/drugs/{}/name phi", id(1))]);
+    let (document, faults) = moved(&open, &protected, &stored);
+    assert_eq!((document, faults), (stored, Vec::new()), "it may become protected");
+}

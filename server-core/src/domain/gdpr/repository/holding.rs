@@ -20,9 +20,6 @@ const ROW: &str = "$row";
 /// Name of the column by which pages are found.
 const PLACE: &str = "$place";
 
-/// Rows per page of an export: a few hundred kilobytes at most.
-const PAGE: usize = 200;
-
 /// Key of the encrypted columns of a row.
 pub(in crate::domain::gdpr) struct RowKey {
     pub(in crate::domain::gdpr) key: HeldKey,
@@ -132,12 +129,12 @@ pub(in crate::domain::gdpr) async fn holding_page(
         PageKey::Text(expression) => (expression.to_owned(), "text"),
     };
     columns.push(format!("{key}::text as \"{PLACE}\""));
-    let (table, columns, rows) = (holding.table, columns.join(", "), rows_of(holding));
+    let (table, columns, rows, limit) = (holding.table, columns.join(", "), rows_of(holding), holding.page_rows);
     let sql = format!(
         "select to_jsonb(r) from (
              select {columns} from {table} t {keys}
              where {rows} and ($4::text is null or {key} > $4::text::{kind})
-             order by {key} limit {PAGE}) r"
+             order by {key} limit {limit}) r"
     );
     let found = bind(&sql, person).bind(after).fetch_all(tx.connection()?).await?;
     let mut last = None;
@@ -147,7 +144,7 @@ pub(in crate::domain::gdpr) async fn holding_page(
         page.push(row);
         last = place;
     }
-    Ok((page, last.filter(|_| found.len() == PAGE)))
+    Ok((page, last.filter(|_| found.len() == limit)))
 }
 
 /// Splits a read row into its parts; returns its place, too.
