@@ -16,6 +16,7 @@ use super::{
     repository,
     row::FormRow,
     signature::FormSignature,
+    upkeep_repository::place_return,
     version::{TemplateVersion, Versions},
 };
 use crate::{
@@ -152,6 +153,9 @@ impl Service {
             return Err(FormError::DeletionForbidden);
         }
         repository::form_delete(&mut tx, id).await?;
+        if let Some(amended) = row.amends_id {
+            place_return(&mut tx, amended).await?;
+        }
         tx.commit(FormEvent::Deleted(id)).await?;
         Ok(())
     }
