@@ -49,6 +49,8 @@ fn content(row: &FormRow, document: &FormDocument, version: &TemplateVersion, am
     let evaluation = compiled.report(&answers, &compiled.evaluate(&answers), "", &FieldFaults::default());
     let mut content = json!({
         "form_uid": row.uid,
+        "name": row.name,
+        "patient_id": row.patient_id.0,
         "form_template_id": row.form_template_id.0,
         "form_template_version": row.form_template_version,
         "template_hash": version.hash,
