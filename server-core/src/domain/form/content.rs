@@ -57,7 +57,7 @@ fn content(row: &FormRow, document: &FormDocument, version: &TemplateVersion, am
         "language": row.language,
         "values": document.answers,
         "scores": evaluation.scores.to_json(),
-        "prefilled": document.prefilled,
+        "prefilled": document.prefilled.to_json(),
         "submitted_at": row.submitted_at.map(|at| at.to_rfc3339()),
     });
     if let Some(amends) = amends {
