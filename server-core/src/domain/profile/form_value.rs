@@ -64,9 +64,13 @@ impl Service {
             return Ok(None);
         }
         let opener = self.opener::<PatientId>(caller, organization, None);
-        // Looks first, because a hold counts the profile's version up. A deleted record has no profile to write.
+        // Looks first, because a hold counts the profile's version up.
         let Some(rows) = repository::profile_get(tx, organization, opener.entity, patient.0).await? else {
-            return Ok(None);
+            return match absent(tx, patient).await {
+                // A deleted record has no profile to write; one that was merged meanwhile has another.
+                ProfileError::PatientNotFound => Ok(None),
+                merged => Err(merged),
+            };
         };
         if changes(&opener.entries(rows.fields)?, values).is_empty() {
             return Ok(None);
