@@ -6,8 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use reqwest::Method;
 use restartix_sdk::core::types::{
-    Appointment, CancelAppointment, CancellationReason, CreatePatient, FormStatus, SigningMeaning, UpdateAppointment,
-    VoidForm,
+    Appointment, CancelAppointment, CancellationReason, CreatePatient, FormStatus, UpdateAppointment, VoidForm,
 };
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
@@ -15,9 +14,7 @@ use test_support::{Actor, Answer, CoreApp, granted, in_days};
 use uuid::Uuid;
 
 use crate::{
-    form::{history, item, now, saved, submitted, template, values},
-    form_frozen::{amending, voiding},
-    form_submit::sign,
+    form::{history, item, now, saved, template, values},
     form_template::{created, scale},
 };
 
@@ -199,40 +196,6 @@ async fn a_template_is_attached_once_to_an_appointment() {
     granted(staff.appointment_cancel().appointment_id(booked.id).body(cancel).send().await, 200);
     let refusal = attach(&staff, booked.id, &[first]).await.refusal(409, "appointment_not_open");
     assert_eq!(refusal.details["status"], "cancelled");
-}
-
-#[tokio::test]
-async fn an_amendment_that_is_gone_leaves_its_place_to_the_form_that_it_corrected() {
-    let app = CoreApp::start().await;
-    let (admin, specialist) = (app.admin(), app.specialist());
-    let patient = app.patient_record().await.id;
-    let template = template(&admin, &[scale("pain")]).await.id;
-    let booked = app.appointment_create(&admin, app.home().specialist_id, patient, in_days(2, 9)).await.id;
-    // Attaches the template, unless a form of it counts, and returns the one that counts.
-    let counted = async || {
-        let [form] = attached(&specialist, booked, &[template]).await[..] else { panic!("one form") };
-        form
-    };
-    let form = now(&specialist, counted().await).await;
-    let form = submitted(&specialist, &saved(&specialist, &form, json!({ "pain": 2 })).await).await;
-    let form = sign(&specialist, &form, SigningMeaning::Completion).await;
-    for is_void in [true, false] {
-        let amendment = granted(amending(&specialist, &form).await, 201);
-        assert_eq!((amendment.appointment_id, counted().await), (Some(booked), amendment.id));
-        if is_void {
-            granted(voiding(&specialist, &amendment, "Mistaken").await, 200);
-        } else {
-            granted(specialist.form_delete().form_id(amendment.id).send().await, 204);
-        }
-        assert_eq!(counted().await, form.id);
-    }
-    // A form that is void itself has no place.
-    let amendment = granted(amending(&specialist, &form).await, 201);
-    granted(voiding(&specialist, &form, "Mistaken").await, 200);
-    assert_eq!(counted().await, amendment.id);
-    granted(voiding(&specialist, &amendment, "Mistaken").await, 200);
-    let new = counted().await;
-    assert!(new != form.id && new != amendment.id, "{new}");
 }
 
 #[tokio::test]

@@ -16,7 +16,6 @@ use super::{
     repository,
     row::FormRow,
     signature::FormSignature,
-    upkeep_repository::place_return,
     version::{TemplateVersion, Versions},
 };
 use crate::{
@@ -153,9 +152,6 @@ impl Service {
             return Err(FormError::DeletionForbidden);
         }
         repository::form_delete(&mut tx, id).await?;
-        if let Some(amended) = row.amends_id {
-            place_return(&mut tx, amended).await?;
-        }
         tx.commit(FormEvent::Deleted(id)).await?;
         Ok(())
     }

@@ -73,26 +73,6 @@ pub(super) async fn form_migrate(
     Ok(row)
 }
 
-/// Gives a signed form its place in its appointment back after its amendment has become void or was deleted, unless it
-/// is void itself or another form of its template has the place.
-pub(super) async fn place_return(tx: &mut WriteTx, amended: FormId) -> Result<(), DatabaseError> {
-    sqlx::query!(
-        r#"
-        update appointment_forms l set active = true
-        where l.organization_id = (select context_organization()) and l.form_id = $1 and not l.active
-          and not exists (select from form_voids v
-                          where v.organization_id = l.organization_id and v.form_id = l.form_id)
-          and not exists (select from appointment_forms o
-                          where o.organization_id = l.organization_id and o.appointment_id = l.appointment_id
-                            and o.form_template_id = l.form_template_id and o.active)
-        "#,
-        amended.0
-    )
-    .execute(tx.connection()?)
-    .await?;
-    Ok(())
-}
-
 impl Listed for FormChangeEntry {
     const TABLE: &'static str = "form_changes";
     const COLUMNS: &'static str = "id, kind, form_version, form_template_version, fields, user_id, changed_at";

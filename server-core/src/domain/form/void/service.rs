@@ -7,7 +7,6 @@ use super::{
         event::FormEvent,
         model::{Form, FormStatus, VoidForm},
         service::Service,
-        upkeep_repository::place_return,
     },
     repository,
 };
@@ -31,9 +30,6 @@ impl Service {
         let uid = Uuid::now_v7();
         let reason = open.key.row(VOIDS, uid).seal(REASON, Some(input.reason.as_str())).unwrap_or_default();
         let voided = repository::form_void(&mut tx, id, uid, &reason).await?;
-        if let Some(amended) = open.row.amends_id {
-            place_return(&mut tx, amended).await?;
-        }
         open.row.status = FormStatus::Void;
         open.row.voided_at = Some(voided.voided_at);
         if let Some(version) = voided.version {
