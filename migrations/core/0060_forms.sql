@@ -186,6 +186,44 @@ create trigger form_signatures_frozen before update or delete on form_signatures
 create trigger form_signatures_no_truncate before truncate on form_signatures
     for each statement execute function form_refuse();
 
+-- Signatures follow each other: each is of a form with a frozen content, in the next place, and its statement names
+-- this content, the signature before, the signer and the time. Nothing follows the one that made the form signed. Looks
+-- at the end of the statement, which changes the form as well.
+create function form_signature_check() returns trigger language plpgsql set search_path = pg_catalog, public as $$
+begin
+    if not exists (
+        select from forms f
+        left join form_signatures p on p.organization_id = f.organization_id and p.form_id = f.id
+                                       and p.position = new.position - 1
+        where f.organization_id = new.organization_id and f.id = new.form_id
+          and f.status in ('partly_signed', 'signed')
+          and (new.position = 1 or p.id is not null)
+          and (f.signed_at is null or f.signed_at = new.signed_at and p.signed_at is distinct from f.signed_at)
+          and new.statement @> jsonb_build_object('form_uid', f.uid, 'position', new.position,
+                                                  'content_hash', encode(f.content_hash, 'hex'),
+                                                  'signer_user_id', new.signer_user_id)
+          and new.statement ->> 'previous_hash' is not distinct from encode(p.statement_hash, 'hex')
+          and (new.statement ->> 'signed_at')::timestamptz = new.signed_at) then
+        raise exception 'signatures follow each other' using errcode = 'restrict_violation';
+    end if;
+    return null;
+end $$;
+create trigger form_signatures_follow after insert on form_signatures
+    for each row execute function form_signature_check();
+
+-- A form is signed by its signatures alone, and wholly by the last one.
+create function form_signed_check() returns trigger language plpgsql set search_path = pg_catalog, public as $$
+begin
+    if not exists (select from form_signatures s
+                   where s.organization_id = new.organization_id and s.form_id = new.id
+                     and s.signed_at = coalesce(new.signed_at, s.signed_at)) then
+        raise exception 'forms are signed by their signatures' using errcode = 'restrict_violation';
+    end if;
+    return null;
+end $$;
+create trigger forms_signed after update of status on forms
+    for each row when (new.status in ('partly_signed', 'signed')) execute function form_signed_check();
+
 -- A form that doesn't count any more, signed or not. It is a row beside the form, which stays as it is.
 create table form_voids (
     organization_id bigint not null,
@@ -305,7 +343,7 @@ begin
                              part));
     end loop;
 end $$;
--- Whoever signs is the one who signs, and nobody signs for a patient as whom it acts.
+-- Signatures are their signer's own, and nobody signs for a patient as whom it acts.
 create policy form_signatures_insert_own on form_signatures as restrictive for insert to restartix_app
     with check (signer_user_id = (select context_user()) and (select context_impersonator()) is null
                 and (select context_role() in ('specialist', 'patient')));

@@ -32,12 +32,12 @@ async fn row(app: &CoreApp, form: i64) -> String {
 }
 
 /// Asks for an amendment.
-async fn amending(actor: &Actor, form: &Form) -> Answered {
+pub(crate) async fn amending(actor: &Actor, form: &Form) -> Answered {
     actor.form_amend().form_id(form.id).body(as_read(form)).send().await
 }
 
 /// Asks to make a form void.
-async fn voiding(actor: &Actor, form: &Form, reason: &str) -> Answered {
+pub(crate) async fn voiding(actor: &Actor, form: &Form, reason: &str) -> Answered {
     let request = VoidForm { reason: reason.to_owned(), version: form.version };
     actor.form_void().form_id(form.id).body(request).send().await
 }
@@ -226,6 +226,60 @@ async fn no_statement_signs_for_somebody_else() {
     }
     let named = insert.replace("signed_at)", "signed_at, signer_user_id)").replace("now())", "now(), 1)");
     assert_eq!(run(&mut role, &named).await, Err(DENIED.to_owned()), "the signer is whoever signs");
+}
+
+#[tokio::test]
+async fn no_statement_signs_out_of_turn_or_instead_of_a_signature() {
+    let app = CoreApp::start().await;
+    let (partly, signed) = frozen(&app).await;
+    let specialist = app.specialist();
+    let draft = opened(&specialist, signed.form_template_id, signed.patient_id).await;
+    let waiting = opened(&specialist, signed.form_template_id, signed.patient_id).await;
+    let waiting = submitted(&specialist, &saved(&specialist, &waiting, json!({ "pain": 3 })).await).await;
+    let user = app.home().specialist.user_id;
+    // A signature whose statement says what it should, but for a change.
+    let signature = |form: i64, position: i32, change: &str| {
+        format!(
+            "insert into form_signatures (organization_id, form_id, position, statement, statement_hash, signer_user_id,
+                                          signed_at)
+             select f.organization_id, f.id, {position},
+                    jsonb_strip_nulls(jsonb_build_object(
+                        'form_uid', f.uid, 'position', {position}, 'content_hash', encode(f.content_hash, 'hex'),
+                        'previous_hash', (select encode(p.statement_hash, 'hex') from form_signatures p
+                                          where p.form_id = f.id and p.position = {position} - 1),
+                        'signer_user_id', {user}, 'signed_at', now())) {change},
+                    sha256('statement'), {user}, now()
+             from forms f where f.id = {form}"
+        )
+    };
+    let mut owner = app.owner().await;
+    let in_turn = format!("begin; {}; rollback", signature(partly.id, 2, ""));
+    assert!(run(&mut owner, &in_turn).await.is_ok(), "the next one");
+    for sql in [
+        signature(draft.id, 1, ""),
+        signature(waiting.id, 1, ""),
+        signature(partly.id, 3, ""),
+        signature(signed.id, 3, ""),
+        signature(partly.id, 2, "|| '{\"form_uid\": \"another\"}'"),
+        signature(partly.id, 2, "|| '{\"position\": 1}'"),
+        signature(partly.id, 2, "|| '{\"content_hash\": \"00\"}'"),
+        signature(partly.id, 2, "|| '{\"previous_hash\": \"00\"}'"),
+        signature(partly.id, 2, "- 'previous_hash'"),
+        signature(partly.id, 2, "|| '{\"signer_user_id\": 0}'"),
+        signature(partly.id, 2, "|| '{\"signed_at\": \"2020-01-01T00:00:00Z\"}'"),
+        format!("update forms set status = 'signed', signed_at = now() where id = {}", partly.id),
+        format!(
+            "update forms set status = 'partly_signed', document_encrypted = null, content_encrypted = 'x',
+                              content_hash = sha256('x')
+             where id = {}",
+            waiting.id
+        ),
+    ] {
+        assert_eq!(run(&mut owner, &sql).await, Err(FROZEN.to_owned()), "{sql}");
+    }
+    verify(&raw(&app.admin(), partly.id).await);
+    assert_eq!(sign(&specialist, &partly, SigningMeaning::Completion).await.status, FormStatus::Signed);
+    assert_eq!(sign(&app.patient(), &waiting, SigningMeaning::Consent).await.status, FormStatus::PartlySigned);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     custom_field::field,
     form::{opened, save, saved, submitted},
-    form_submit::{asked, body, filled, sign, template, treated},
+    form_submit::{asked, body, filled, raw, sign, template, treated},
     form_template::{pinned, scale},
     gdpr::{clinic, finished},
     profile::{Of, set},
@@ -110,6 +110,25 @@ async fn protected_answers_are_sealed_wherever_they_are() {
     let typed: Vec<String> =
         sqlx::query_scalar("select distinct key from form_answers").fetch_all(&mut app.owner().await).await.unwrap();
     assert_eq!(typed, ["open"], "nothing that is protected");
+}
+
+#[tokio::test]
+async fn the_hash_of_a_content_tells_nothing_of_its_few_possible_answers() {
+    let app = CoreApp::start().await;
+    let (patient, specialist) = (treated(&app).await, app.specialist());
+    let template = template(&app.admin(), &[scale("pain")], &[]).await;
+    let mut salts = Vec::new();
+    for _ in 0..2 {
+        let form = filled(&specialist, &template, patient, json!({ "pain": 3 })).await;
+        sign(&specialist, &form, SigningMeaning::Completion).await;
+        let content = raw(&specialist, form.id).await["content"].clone();
+        salts.push(body::<Uuid>(content["salt"].clone()));
+    }
+    assert_ne!(salts[0], salts[1]);
+    for salt in salts {
+        let found = columns(&app, &salt.to_string()).await;
+        assert_eq!(found, ["public.forms.content_encrypted"], "it is destroyed with the answers");
+    }
 }
 
 #[tokio::test]

@@ -160,6 +160,7 @@ async fn the_hashes_are_those_of_the_answer() {
     assert_eq!(content["template_hash"], json!(version.content_hash));
     assert_eq!((&content["form_template_id"], &content["form_template_version"]), (&json!(template.id), &json!(1)));
     assert_eq!((&content["form_uid"], &content["language"]), (&first["uid"], &json!("en")));
+    assert_eq!((&content["name"], &content["patient_id"]), (&first["name"], &json!(patient)));
     assert_eq!(content["values"], first["values"]);
     assert_eq!(content["values"]["drugs"], json!([{ "id": entry, "dose": "0.25", "name": "Ibuprofen" }]));
     assert_eq!(content["scores"], json!([{ "key": "half", "state": "scored", "value": "3.5" }]));

@@ -135,6 +135,27 @@ async fn hidden_answers_and_drafts_write_nothing() {
     assert_eq!((value(&profile, "hand"), profile.version), (Some(json!("right")), 1));
 }
 
+#[tokio::test]
+async fn a_signature_that_writes_nothing_leaves_the_profile_as_it_is() {
+    let app = CoreApp::start().await;
+    let (admin, specialist) = (app.admin(), app.specialist());
+    let patient = treated(&app).await;
+    let same = field(&admin, "patient", "same", json!({})).await;
+    let desk = field_of(&admin, "patient", "desk", json!({}), (&EVERYBODY, &["staff"])).await;
+    set(&admin, Of::Patient(patient), 0, json!({ "same": "As before" })).await;
+    let template = template(&admin, &[written(&same), written(&desk)], &[]).await;
+    let given = json!({ "same": "As before", "desk": "By the desk" });
+    let form = filled(&specialist, &template, patient, given).await;
+    let before = get(&admin, Of::Patient(patient)).await;
+    let mut trail = Trail::new(&app).await;
+    trail.next().await;
+    assert_eq!(sign(&specialist, &form, SigningMeaning::Completion).await.status, FormStatus::Signed);
+    let rows = trail.next().await;
+    assert!(!rows.iter().any(|row| row.action == "profile_updated"), "{rows:#?}");
+    // Neither the values nor the version: nobody's next write is stale.
+    assert_eq!(get(&admin, Of::Patient(patient)).await, before);
+}
+
 /// Publishes a template with a field that is changed before the form is signed; returns the outcome, the profile's
 /// value and the columns in which the answer can be found.
 async fn changed_meanwhile(app: &CoreApp, phi: (bool, bool)) -> (String, Option<Value>, Vec<String>) {

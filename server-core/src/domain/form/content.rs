@@ -42,20 +42,24 @@ impl FrozenContent {
 }
 
 /// Writes what a signature is about. Every number is whole: decimals are texts, so that no library can write the
-/// canonical form in another way.
+/// canonical form in another way. Nobody finds the answers by trying which ones have the hash, which stays in the clear
+/// even after an erasure: the salt is sealed with them.
 fn content(row: &FormRow, document: &FormDocument, version: &TemplateVersion, amends: Option<Uuid>) -> Value {
     let compiled = &version.compiled;
     let answers = compiled.read_stored(&document.answers);
     let evaluation = compiled.report(&answers, &compiled.evaluate(&answers), "", &FieldFaults::default());
     let mut content = json!({
+        "salt": Uuid::new_v4(),
         "form_uid": row.uid,
+        "name": row.name,
+        "patient_id": row.patient_id.0,
         "form_template_id": row.form_template_id.0,
         "form_template_version": row.form_template_version,
         "template_hash": version.hash,
         "language": row.language,
         "values": document.answers,
         "scores": evaluation.scores.to_json(),
-        "prefilled": document.prefilled,
+        "prefilled": document.prefilled.to_json(),
         "submitted_at": row.submitted_at.map(|at| at.to_rfc3339()),
     });
     if let Some(amends) = amends {

@@ -61,8 +61,9 @@ impl Compiled {
         hidden
     }
 
-    /// Returns the visible answers and the scores that are no protected health information; `cleared` names the scores
-    /// that an administrator has cleared.
+    /// Returns the visible answers and the scores that are no protected health information. Answers that a protected
+    /// one shows are not among them: they would tell something of it by being there. `cleared` names the scores that an
+    /// administrator has cleared.
     pub(crate) fn open_answers<'a>(
         &'a self,
         answers: &'a Answers,
@@ -70,7 +71,11 @@ impl Compiled {
         cleared: &[Key],
     ) -> Vec<OpenAnswer<'a>> {
         let mut open = Vec::new();
-        for (place, item) in self.items.iter().enumerate().filter(|(place, _)| evaluation.items[*place].visible) {
+        let telling = self.shown_by_protected(cleared);
+        for (place, (item, (is_telling, telling))) in self.items.iter().zip(telling).enumerate() {
+            if is_telling || !evaluation.items[place].visible {
+                continue;
+            }
             match &item.content {
                 Content::Field(rule) if !rule.definition.phi => {
                     let value = answers.value(place).map(OpenValue::Answer);
@@ -78,8 +83,10 @@ impl Compiled {
                 }
                 Content::Group(group) => {
                     for (entry, states) in answers.entries(place).iter().zip(&evaluation.entries[place]) {
-                        let fields = group.fields.iter().zip(&entry.values).zip(states);
-                        let shown = fields.filter(|((field, _), state)| state.visible && !field.rule.definition.phi);
+                        let fields = group.fields.iter().zip(&entry.values).zip(states.iter().zip(&telling));
+                        let shown = fields.filter(|((field, _), (state, tells))| {
+                            state.visible && !**tells && !field.rule.definition.phi
+                        });
                         open.extend(shown.filter_map(|((field, value), _)| {
                             let value = OpenValue::Answer(value.as_ref()?);
                             Some(OpenAnswer { key: &field.key, within: Some((&item.key, entry.id)), value })

@@ -64,20 +64,24 @@ impl Service {
             return Ok(None);
         }
         let opener = self.opener::<PatientId>(caller, organization, None);
+        // Looks first, because a hold counts the profile's version up.
+        let Some(rows) = repository::profile_get(tx, organization, opener.entity, patient.0).await? else {
+            return match absent(tx, patient).await {
+                // A deleted record has no profile to write; one that was merged meanwhile has another.
+                ProfileError::PatientNotFound => Ok(None),
+                merged => Err(merged),
+            };
+        };
+        if changes(&opener.entries(rows.fields)?, values).is_empty() {
+            return Ok(None);
+        }
         let (held, rows) = hold(tx, organization, patient).await?;
         let version = held.version.ok_or(ProfileError::PatientNotFound)?;
         if held.patient_id != rows.patient_id {
             return Err(StaleVersion::now(version - 1).into());
         }
         let mut entries = opener.entries(rows.fields)?;
-        let changes: Vec<Change> = values
-            .iter()
-            .filter_map(|value| {
-                let (place, entry) = entry_of(&entries, value)?;
-                let (FormValueEffect::Written, given) = effect(Some(entry), value) else { return None };
-                Some(Change { entry: place, value: given })
-            })
-            .collect();
+        let changes = changes(&entries, values);
         if changes.is_empty() {
             return Ok(None);
         }
@@ -106,6 +110,16 @@ impl Service {
         });
         Ok(effects.collect())
     }
+}
+
+/// Returns the changes that values of a form make in these entries.
+fn changes(entries: &[ProfileEntry], values: &[FormValue<'_>]) -> Vec<Change> {
+    let change = |value: &FormValue<'_>| {
+        let (place, entry) = entry_of(entries, value)?;
+        let (FormValueEffect::Written, given) = effect(Some(entry), value) else { return None };
+        Some(Change { entry: place, value: given })
+    };
+    values.iter().filter_map(change).collect()
 }
 
 /// Returns the entry of the field that a value is for; `None` if the caller does not see the field.

@@ -72,6 +72,36 @@ fn nothing_protected_or_hidden_is_open() {
 }
 
 #[test]
+fn an_answer_that_a_protected_one_shows_is_not_open() {
+    let when = |field: &str| json!({ "op": "equals", "field": field, "value": "x" });
+    let unprotected = |key: &str, when: Value| {
+        item(key, "text", json!({ "visible_if": when, "field": { "definition": { "phi": false } } }))
+    };
+    let compiled = compiled(form(json!([
+        item("secret", "text", json!({})),
+        item("plain", "text", json!({ "field": { "definition": { "phi": false } } })),
+        unprotected("by_secret", when("secret")),
+        unprotected("by_that", when("by_secret")),
+        unprotected("by_plain", when("plain")),
+        { "key": "drugs", "group": { "label": "Drugs", "max_entries": 2, "items": [
+            item("name", "text", json!({})),
+            unprotected("by_name", when("name")),
+            unprotected("by_that_name", when("by_name")),
+            unprotected("by_outer", when("secret")),
+            unprotected("dose", when("plain")),
+        ] } },
+    ])));
+    let given = json!({
+        "secret": "x", "plain": "x", "by_secret": "x", "by_that": "x", "by_plain": "x",
+        "drugs": [{
+            "id": ENTRY, "name": "x", "by_name": "x", "by_that_name": "x", "by_outer": "x", "dose": "x",
+        }],
+    });
+    let places = ["plain".to_owned(), "by_plain".to_owned(), format!("drugs/{ENTRY}/dose")];
+    assert_eq!(open(&compiled, given, &[]), places.map(|place| (place, json!("x"))));
+}
+
+#[test]
 fn stored_answers_are_read_as_they_were_written() {
     let compiled = rehabilitation();
     let given = json!({ "sport": "judo", "pain": 4, "medication": [{ "id": ENTRY, "name": "x", "dose": "2" }] });
