@@ -246,6 +246,7 @@ create table form_changes (
     organization_id bigint not null,
     form_id bigint not null,
     form_version bigint not null,
+    patient_id bigint not null,
     kind text not null check (kind in ('created', 'saved', 'submitted', 'reopened', 'migrated', 'signed', 'voided')),
     fields text[] not null default '{}',
     form_template_version integer not null,
@@ -255,6 +256,7 @@ create table form_changes (
         on delete cascade
 );
 create index form_changes_form_idx on form_changes (organization_id, form_id, id);
+create index form_changes_patient_idx on form_changes (organization_id, patient_id);
 
 -- Answers and scores of submitted forms that are no protected health information, for segments: typed, in the clear,
 -- and without names. They repeat what the form holds, and go with the patient.
@@ -323,7 +325,8 @@ begin
                 'select, insert (organization_id, form_id, position, statement, statement_hash, signed_at)'
             when 'form_voids' then 'select, insert (organization_id, form_id, uid, data_key_id, reason_encrypted)'
             when 'form_changes' then
-                'select, insert (organization_id, form_id, form_version, kind, fields, form_template_version)'
+                'select,
+                 insert (organization_id, form_id, form_version, patient_id, kind, fields, form_template_version)'
             when 'form_answers' then
                 'select,
                  insert (organization_id, form_id, patient_id, form_template_id, key, group_key, entry, is_score,

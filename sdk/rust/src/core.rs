@@ -1370,8 +1370,8 @@ out.*/
             ::chrono::DateTime<::chrono::offset::Utc>,
         >,
         /**Versions of the form that last changed each answer, removed ones included, by the keys of fields; of the fields
-in groups by `group/entry/field`, and of entries that were deleted by `group/entry`. Empty from the first
-signature on.*/
+in groups by `group/entry/field`, and of entries that were deleted, or added without an answer, by
+`group/entry`. Empty from the first signature on.*/
         pub changed_in: ::std::collections::HashMap<::std::string::String, i64>,
         ///Content that was signed, as it was hashed; absent before the first signature.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -2222,8 +2222,8 @@ fields of patients, outside of groups, and for one field of each.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub appointment_id: ::std::option::Option<i64>,
         /**Versions of the form that last changed each answer, removed ones included, by the keys of fields; of the fields
-in groups by `group/entry/field`, and of entries that were deleted by `group/entry`. Empty from the first
-signature on.*/
+in groups by `group/entry/field`, and of entries that were deleted, or added without an answer, by
+`group/entry`. Empty from the first signature on.*/
         pub changed_in: ::std::collections::HashMap<::std::string::String, i64>,
         ///Content that was signed, as it was hashed; absent before the first signature.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
@@ -28693,9 +28693,9 @@ definition.
 
 Answers 409 `stale_version` only if somebody else has changed a named answer to another value since `version`,
 or deleted the entry that it belongs to; a deletion of an entry meets every later write into it. Its details
-name these places in `keys`, and the present `version`. A save that changes nothing succeeds and makes no
-version. One that changes a submitted form makes it a draft again. Answers 409 `form_signed` from the first
-signature on, and 409 `form_void` for a form that is void.
+name these places in `keys`, at most 100, and the present `version`. A save that changes nothing succeeds and
+makes no version. One that changes a submitted form makes it a draft again. Answers 409 `form_signed` from the
+first signature on, and 409 `form_void` for a form that is void.
 
 Sends a `PUT` request to `/v1/forms/{form_id}`
 
@@ -28743,9 +28743,10 @@ not prefilled again. The history names the move.
 
 Answers 422 with every answer that does not fit, by a pointer such as `/values/pain`, in groups by the id of the
 entry, `/values/medication/<id>/name`: the version asks no such field (`unknown`), or its field refuses the
-value, has another unit (`unit`), or has options where there were none. Remove or change these answers first.
-Answers 409 `nothing_to_migrate` if the form asks this version already, `form_signed` or `form_void` if it can't
-change, and `stale_version` if somebody else has changed it in the meantime.
+value, has another unit (`unit`), protects it less (`phi`), or has options where there were none. Remove or
+change these answers first. Answers 409 `nothing_to_migrate` if the form asks this version already,
+`form_signed` or `form_void` if it can't change, and `stale_version` if somebody else has changed it in the
+meantime.
 
 Sends a `POST` request to `/v1/forms/{form_id}/migrate`
 

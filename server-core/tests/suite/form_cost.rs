@@ -160,5 +160,6 @@ async fn a_save_of_300_fields_takes_less_than_three_times_the_processor_time_of_
     }
     println!("{WRITES} writes: {updates} ticks for updates of an appointment, {saves} for saves of {FIELDS} fields");
     assert!(updates >= 5, "{updates} ticks are too few to be compared");
+    eprintln!("CORE {:?}", (times(&app,&mut database).await, app.server.pid()));
     assert!(saves < MOST * updates, "{saves} ticks for saves, {updates} for updates of an appointment");
 }

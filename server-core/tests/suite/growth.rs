@@ -99,8 +99,8 @@ async fn grow(database: &mut PgConnection, organization: i64, before: i64, count
                           join lateral (select a.id from appointments a
                                         where a.organization_id = $1 and a.patient_id = m.patient_id
                                         order by a.id limit 1) a on true)
-          insert into form_changes (organization_id, form_id, form_version, kind, form_template_version)
-          select $1, id, 1, 'created', form_template_version from made",
+          insert into form_changes (organization_id, form_id, form_version, patient_id, kind, form_template_version)
+          select $1, id, 1, patient_id, 'created', form_template_version from made",
     ];
     // As connections of the service: the checks of foreign keys would scan what the statement has added so far.
     database.execute("set enable_seqscan = off; set enable_bitmapscan = off").await.unwrap();

@@ -132,6 +132,15 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         anonymize: Fate::Anonymize("voided_by_user_id = null"),
         ..HOLDING
     },
+    // Which fields somebody answered may tell something of the patient.
+    Holding {
+        table: "form_changes",
+        found: Found::Patient("patient_id"),
+        columns: &[clear("patient_id"), clear("form_id"), clear("kind"), clear("fields"), clear("changed_at")],
+        erase: Fate::Anonymize("fields = '{}'"),
+        anonymize: Fate::Anonymize("fields = '{}'"),
+        ..HOLDING
+    },
     Holding {
         table: "form_changes",
         found: Found::User("user_id"),

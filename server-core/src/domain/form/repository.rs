@@ -334,8 +334,11 @@ pub(super) async fn change_insert(
 ) -> Result<(), DatabaseError> {
     let done = sqlx::query!(
         r#"
-        insert into form_changes (organization_id, form_id, form_version, kind, fields, form_template_version)
-        values ($1, $2, $3, $4, $5, $6)
+        insert into form_changes (organization_id, form_id, form_version, patient_id, kind, fields,
+                                  form_template_version)
+        select $1, f.id, $3, f.patient_id, $4, $5, $6
+        from forms f
+        where f.organization_id = $1 and f.id = $2
         "#,
         organization.0,
         change.form_id.0,
@@ -372,14 +375,16 @@ pub(super) async fn form_save(tx: &mut WriteTx, saved: &SavedRow<'_>) -> Result<
             set version = $2, document_encrypted = $3, language = $4, status = 'draft', submitted_at = null,
                 updated_at = now()
             where id = $1
-            returning organization_id, id, version, form_template_version, updated_at
+            returning organization_id, id, version, patient_id, form_template_version, updated_at
         ), no_longer_submitted as (
             delete from form_answers a
             using saved s
             where $5::boolean and a.organization_id = s.organization_id and a.form_id = s.id
         ), changed as (
-            insert into form_changes (organization_id, form_id, form_version, kind, fields, form_template_version)
-            select s.organization_id, s.id, s.version, $6::text, $7::text[], s.form_template_version from saved s
+            insert into form_changes (organization_id, form_id, form_version, patient_id, kind, fields,
+                                      form_template_version)
+            select s.organization_id, s.id, s.version, s.patient_id, $6::text, $7::text[], s.form_template_version
+            from saved s
         )
         select s.updated_at as "updated_at!" from saved s
         "#,

@@ -54,12 +54,12 @@ pub(super) async fn form_migrate(
             set form_template_version = $3, document_encrypted = $4, status = 'draft', submitted_at = null,
                 version = f.version + 1, updated_at = now()
             where f.organization_id = $1 and f.id = $2
-            returning f.version, f.updated_at
+            returning f.version, f.patient_id, f.updated_at
         ), retracted as (
             delete from form_answers a where a.organization_id = $1 and a.form_id = $2
         ), recorded as (
-            insert into form_changes (organization_id, form_id, form_version, kind, form_template_version)
-            select $1, $2, m.version, 'migrated', $3 from moved m
+            insert into form_changes (organization_id, form_id, form_version, patient_id, kind, form_template_version)
+            select $1, $2, m.version, m.patient_id, 'migrated', $3 from moved m
         )
         select m.version as "version!", m.updated_at as "updated_at!" from moved m
         "#,

@@ -1198,9 +1198,9 @@ export const formGet = <ThrowOnError extends boolean = true>(options: Options<Fo
  *
  * Answers 409 `stale_version` only if somebody else has changed a named answer to another value since `version`,
  * or deleted the entry that it belongs to; a deletion of an entry meets every later write into it. Its details
- * name these places in `keys`, and the present `version`. A save that changes nothing succeeds and makes no
- * version. One that changes a submitted form makes it a draft again. Answers 409 `form_signed` from the first
- * signature on, and 409 `form_void` for a form that is void.
+ * name these places in `keys`, at most 100, and the present `version`. A save that changes nothing succeeds and
+ * makes no version. One that changes a submitted form makes it a draft again. Answers 409 `form_signed` from the
+ * first signature on, and 409 `form_void` for a form that is void.
  */
 export const formUpdate = <ThrowOnError extends boolean = true>(options: Options<FormUpdateData, ThrowOnError>) => options.client.put<FormUpdateResponses, FormUpdateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1223,9 +1223,10 @@ export const formUpdate = <ThrowOnError extends boolean = true>(options: Options
  *
  * Answers 422 with every answer that does not fit, by a pointer such as `/values/pain`, in groups by the id of the
  * entry, `/values/medication/<id>/name`: the version asks no such field (`unknown`), or its field refuses the
- * value, has another unit (`unit`), or has options where there were none. Remove or change these answers first.
- * Answers 409 `nothing_to_migrate` if the form asks this version already, `form_signed` or `form_void` if it can't
- * change, and `stale_version` if somebody else has changed it in the meantime.
+ * value, has another unit (`unit`), protects it less (`phi`), or has options where there were none. Remove or
+ * change these answers first. Answers 409 `nothing_to_migrate` if the form asks this version already,
+ * `form_signed` or `form_void` if it can't change, and `stale_version` if somebody else has changed it in the
+ * meantime.
  */
 export const formMigrate = <ThrowOnError extends boolean = true>(options: Options<FormMigrateData, ThrowOnError>) => options.client.post<FormMigrateResponses, FormMigrateErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

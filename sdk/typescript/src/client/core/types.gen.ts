@@ -1313,8 +1313,8 @@ export type DueForm = {
     };
     /**
      * Versions of the form that last changed each answer, removed ones included, by the keys of fields; of the fields
-     * in groups by `group/entry/field`, and of entries that were deleted by `group/entry`. Empty from the first
-     * signature on.
+     * in groups by `group/entry/field`, and of entries that were deleted, or added without an answer, by
+     * `group/entry`. Empty from the first signature on.
      */
     changed_in: {
         [key: string]: number;
@@ -1927,8 +1927,8 @@ export type Form = {
     };
     /**
      * Versions of the form that last changed each answer, removed ones included, by the keys of fields; of the fields
-     * in groups by `group/entry/field`, and of entries that were deleted by `group/entry`. Empty from the first
-     * signature on.
+     * in groups by `group/entry/field`, and of entries that were deleted, or added without an answer, by
+     * `group/entry`. Empty from the first signature on.
      */
     changed_in: {
         [key: string]: number;

@@ -43,7 +43,7 @@ pub(super) async fn forms_create(
     forms: &[AttachedRow<'_>],
 ) -> Result<Vec<FormId>, DatabaseError> {
     let ids = forms_insert(tx, common, forms).await?;
-    changes_insert(tx, common.organization, &ids, forms).await?;
+    changes_insert(tx, common, &ids, forms).await?;
     links_insert(tx, common, &ids, forms).await?;
     Ok(ids)
 }
@@ -92,7 +92,7 @@ async fn forms_insert(
 
 async fn changes_insert(
     tx: &mut WriteTx,
-    organization: OrganizationId,
+    common: Common,
     ids: &[FormId],
     forms: &[AttachedRow<'_>],
 ) -> Result<(), DatabaseError> {
@@ -102,14 +102,16 @@ async fn changes_insert(
     let fields: Vec<serde_json::Value> = forms.iter().map(|form| form.fields.as_slice().into()).collect();
     sqlx::query!(
         r#"
-        insert into form_changes (organization_id, form_id, form_version, kind, fields, form_template_version)
-        select $1, n.id, 1, 'created', array(select jsonb_array_elements_text(n.fields)), n.version
+        insert into form_changes (organization_id, form_id, form_version, patient_id, kind, fields,
+                                  form_template_version)
+        select $1, n.id, 1, $5, 'created', array(select jsonb_array_elements_text(n.fields)), n.version
         from unnest($2::bigint[], $3::integer[], $4::jsonb[]) as n (id, version, fields)
         "#,
-        organization.0,
+        common.organization.0,
         &ids,
         &versions,
-        &fields
+        &fields,
+        common.patient.0
     )
     .execute(tx.connection()?)
     .await?;

@@ -34,13 +34,13 @@ pub(super) async fn form_sign(tx: &mut WriteTx, new: &NewSignature<'_>) -> Resul
                 signed_at = case when $3 = 'signed' then $6::timestamptz end
             where f.organization_id = (select context_organization()) and f.id = $1
               and f.status in ('submitted', 'partly_signed')
-            returning f.organization_id, f.id, f.version, f.form_template_version, f.updated_at
+            returning f.organization_id, f.id, f.version, f.patient_id, f.form_template_version, f.updated_at
         ), signed as (
             insert into form_signatures (organization_id, form_id, position, statement, statement_hash, signed_at)
             select w.organization_id, w.id, $7, $8, $9, $6 from written w
         ), changed as (
-            insert into form_changes (organization_id, form_id, form_version, kind, form_template_version)
-            select w.organization_id, w.id, w.version, 'signed', w.form_template_version from written w
+            insert into form_changes (organization_id, form_id, form_version, patient_id, kind, form_template_version)
+            select w.organization_id, w.id, w.version, w.patient_id, 'signed', w.form_template_version from written w
         )
         select w.updated_at as "updated_at!" from written w
         "#,

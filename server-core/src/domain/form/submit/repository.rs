@@ -30,8 +30,10 @@ pub(super) async fn form_submit(tx: &mut WriteTx, new: &Submission<'_>) -> Resul
             returning f.organization_id, f.id, f.version, f.patient_id, f.form_template_id, f.form_template_version,
                       f.submitted_at
         ), changed as (
-            insert into form_changes (organization_id, form_id, form_version, kind, fields, form_template_version)
-            select w.organization_id, w.id, w.version, 'submitted', $4, w.form_template_version from written w
+            insert into form_changes (organization_id, form_id, form_version, patient_id, kind, fields,
+                                      form_template_version)
+            select w.organization_id, w.id, w.version, w.patient_id, 'submitted', $4, w.form_template_version
+            from written w
         ), answered as (
             insert into form_answers (organization_id, form_id, patient_id, form_template_id, key, group_key, entry,
                                       is_score, custom_field_id, text_value, number_value, boolean_value, date_value,

@@ -35,9 +35,9 @@ pub(super) async fn form_void(
             where f.organization_id = v.organization_id and f.id = v.form_id and f.status <> 'signed'
             returning f.version
         ), changed as (
-            insert into form_changes (organization_id, form_id, form_version, kind, form_template_version)
-            select f.organization_id, f.id, coalesce((select c.version from counted c), f.version), 'voided',
-                   f.form_template_version
+            insert into form_changes (organization_id, form_id, form_version, patient_id, kind, form_template_version)
+            select f.organization_id, f.id, coalesce((select c.version from counted c), f.version), f.patient_id,
+                   'voided', f.form_template_version
             from voided v
             join forms f on f.organization_id = v.organization_id and f.id = v.form_id
         ), detached as (

@@ -394,6 +394,16 @@ pub(super) const PLANTINGS: &[Planting] = &[
         "user:voided_by_user_id",
         &[("voided_by_user_id", "$USER", NotThere), ("voided_at", "01.700208", PROOF)],
     ),
+    (
+        "form_changes",
+        "patient:patient_id",
+        &[
+            ("patient_id", "$PATIENT", PROOF),
+            ("form_id", "$SIGNED", PROOF),
+            ("fields", "planted-changed-place", Nowhere),
+            ("changed_at", "01.700209", HISTORY),
+        ],
+    ),
     ("form_changes", "user:user_id", &[("user_id", "$USER", NotThere), ("changed_at", "01.700209", HISTORY)]),
     (
         "impersonations",
