@@ -94,6 +94,21 @@ create trigger forms_frozen before update or delete on forms
     for each row when (old.status in ('partly_signed', 'signed')) execute function form_refuse();
 create trigger forms_no_truncate before truncate on forms for each statement execute function form_refuse();
 
+-- Returns `true` if the caller reaches the patient that a record belongs to. The policies of forms call functions instead
+-- of comparing with other tables: a statement would contain the policies of those once more for each table that it reads,
+-- and PostgreSQL sets up all of a plan for each execution.
+create function record_reached(record bigint) returns boolean
+language plpgsql stable set search_path = pg_catalog, public as $$
+begin
+    return exists (select from patients p
+                   where p.organization_id = context_organization()
+                     and p.id = coalesce((select m.owner_id from patient_merges m
+                                          where m.organization_id = context_organization() and m.patient_id = record),
+                                         record));
+end $$;
+revoke execute on function record_reached(bigint) from public;
+grant execute on function record_reached(bigint) to restartix_app;
+
 -- A form is reached by those who reach its patient; an API key as by the front desk.
 select tenant_table('forms',
     'select,
@@ -104,20 +119,10 @@ select tenant_table('forms',
      delete',
     reads => $$(select context_role() in ('admin', 'staff', 'api_key'))
                or (select context_role() = 'patient') and patient_id = any ((select own_records())::bigint[])
-               or (select context_role() = 'specialist')
-                   and exists (select from patients p
-                               where p.organization_id = (select context_organization())
-                                 and p.id = coalesce((select m.owner_id from patient_merges m
-                                                      where m.organization_id = (select context_organization())
-                                                        and m.patient_id = forms.patient_id), forms.patient_id))$$,
+               or (select context_role() = 'specialist') and record_reached(patient_id)$$,
     writes => $$(select context_role() in ('admin', 'staff', 'api_key'))
                 or (select context_role() = 'patient') and patient_id = any ((select own_records())::bigint[])
-                or (select context_role() = 'specialist')
-                    and exists (select from patients p
-                                where p.organization_id = (select context_organization())
-                                  and p.id = coalesce((select m.owner_id from patient_merges m
-                                                       where m.organization_id = (select context_organization())
-                                                         and m.patient_id = forms.patient_id), forms.patient_id))$$);
+                or (select context_role() = 'specialist') and record_reached(patient_id)$$);
 -- Drafts are deleted, a patient's only those that it has made.
 create policy forms_delete_draft on forms as restrictive for delete to restartix_app
     using (status = 'draft'
@@ -312,6 +317,15 @@ create unique index appointment_forms_once on appointment_forms (organization_id
     where active;
 create index appointment_forms_appointment_idx on appointment_forms (organization_id, appointment_id);
 
+-- Returns `true` for a form that the caller reaches.
+create function form_reached(form bigint) returns boolean
+language plpgsql stable set search_path = pg_catalog, public as $$
+begin
+    return exists (select from forms f where f.organization_id = context_organization() and f.id = form);
+end $$;
+revoke execute on function form_reached(bigint) from public;
+grant execute on function form_reached(bigint) to restartix_app;
+
 do $$
 declare
     part text;
@@ -338,12 +352,8 @@ begin
             end;
         perform tenant_table(
             part::regclass, grants,
-            reads => format('exists (select from forms f
-                                     where f.organization_id = (select context_organization()) and f.id = %s.form_id)',
-                            part),
-            writes => format('exists (select from forms f
-                                      where f.organization_id = (select context_organization()) and f.id = %s.form_id)',
-                             part));
+            reads => '(select context_role() in (''admin'', ''staff'', ''api_key'')) or form_reached(form_id)',
+            writes => '(select context_role() in (''admin'', ''staff'', ''api_key'')) or form_reached(form_id)');
     end loop;
 end $$;
 -- Signatures are their signer's own, and nobody signs for a patient as whom it acts.
