@@ -195,6 +195,36 @@ async fn an_answer_is_sealed_by_a_field_that_protects_more() {
 }
 
 #[tokio::test]
+async fn an_answer_that_a_protected_one_shows_is_written_to_a_protected_field_alone() {
+    let app = CoreApp::start().await;
+    let (admin, specialist) = (app.admin(), app.specialist());
+    let patient = treated(&app).await;
+    let open = field(&admin, "patient", "open", json!({})).await;
+    let sealed = field(&admin, "patient", "sealed", json!({ "phi": true })).await;
+    let always = field(&admin, "patient", "always", json!({})).await;
+    let in_pain = |field: &CustomField| {
+        let mut item = written(field);
+        item["visible_if"] = json!({ "op": "greater", "field": "pain", "value": 3 });
+        item
+    };
+    let items = [scale("pain"), in_pain(&open), in_pain(&sealed), written(&always)];
+    let template = template(&admin, &items, &[]).await;
+    let given = json!({ "pain": 7, "open": "Quokkaphobia", "sealed": "Quokkaphobia", "always": "Lund" });
+    let form = filled(&specialist, &template, patient, given).await;
+    let expected = [("open", "not_valid"), ("sealed", "written"), ("always", "written")];
+    let expected = expected.map(|(key, outcome)| (key, outcome.to_owned()));
+    assert_eq!(outcomes(&foretold(&specialist, form.id).await), expected);
+    sign(&specialist, &form, SigningMeaning::Completion).await;
+    let profile = get(&admin, Of::Patient(patient)).await;
+    let stored = ["open", "sealed", "always"].map(|key| value(&profile, key));
+    assert_eq!(stored, [None, Some(json!("Quokkaphobia")), Some(json!("Lund"))]);
+    let places = app.search("Quokkaphobia").await;
+    let mut places: Vec<_> = places.into_iter().map(|place| format!("{}.{}", place.table, place.column)).collect();
+    places.sort_unstable();
+    assert_eq!(places, ["public.forms.content_encrypted", "public.profile_values.value_encrypted"], "nowhere in clear");
+}
+
+#[tokio::test]
 async fn only_who_reads_the_form_is_told() {
     let app = CoreApp::start().await;
     let admin = app.admin();

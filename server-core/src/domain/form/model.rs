@@ -376,7 +376,8 @@ pub(crate) struct FormWriteBackField {
 /// - `unanswered`: the form has no answer or does not show the field, so that the profile keeps its value
 /// - `not_writable`: the role of the signer, or of the caller who asks beforehand, doesn't write the field
 /// - `archived`: the custom field is archived
-/// - `not_valid`: the present version of the custom field does not accept the value, or protects less than the form
+/// - `not_valid`: the present version of the custom field does not accept the value, or protects less than the form,
+///   which also protects answers to fields that a protected answer shows
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum WriteBackOutcome {
@@ -390,7 +391,7 @@ pub(crate) enum WriteBackOutcome {
     NotWritable,
     /// The custom field is archived.
     Archived,
-    /// The custom field does not accept the value any more.
+    /// The custom field does not accept the value any more, or protects it less than the form does.
     NotValid,
 }
 

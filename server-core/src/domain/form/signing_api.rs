@@ -95,7 +95,8 @@ impl SigningApi {
     ///
     /// Marks a form that does not count, whatever its state, e.g. one about the wrong person. It can still be read, and
     /// nothing else can be done with it. What a signed form wrote to the profile stays there. The template may be
-    /// attached to the appointment again. Permitted to administrators and specialists; it can't be undone.
+    /// attached to the appointment again; if the form amends another one, that one takes its place back. Permitted to
+    /// administrators and specialists; it can't be undone.
     ///
     /// Answers 409 `form_void` if the form is void already, and `stale_version` if it was changed since `version`.
     #[oai(path = "/forms/:form_id/void", method = "post", operation_id = "form_void")]
@@ -113,8 +114,8 @@ impl SigningApi {
     /// Get the effect of signing a form
     ///
     /// Returns each field that the form writes back to the patient's profile with what its last signature would do if
-    /// the caller gave it now: values that the caller's role doesn't write, or that the custom field doesn't accept,
-    /// are skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form, which has
+    /// the caller gave it now: values that the caller's role doesn't write, or that the custom field doesn't accept or
+    /// protects less, are skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form, which has
     /// written its values, it compares them with the present profile; the list of a void form is empty.
     #[oai(path = "/forms/:form_id/write-back", method = "get", operation_id = "form_write_back_get")]
     async fn form_write_back_get(

@@ -22,7 +22,8 @@ use crate::{
 pub(crate) struct FormValue<'a> {
     /// Custom field.
     pub(crate) field: CustomFieldId,
-    /// `true` if the value is protected health information in the form.
+    /// `true` if the form protects the value, as protected health information or because it tells something of such
+    /// information by being there.
     pub(crate) phi: bool,
     /// Unit of a number in the form.
     pub(crate) unit: Option<&'a str>,

@@ -27,6 +27,9 @@ struct BackField<'a> {
     key: &'a Key,
     custom_field: CustomFieldId,
     profile_key: &'a Key,
+    /// `true` if the form protects the answer: it is protected health information, or a protected answer decides whether
+    /// it is there.
+    protected: bool,
     /// Definition that the form has of the custom field.
     definition: &'a FieldDefinition,
     /// Answer, unless the field is hidden.
@@ -37,7 +40,7 @@ impl BackField<'_> {
     fn given(&self) -> FormValue<'_> {
         FormValue {
             field: self.custom_field,
-            phi: self.definition.phi,
+            phi: self.protected,
             unit: self.definition.unit.as_ref().map(Line::as_str),
             value: self.value.as_ref(),
         }
@@ -98,6 +101,7 @@ fn written_back(open: &OpenForm) -> Vec<BackField<'_>> {
     let (content, compiled) = (&open.version.content, &open.version.compiled);
     let answers = compiled.read_stored(&open.document.answers);
     let mut kept = compiled.write(&answers, Some(&compiled.evaluate(&answers)));
+    let telling = compiled.keys_shown_by_protected(&content.phi_cleared);
     let items = content.definition.sections.iter().flat_map(|section| &section.items);
     let back = items.filter_map(|item| {
         let pinned = item.field.as_ref().filter(|field| field.write_back)?.custom_field?;
@@ -107,6 +111,7 @@ fn written_back(open: &OpenForm) -> Vec<BackField<'_>> {
             key: &item.key,
             custom_field: pinned.id,
             profile_key: &field.key,
+            protected: field.definition.phi || telling.contains(item.key.as_str()),
             definition: &field.definition,
             value: kept.shift_remove(item.key.as_str()),
         })

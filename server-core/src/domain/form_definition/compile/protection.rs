@@ -1,5 +1,7 @@
 //! Scores that are protected health information, and answers that tell something of it by being there.
 
+use std::collections::BTreeSet;
+
 use server_shared::value::Key;
 
 use super::{Compiled, Content, Expression, ExpressionId, GroupRule, ItemRule, Node, Slot};
@@ -26,6 +28,12 @@ impl Compiled {
             (sections[item.section] || self.tells(item.visible_if, &items, &[]), fields)
         };
         self.items.iter().map(shown).collect()
+    }
+
+    /// Returns the keys of the items that [`Compiled::shown_by_protected`] names, without those in groups.
+    pub(crate) fn keys_shown_by_protected(&self, cleared: &[Key]) -> BTreeSet<&str> {
+        let items = self.items.iter().zip(self.shown_by_protected(cleared));
+        items.filter(|(_, (is_shown, _))| *is_shown).map(|(item, _)| item.key.as_str()).collect()
     }
 
     fn fields_shown_by_protected(&self, group: &GroupRule, items: &[bool]) -> Vec<bool> {

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use server_shared::value::Key;
 
@@ -99,6 +101,7 @@ fn an_answer_that_a_protected_one_shows_is_not_open() {
     });
     let places = ["plain".to_owned(), "by_plain".to_owned(), format!("drugs/{ENTRY}/dose")];
     assert_eq!(open(&compiled, given, &[]), places.map(|place| (place, json!("x"))));
+    assert_eq!(compiled.keys_shown_by_protected(&[]), BTreeSet::from(["by_secret", "by_that"]));
 }
 
 #[test]
