@@ -94,9 +94,9 @@ create trigger forms_frozen before update or delete on forms
     for each row when (old.status in ('partly_signed', 'signed')) execute function form_refuse();
 create trigger forms_no_truncate before truncate on forms for each statement execute function form_refuse();
 
--- Returns `true` if the caller reaches the patient that a record belongs to. The policies of forms call functions instead
--- of comparing with other tables: a statement would contain the policies of those once more for each table that it reads,
--- and PostgreSQL sets up all of a plan for each execution.
+-- Returns `true` if the caller reaches the patient that a record belongs to. The policies of forms call functions
+-- instead of comparing with other tables: a statement would contain the policies of those once more for each table that
+-- it reads, and PostgreSQL sets up all of a plan for each execution.
 create function record_reached(record bigint) returns boolean
 language plpgsql stable set search_path = pg_catalog, public as $$
 begin

@@ -122,7 +122,7 @@ async fn what_is_hidden_stays_in_the_draft_and_returns_as_it_was() {
     let cause = |form: &Form| form.changed_in.get("cause").copied();
     assert_eq!(cause(&again), cause(&shown), "nobody has changed it");
 
-    // What is hidden at the submission is dropped, and the history names it.
+    // The submission drops hidden answers, and the history names them.
     let hidden = saved(&staff, &again, json!({ "pain": 1 })).await;
     let whole = submitted(&staff, &hidden).await;
     assert_eq!(values(&whole), json!({ "pain": 1 }));
@@ -152,7 +152,7 @@ async fn deleting_one_entry_while_another_is_saved_touches_just_these() {
     assert!(told[1].fields.iter().all(|field| field.starts_with(&format!("medication/{b}"))), "{:?}", told[1].fields);
     assert!(!told[1].fields.is_empty());
 
-    // What was deleted takes no answer of somebody who does not know that; nor does it come back.
+    // A deleted entry takes no answer of somebody who does not know that; nor does it come back.
     let place = |id: Uuid| format!("medication/{id}");
     let late = refused(save(&other, base.id, base.version, entry(b, json!({ "dose": 9 }))).await, 409, "stale_version");
     assert_eq!(late.details["version"], written.version);

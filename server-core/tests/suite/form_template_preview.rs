@@ -174,7 +174,7 @@ async fn what_submitting_would_keep_and_miss_is_told() {
     let kept = &shown["evaluation"]["kept_answers"];
     assert_eq!(kept["dose"], "1.5", "each answer in its one form");
     assert_eq!(kept["drugs"], json!([{ "id": id(1), "name": "Known" }, { "id": id(2) }]));
-    // What is kept is kept again as it is.
+    // Answers that are kept are kept again as they are.
     let again = preview(&admin, template, &json!({ "values": kept })).await;
     assert_eq!((&again["evaluation"]["kept_answers"], faults(&again, "faults")), (kept, vec![]));
 }

@@ -333,7 +333,7 @@ async fn a_custom_field_is_published_as_it_was_shown() {
     assert!(Answer::to(admin.request(reqwest::Method::GET, &path)).await.json(200)["archived_at"].is_string());
     assert_eq!(version(&admin, template.id, 1).await, frozen);
     assert_eq!(version(&admin, template.id, 2).await, second);
-    // What has been archived since the draft was written is found when it is published.
+    // A publication finds fields that have been archived since the draft was written.
     let more = redraft(&admin, &next, &definition(&[pinned("allergies", field, 2), scale("pain")])).await;
     let publish = admin.form_template_publish().form_template_id(template.id).body(request(&more, &[]));
     let refusal = refused(publish.send().await, 422, "validation_failed");

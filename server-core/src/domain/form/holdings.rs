@@ -132,7 +132,7 @@ pub(crate) const HOLDINGS: &[Holding] = &[
         anonymize: Fate::Anonymize("voided_by_user_id = null"),
         ..HOLDING
     },
-    // Which fields somebody answered may tell something of the patient.
+    // The names of the fields that somebody answered may tell something of the patient.
     Holding {
         table: "form_changes",
         found: Found::Patient("patient_id"),

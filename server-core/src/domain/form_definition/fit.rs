@@ -68,7 +68,7 @@ fn fit_value(
         return None;
     }
     let json = value.to_json();
-    // Where both versions have a kind of choice, the other kind may have the same option.
+    // Between two kinds of choice, the other one may have the same option.
     let present = FieldValue::read(new.field_type, &json);
     new.parse(&json, at, present.as_ref()).map_err(|fault| faults.push(fault)).ok()
 }

@@ -1,5 +1,5 @@
-//! Tests of the engine: faults of definitions, conditions, scores, answers, partial saves, moves to another version, and
-//! a comparison with a naive evaluator.
+//! Tests of the engine: faults of definitions, conditions, scores, answers, partial saves, moves to another version,
+//! and a comparison with a naive evaluator.
 
 mod answer;
 mod change;

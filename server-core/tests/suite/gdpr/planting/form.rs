@@ -63,7 +63,8 @@ pub(super) async fn plant(app: &CoreApp, owner: &mut PgConnection, person: &Pers
                                     statement = statement || '{{\"planted\": \"planted-statement\"}}'
          where form_id = {SIGNED};
          update form_voids set voided_at = '{voided}', voided_by_user_id = {USER} where form_id = {VOIDED};
-         update form_changes set changed_at = '{changed}', fields = '{{planted-changed-place}}' where form_id = {SIGNED};
+         update form_changes set changed_at = '{changed}', fields = '{{planted-changed-place}}'
+         where form_id = {SIGNED};
          set session_replication_role = origin"
     );
     execute(&mut app.database.superuser().await, &sql).await;
