@@ -245,7 +245,8 @@ create table form_voids (
         references data_keys (organization_id, id)
 );
 
--- Each change of a form: who made it, when, and of which fields. Fields of groups are `group/entry/field`.
+-- Each change of a form: who made it, when, and of which fields, at most 1,000. Fields of groups are
+-- `group/entry/field`.
 create table form_changes (
     id bigint generated always as identity primary key,
     organization_id bigint not null,

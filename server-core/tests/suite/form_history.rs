@@ -2,7 +2,7 @@
 
 use chrono::{TimeDelta, Utc};
 use restartix_sdk::core::types::{FormHistoryKind, FormStatus, MigrateForm, Scope, VoidForm};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use test_support::{CoreApp, granted, refused};
 use uuid::Uuid;
 
@@ -152,6 +152,27 @@ async fn the_history_tells_who_changed_which_fields_and_when() {
     refused(me.form_history_list().form_id(form.id).send().await, 403, "permission_denied");
     let stored = "select count(*) from form_changes c where c::text like '%Planted-drug%' or c::text like '%Worse%'";
     assert_eq!(app.count(stored).await, 0, "it has names, no values");
+}
+
+#[tokio::test]
+async fn the_history_names_a_bounded_number_of_places() {
+    let app = CoreApp::start().await;
+    let staff = app.staff();
+    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
+    let keys: Vec<String> = (0..21).map(|number| format!("field_{number}")).collect();
+    let fields: Vec<Value> = keys.iter().map(|key| item(key, "integer")).collect();
+    let group = json!({ "key": "visits", "group": { "label": "Visits", "max_entries": 50, "items": fields } });
+    let template = template(&app.admin(), &[group]).await.id;
+    let form = opened(&staff, template, patient).await;
+    let ids: Vec<String> = (0..50).map(|_| Uuid::new_v4().to_string()).collect();
+    let entry: Map<String, Value> = keys.iter().map(|key| (key.clone(), json!(1))).collect();
+    let entries: Map<String, Value> = ids.iter().map(|id| (id.clone(), entry.clone().into())).collect();
+    let form = saved(&staff, &form, json!({ "visits": entries })).await;
+    assert_eq!(form.values["visits"].as_array().unwrap().len(), 50, "all is saved");
+    let places: Vec<String> =
+        ids.iter().flat_map(|id| keys.iter().map(move |key| format!("visits/{id}/{key}"))).collect();
+    assert_eq!(places.len(), 1050);
+    assert_eq!(history(&staff, form.id).await[0].fields, places[..1000]);
 }
 
 #[tokio::test]

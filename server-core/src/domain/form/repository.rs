@@ -5,6 +5,7 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::{
+    history::kept,
     model::{FormFilter, FormHistoryKind, FormSort, FormStatus, FormSummary},
     row::FormRow,
     signature::FormSignature,
@@ -344,7 +345,7 @@ pub(super) async fn change_insert(
         change.form_id.0,
         change.form_version,
         change.kind as FormHistoryKind,
-        change.fields,
+        kept(change.fields),
         change.form_template_version
     )
     .execute(tx.connection()?)
@@ -394,7 +395,7 @@ pub(super) async fn form_save(tx: &mut WriteTx, saved: &SavedRow<'_>) -> Result<
         saved.language,
         saved.reopens,
         kind as FormHistoryKind,
-        saved.fields
+        kept(saved.fields)
     )
     .fetch_one(tx.connection()?)
     .await?;

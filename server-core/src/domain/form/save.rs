@@ -91,7 +91,7 @@ fn conflicts(document: &FormDocument, places: &[PatchedPlace], base: i64) -> Vec
 }
 
 /// Returns the names of what a save changes, for the trail, which takes few names and no ids of entries: each field
-/// once, a group for the fields in it, and `values` alone instead of too many. The history has every place.
+/// once, a group for the fields in it, and `values` alone instead of too many. The history has the places.
 fn names(changed: &[&PatchedPlace], with_language: bool) -> Vec<String> {
     let keys: BTreeSet<&str> = changed.iter().map(|place| first(&place.place)).collect();
     let language = with_language.then(|| "language".to_owned());

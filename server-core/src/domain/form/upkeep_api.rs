@@ -58,7 +58,7 @@ impl UpkeepApi {
     /// List the changes of a form
     ///
     /// Returns the saves of a form and everything else that changed it, the latest first, each with its author and the
-    /// names of the fields whose answers changed. The answers themselves are not kept.
+    /// names of the fields whose answers changed, at most 1,000 of them. The answers themselves are not kept.
     #[oai(path = "/forms/:form_id/history", method = "get", operation_id = "form_history_list")]
     async fn form_history_list(
         &self,

@@ -38,7 +38,8 @@ pub(crate) struct FormHistoryEntry {
     pub(crate) form_version: i64,
     /// Version of the template that the form asked then.
     pub(crate) form_template_version: i32,
-    /// Keys of the fields whose answers changed, in groups as `group/entry/field`; their values are not kept.
+    /// Keys of the fields whose answers changed, in groups as `group/entry/field`; the first 1,000 if there are more.
+    /// Their values are not kept.
     pub(crate) fields: Vec<String>,
     /// Id of the user who made the change; absent if it was an API key, or the user was erased.
     pub(crate) user_id: Option<UserId>,

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::super::model::FormSummary;
+use super::super::{history::kept, model::FormSummary};
 use crate::{
     database::{DatabaseError, Tx, WriteTx},
     ids::{AppointmentId, FormId, FormTemplateId, OrganizationId, PatientId},
@@ -99,7 +99,7 @@ async fn changes_insert(
     let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
     let versions: Vec<i32> = forms.iter().map(|form| form.template_version).collect();
     // Arrays of different lengths are no array.
-    let fields: Vec<serde_json::Value> = forms.iter().map(|form| form.fields.as_slice().into()).collect();
+    let fields: Vec<serde_json::Value> = forms.iter().map(|form| kept(&form.fields).into()).collect();
     sqlx::query!(
         r#"
         insert into form_changes (organization_id, form_id, form_version, patient_id, kind, fields,

@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::super::history::kept;
 use crate::{
     database::{DatabaseError, Tx, WriteTx},
     ids::FormId,
@@ -52,7 +53,7 @@ pub(super) async fn form_submit(tx: &mut WriteTx, new: &Submission<'_>) -> Resul
         new.form.0,
         new.version,
         new.document,
-        new.dropped,
+        kept(new.dropped),
         new.answers
     )
     .fetch_one(tx.connection()?)
