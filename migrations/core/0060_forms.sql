@@ -433,12 +433,13 @@ create trigger appointments_forms_follow after update of patient_id, started_at 
     execute function appointment_forms_follow();
 
 -- Once an amendment is void or deleted, the form that it amended counts again, and has its place at the appointment
--- back unless another form has taken it.
+-- back unless another form has taken it. If that one is void as well, the place goes to the one that it amended.
 create function appointment_forms_return() returns trigger
 language plpgsql security definer set search_path = pg_catalog, public as $$
 declare
     organization bigint;
     amended bigint;
+    earlier bigint;
 begin
     if tg_op = 'DELETE' then
         organization := old.organization_id;
@@ -447,14 +448,20 @@ begin
         select f.organization_id, f.amends_id into organization, amended from forms f
         where f.organization_id = new.organization_id and f.id = new.form_id;
     end if;
-    if amended is null then
-        return null;
-    end if;
-    -- Waits for those who make it void or amend it again, and sees in the next statement that they did.
-    perform f.id from forms f where f.organization_id = organization and f.id = amended for no key update;
+    loop
+        if amended is null then
+            return null;
+        end if;
+        -- Waits for those who make it void or amend it again, and sees in the next statement that they did. Goes from an
+        -- amendment to the form that it amends, like everybody who locks both.
+        select f.amends_id into earlier from forms f
+        where f.organization_id = organization and f.id = amended
+        for no key update;
+        exit when not exists (select from form_voids v where v.organization_id = organization and v.form_id = amended);
+        amended := earlier;
+    end loop;
     update appointment_forms l set active = true
     where l.organization_id = organization and l.form_id = amended and not l.active
-      and not exists (select from form_voids v where v.organization_id = organization and v.form_id = amended)
       and not exists (select from forms a
                       where a.organization_id = organization and a.amends_id = amended
                         and not exists (select from form_voids v

@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use reqwest::Method;
 use restartix_sdk::core::types::{
-    Appointment, CancelAppointment, CancellationReason, CreatePatient, FormStatus, SigningMeaning, UpdateAppointment,
-    VoidForm,
+    Appointment, CancelAppointment, CancellationReason, CreatePatient, Form, FormStatus, SigningMeaning,
+    UpdateAppointment, VoidForm,
 };
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
@@ -297,4 +297,46 @@ async fn a_form_has_its_place_back_once_its_amendment_does_not_count() {
     granted(specialist.form_delete().form_id(amendment.id).send().await, 204);
     let [new] = attached(&specialist, booked, &[asks]).await[..] else { panic!("one form") };
     assert!(new != form.id && new != amendment.id, "{new}");
+}
+
+#[tokio::test]
+async fn the_place_of_amendments_that_do_not_count_goes_to_the_last_form_that_does() {
+    let app = CoreApp::start().await;
+    let (admin, specialist) = (app.admin(), app.specialist());
+    let patient = app.patient_record().await.id;
+    let asks = template(&admin, &[scale("pain")]).await.id;
+    let booked = app.appointment_create(&admin, app.home().specialist_id, patient, in_days(2, 9)).await.id;
+    let [form] = attached(&specialist, booked, &[asks]).await[..] else { panic!("one form") };
+    let signed = async |form: i64| {
+        let form = submitted(&specialist, &now(&specialist, form).await).await;
+        sign(&specialist, &form, SigningMeaning::Completion).await
+    };
+    let amend = async |form: &Form| {
+        granted(specialist.form_amend().form_id(form.id).body(as_read(form)).send().await, 201).id
+    };
+    let void = async |form: i64| {
+        let body = VoidForm { reason: "By mistake.".to_owned(), version: now(&admin, form).await.version };
+        granted(admin.form_void().form_id(form).body(body).send().await, 200);
+    };
+    let first = signed(form).await;
+    for is_deleted in [false, true] {
+        let second = signed(amend(&first).await).await;
+        let third = amend(&second).await;
+        void(second.id).await;
+        assert_eq!(attached(&specialist, booked, &[asks]).await, [third], "the third form has the place");
+        if is_deleted {
+            granted(specialist.form_delete().form_id(third).send().await, 204);
+        } else {
+            void(third).await;
+        }
+        assert_eq!(attached(&specialist, booked, &[asks]).await, [first.id], "the second form does not count");
+    }
+    // Without a form that counts, the template is attached again.
+    let second = signed(amend(&first).await).await;
+    let third = amend(&second).await;
+    for form in [first.id, second.id, third] {
+        void(form).await;
+    }
+    let [new] = attached(&specialist, booked, &[asks]).await[..] else { panic!("one form") };
+    assert!(![first.id, second.id, third].contains(&new), "{new}");
 }
