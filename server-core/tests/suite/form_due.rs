@@ -92,6 +92,26 @@ async fn a_patient_is_shown_what_is_due_with_its_definition_in_the_asked_languag
     }
 }
 
+#[tokio::test]
+async fn further_forms_are_listed_once_the_first_ones_are_submitted() {
+    let app = CoreApp::start().await;
+    let (admin, staff, me) = (app.admin(), app.staff(), app.patient());
+    let patient = app.patient_record().await.id;
+    let asks = template(&admin, &[scale("pain")]).await.id;
+    let mut forms = Vec::new();
+    for _ in 0..21 {
+        forms.push(opened(&staff, asks, patient).await);
+    }
+    let ids: Vec<i64> = forms.iter().map(|form| form.id).collect();
+    let listed = async || {
+        let listed = granted(me.me_form_list().send().await, 200).data;
+        listed.iter().map(|form| form.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed().await, ids[..20]);
+    submitted(&me, &forms[0]).await;
+    assert_eq!(listed().await, ids[1..]);
+}
+
 /// Runs the search for overdue forms, and waits until it has ended.
 async fn sweep(app: &CoreApp) {
     const KIND: &str = "forms_overdue";

@@ -3,14 +3,14 @@ use poem_openapi::{Object, types::Example};
 
 use super::super::model::Form;
 
-/// Largest number of forms that are listed.
-pub(super) const LISTED: i64 = 50;
+/// Largest number of forms that are listed. Each comes with its definition and answers, which may be large.
+pub(super) const LISTED: i64 = 20;
 
 /// Forms that wait for a patient.
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct DueForms {
-    /// Forms, those that are due first at the beginning; at most 50.
+    /// Forms, those that are due first at the beginning; at most 20.
     pub(crate) data: Vec<DueForm>,
 }
 
