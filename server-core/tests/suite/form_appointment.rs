@@ -10,14 +10,16 @@ use restartix_sdk::core::types::{
     UpdateAppointment, VoidForm,
 };
 use serde_json::{Value, json};
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Connection};
 use test_support::{Actor, Answer, CoreApp, granted, in_days};
 use uuid::Uuid;
 
 use crate::{
-    form::{history, item, now, saved, submitted, template, values},
+    custom_field::field,
+    form::{history, item, now, opened, saved, submitted, template, values},
     form_submit::{as_read, sign},
     form_template::{created, scale},
+    profile::{Of, set},
 };
 
 /// Creates an appointment template of 45 minutes that asks for these forms.
@@ -261,6 +263,34 @@ async fn an_appointment_given_to_another_patient_leaves_its_forms() {
     let [new] = attached(&staff, booked.id, &[template]).await[..] else { panic!("one form") };
     let new = now(&staff, new).await;
     assert_eq!((new.patient_id, values(&new)), (second, json!({})));
+}
+
+#[tokio::test]
+async fn forms_are_created_and_filled_in_while_a_custom_field_changes() {
+    let app = CoreApp::start().await;
+    let (admin, staff) = (app.admin(), app.staff());
+    let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
+    field(&admin, "patient", "hand", json!({})).await;
+    set(&admin, Of::Patient(patient), 0, json!({ "hand": "left" })).await;
+    let mut hand = item("hand", "text");
+    hand["field"]["prefill"] = json!({ "profile": "hand" });
+    let asks = template(&admin, &[hand]).await.id;
+    let visit = asking(&admin, &[asks]).await;
+    let other = app.appointment_create(&staff, app.home().specialist_id, patient, in_days(4, 9)).await.id;
+    // The lock of a change that has not ended.
+    let mut owner = app.owner().await;
+    let mut change = owner.begin().await.unwrap();
+    let lock = format!("select pg_advisory_xact_lock(hashtextextended('fields:{}:0', 0))", app.home().id);
+    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *change).await.unwrap();
+    let booked = book(&staff, &booking(&app, visit, patient, in_days(3, 9))).await.json(201);
+    let mut forms = ids(&booked["forms"]);
+    forms.extend(attached(&staff, other, &[asks]).await);
+    forms.push(opened(&staff, asks, patient).await.id);
+    change.rollback().await.unwrap();
+    assert_eq!(forms.len(), 3);
+    for form in forms {
+        assert_eq!(values(&now(&staff, form).await), json!({ "hand": "left" }));
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::{
     repository::{self, HeldAppointment, TemplateState},
 };
 use crate::{
-    database::{Database, Lock, WriteTx},
+    database::{Database, WriteTx},
     domain::{
         appointment::{self, AppointmentError, AppointmentStatus, TemplateBooking},
         form::{self, FormEvent, FormSummary, PublishedTemplate, Visit},
@@ -56,9 +56,7 @@ impl Service {
             started_at: input.started_at.get(),
             title: input.title.as_str(),
         };
-        let locks = vec![Lock::FieldsRead(organization)];
-        let booked = self.appointments.book_with_template(caller, organization, &booking, locks).await;
-        let (mut tx, appointment, events) = booked?;
+        let (mut tx, appointment, events) = self.appointments.book_with_template(caller, organization, &booking).await?;
         let held = hold(&mut tx, appointment.id).await?;
         let asked = Asked { templates: &held.listed, named: false };
         let Filled { forms, omitted, created } = self.fill(&mut tx, caller, organization, &held, &asked).await?;
@@ -74,7 +72,7 @@ impl Service {
         id: AppointmentId,
         input: &AttachForms,
     ) -> Result<AppointmentForms, AppointmentFormError> {
-        let mut tx = self.database.write_locked(caller, vec![Lock::FieldsRead(organization)]).await?;
+        let mut tx = self.database.write(caller).await?;
         let held = hold(&mut tx, id).await?;
         if !takes_forms(held.status) {
             return Err(AppointmentFormError::NotOpen { status: held.status });

@@ -59,7 +59,8 @@ impl Service {
     }
 
     /// Returns the first answers of several forms about a patient like [`Service::prefilled`], in the order of the
-    /// versions; record and profile are read once.
+    /// versions; record and profile are read once. Needs no [`Lock::FieldsRead`](crate::database::Lock): one statement
+    /// reads values and definitions of the profile, and a custom field keeps its `phi` while it has a value.
     pub(super) async fn prefilled_all(
         &self,
         tx: &mut impl Tx,

@@ -91,14 +91,12 @@ impl Service {
     }
 
     /// Books an appointment with a template at any time, within working hours or not, but never over another one.
-    /// Returns the transaction, which is still open for what belongs to the appointment, and its events so far; it has
-    /// taken the locks of the booking and `also`.
+    /// Returns the transaction, which is still open for what belongs to the appointment, and its events so far.
     pub(crate) async fn book_with_template(
         &self,
         caller: &Caller,
         organization: OrganizationId,
         booking: &TemplateBooking<'_>,
-        also: Vec<Lock>,
     ) -> Result<(WriteTx, Appointment, Events), AppointmentError> {
         let TemplateBooking { template, specialist, patient, started_at, title } = *booking;
         // The end follows from the template, whose duration is bounded.
@@ -106,8 +104,7 @@ impl Service {
         check_own(caller, specialist)?;
         let uid = Uuid::new_v4();
         let sealed = TitleSeal::of(&self.keys, organization).await?.seal(Titled::Appointment, uid, title);
-        let mut locks = also;
-        locks.extend([Lock::Specialist(organization, specialist), Lock::Patient(organization, patient)]);
+        let locks = vec![Lock::Specialist(organization, specialist), Lock::Patient(organization, patient)];
         let mut tx = self.database.write_locked(caller, locks).await?;
         let slot = slot_of_template(&mut tx, organization, booking).await?;
         let block = Period { start: slot.block_start, end: slot.block_end };
