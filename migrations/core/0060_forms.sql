@@ -452,8 +452,8 @@ begin
         if amended is null then
             return null;
         end if;
-        -- Waits for those who make it void or amend it again, and sees in the next statement that they did. Goes from an
-        -- amendment to the form that it amends, like everybody who locks both.
+        -- Waits for those who make it void or amend it again, and sees in the next statement that they did. Locks an
+        -- amendment before what it amends, as others do.
         select f.amends_id into earlier from forms f
         where f.organization_id = organization and f.id = amended
         for no key update;

@@ -19,8 +19,8 @@ impl MineApi {
     ///
     /// Returns the drafts about the patient who calls, each with definition and values, sorted by the time until which
     /// they should be submitted; those without one come last. Leaves out forms that are void and forms of appointments
-    /// that were cancelled, missed or deleted. Writes an audit entry for each form. At most 20 forms are listed; further
-    /// ones follow once these are submitted, and `form_list` lists all.
+    /// that were cancelled, missed or deleted. Writes an audit entry for each form. At most 20 forms are listed;
+    /// further ones follow once these are submitted, and `form_list` lists all.
     #[oai(path = "/me/forms", method = "get", operation_id = "me_form_list")]
     async fn me_form_list(
         &self,
