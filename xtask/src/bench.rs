@@ -2,7 +2,7 @@
 //!
 //! This starts PostgreSQL (durable), Valkey, S3 and the issuer, and stops them whatever happens; `xtask-bench` does the
 //! rest. Nothing else runs beside what is measured: no Telemetry and no ClickHouse. `--telemetry` measures Telemetry
-//! instead, and starts ClickHouse as well.
+//! instead, and starts ClickHouse as well; `--forms` measures only the processor time of a save of a form.
 
 mod check;
 mod telemetry;
@@ -77,6 +77,10 @@ pub(crate) struct Options {
     /// Measure Telemetry beside the inserts of its engines, and replace its section of the report.
     #[arg(long)]
     telemetry: bool,
+    /// Measure the processor time of a save of a form of 300 fields beside that of an appointment's update, and nothing
+    /// else; replace that section of the report. Takes about a minute, besides the build.
+    #[arg(long, conflicts_with_all = ["scale", "beside", "stack_only", "telemetry", "check"])]
+    forms: bool,
     /// Compare the ratios with those of the committed BENCHMARKS.md instead of writing it; fail, and name the row, if
     /// one is lower in two runs.
     #[arg(long, conflicts_with_all = ["quick", "beside", "stack_only", "scale"])]
@@ -295,6 +299,9 @@ fn measure(options: &Options, setup: &Path, report: &Path) -> Result<()> {
     }
     if options.telemetry {
         command.arg("--telemetry");
+    }
+    if options.forms {
+        command.arg("--forms");
     }
     let mut child = command
         .current_dir(paths::checkout())

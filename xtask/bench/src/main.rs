@@ -5,6 +5,7 @@
 
 mod beside;
 mod check;
+mod forms;
 mod http;
 mod ingest;
 mod load;
@@ -58,6 +59,9 @@ struct Arguments {
     /// Measure Telemetry instead of Core.
     #[arg(long)]
     telemetry: bool,
+    /// Measure saves of a form beside updates of an appointment, and nothing else.
+    #[arg(long)]
+    forms: bool,
 }
 
 // One thread, like pgbench: the client must not take both cores from the server.
@@ -91,11 +95,20 @@ async fn run(arguments: &Arguments) -> Result<()> {
         sections::replaced(&before, &scale::section(&scale::run(&setup, arguments.rounds, &arguments.scale).await?))
     } else if arguments.telemetry {
         sections::replaced(&before, &ingest::run(&setup, plan, load_before).await?)
+    } else if arguments.forms {
+        let forms = forms::run(&setup, plan).await?;
+        print!("\n{}", forms::table(&forms));
+        sections::replaced(&before, &forms::section(plan, &forms))
     } else {
+        // Without pgbench this fails at once, not after a minute.
+        naive::program(&setup)?;
+        // Saves are measured first: their database is a copy of Core's, which is empty until then.
+        let forms = forms::run(&setup, plan).await?;
         let results = measure::run(&setup, plan).await?;
         let machine = machine::describe(&setup, load_before).await?;
-        println!("\n{}", report::tables(&results));
-        sections::kept(&before, &report::document(plan, &machine, &results))
+        println!("\n{}\n{}", report::tables(&results), forms::table(&forms));
+        let document = sections::kept(&before, &report::document(plan, &machine, &results));
+        sections::replaced(&document, &forms::section(plan, &forms))
     };
     std::fs::write(&arguments.report, document)?;
     eprintln!("written to {}", arguments.report.display());
