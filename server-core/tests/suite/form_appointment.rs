@@ -341,9 +341,8 @@ async fn the_place_of_amendments_that_do_not_count_goes_to_the_last_form_that_do
         let form = submitted(&specialist, &now(&specialist, form).await).await;
         sign(&specialist, &form, SigningMeaning::Completion).await
     };
-    let amend = async |form: &Form| {
-        granted(specialist.form_amend().form_id(form.id).body(as_read(form)).send().await, 201).id
-    };
+    let amend =
+        async |form: &Form| granted(specialist.form_amend().form_id(form.id).body(as_read(form)).send().await, 201).id;
     let void = async |form: i64| {
         let body = VoidForm { reason: "By mistake.".to_owned(), version: now(&admin, form).await.version };
         granted(admin.form_void().form_id(form).body(body).send().await, 200);

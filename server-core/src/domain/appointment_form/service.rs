@@ -56,7 +56,8 @@ impl Service {
             started_at: input.started_at.get(),
             title: input.title.as_str(),
         };
-        let (mut tx, appointment, events) = self.appointments.book_with_template(caller, organization, &booking).await?;
+        let (mut tx, appointment, events) =
+            self.appointments.book_with_template(caller, organization, &booking).await?;
         let held = hold(&mut tx, appointment.id).await?;
         let asked = Asked { templates: &held.listed, named: false };
         let Filled { forms, omitted, created } = self.fill(&mut tx, caller, organization, &held, &asked).await?;
