@@ -1450,7 +1450,7 @@ hidden fields.*/
     ///Forms that wait for a patient.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct DueForms {
-        ///Forms, those that are due first at the beginning; at most 50.
+        ///Forms, those that are due first at the beginning; at most 20.
         pub data: ::std::vec::Vec<DueForm>,
     }
     impl DueForms {
@@ -2523,7 +2523,8 @@ group are named once.*/
     pub struct FormHistoryEntry {
         ///Time of the change.
         pub changed_at: ::chrono::DateTime<::chrono::offset::Utc>,
-        ///Keys of the fields whose answers changed, in groups as `group/entry/field`; their values are not kept.
+        /**Keys of the fields whose answers changed, in groups as `group/entry/field`; the first 1,000 if there are more.
+Their values are not kept.*/
         pub fields: ::std::vec::Vec<::std::string::String>,
         ///Version of the template that the form asked then.
         pub form_template_version: i32,
@@ -6740,7 +6741,8 @@ midnight that ends the day.*/
 - `unanswered`: the form has no answer or does not show the field, so that the profile keeps its value
 - `not_writable`: the role of the signer, or of the caller who asks beforehand, doesn't write the field
 - `archived`: the custom field is archived
-- `not_valid`: the present version of the custom field does not accept the value, or protects less than the form*/
+- `not_valid`: the present version of the custom field does not accept the value, or protects less than the form,
+which also protects answers to fields that a protected answer shows*/
     #[derive(
         ::serde::Deserialize,
         ::serde::Serialize,
@@ -28770,7 +28772,7 @@ let response = client.form_migrate()
     /**List the changes of a form
 
 Returns the saves of a form and everything else that changed it, the latest first, each with its author and the
-names of the fields whose answers changed. The answers themselves are not kept.
+names of the fields whose answers changed, at most 1,000 of them. The answers themselves are not kept.
 
 Sends a `GET` request to `/v1/forms/{form_id}/history`
 
@@ -28915,7 +28917,8 @@ let response = client.form_amend()
 
 Marks a form that does not count, whatever its state, e.g. one about the wrong person. It can still be read, and
 nothing else can be done with it. What a signed form wrote to the profile stays there. The template may be
-attached to the appointment again. Permitted to administrators and specialists; it can't be undone.
+attached to the appointment again; if the form amends another one, that one takes its place back. Permitted to
+administrators and specialists; it can't be undone.
 
 Answers 409 `form_void` if the form is void already, and `stale_version` if it was changed since `version`.
 
@@ -28941,8 +28944,8 @@ let response = client.form_void()
     /**Get the effect of signing a form
 
 Returns each field that the form writes back to the patient's profile with what its last signature would do if
-the caller gave it now: values that the caller's role doesn't write, or that the custom field doesn't accept,
-are skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form, which has
+the caller gave it now: values that the caller's role doesn't write, or that the custom field doesn't accept or
+protects less, are skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form, which has
 written its values, it compares them with the present profile; the list of a void form is empty.
 
 Sends a `GET` request to `/v1/forms/{form_id}/write-back`
@@ -28964,8 +28967,8 @@ let response = client.form_write_back_get()
 
 Returns the drafts about the patient who calls, each with definition and values, sorted by the time until which
 they should be submitted; those without one come last. Leaves out forms that are void and forms of appointments
-that were cancelled, missed or deleted. Writes an audit entry for each form. At most 50 forms are listed, which
-is more than a patient has to do at once; `form_list` lists all.
+that were cancelled, missed or deleted. Writes an audit entry for each form. At most 20 forms are listed;
+further ones follow once these are submitted, and `form_list` lists all.
 
 Sends a `GET` request to `/v1/me/forms`
 

@@ -403,6 +403,7 @@ pub(super) fn forbidden(operation: &str, asker: &str) -> &'static str {
         // The hold belongs to the administrator; others of the clinic may see it.
         ("appointment_hold_delete", "superadmin" | "staff" | "patient" | "key") => "hold_not_own",
         ("video_token_create", "superadmin") => "not_a_participant",
+        ("form_sign", "superadmin") => "form_signer_forbidden",
         _ => "permission_denied",
     }
 }

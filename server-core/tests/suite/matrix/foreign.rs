@@ -12,8 +12,8 @@ use test_support::{Answer, Contents, CoreApp, Fixture, Location, Operation, Para
 use uuid::Uuid;
 
 use super::{
-    asker::Asker,
     fixture::{Surroundings, World, impersonating, not_found, planned},
+    granted_to,
     plain::make,
     stores::Stores,
 };
@@ -224,12 +224,12 @@ async fn what_is_another_clinics_is_not_there_in_the_matrix() {
     let world = World::start(&around).await;
     let (app, foreign) = (&world.app, Foreign::new(&world.app, &world.operations).await);
     settled(app).await;
-    let admin = Asker::Person(app.admin());
     let mut stores = Stores::of(app).await;
     let mut tried = 0;
     for operation in world.operations.iter().filter(|operation| !operation.public) {
         // A refused request changes nothing, so one fixture serves them all.
         let home = world.fixture(&operation.id).await;
+        let asker = world.asker(granted_to(&operation.id, &["admin", "specialist", "patient"])).await;
         let mut before = stores.take().await;
         for parameter in operation.parameters.iter().filter(|parameter| !is_plain(parameter)) {
             let what = format!("{} with {}", operation.id, parameter.pointer);
@@ -249,7 +249,7 @@ async fn what_is_another_clinics_is_not_there_in_the_matrix() {
                 }
                 _ => home.clone().naming(parameter, &value),
             };
-            let answer = Answer::to(admin.request(operation, &fixture)).await;
+            let answer = Answer::to(asker.request(operation, &fixture)).await;
             let after = stores.take().await;
             foreign.assert_hidden(&what, &answer);
             // Tables that must be unchanged.

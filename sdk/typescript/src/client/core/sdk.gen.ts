@@ -1243,7 +1243,7 @@ export const formMigrate = <ThrowOnError extends boolean = true>(options: Option
  * List the changes of a form
  *
  * Returns the saves of a form and everything else that changed it, the latest first, each with its author and the
- * names of the fields whose answers changed. The answers themselves are not kept.
+ * names of the fields whose answers changed, at most 1,000 of them. The answers themselves are not kept.
  */
 export const formHistoryList = <ThrowOnError extends boolean = true>(options: Options<FormHistoryListData, ThrowOnError>) => options.client.get<FormHistoryListResponses, FormHistoryListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',
@@ -1347,7 +1347,8 @@ export const formAmend = <ThrowOnError extends boolean = true>(options: Options<
  *
  * Marks a form that does not count, whatever its state, e.g. one about the wrong person. It can still be read, and
  * nothing else can be done with it. What a signed form wrote to the profile stays there. The template may be
- * attached to the appointment again. Permitted to administrators and specialists; it can't be undone.
+ * attached to the appointment again; if the form amends another one, that one takes its place back. Permitted to
+ * administrators and specialists; it can't be undone.
  *
  * Answers 409 `form_void` if the form is void already, and `stale_version` if it was changed since `version`.
  */
@@ -1366,8 +1367,8 @@ export const formVoid = <ThrowOnError extends boolean = true>(options: Options<F
  * Get the effect of signing a form
  *
  * Returns each field that the form writes back to the patient's profile with what its last signature would do if
- * the caller gave it now: values that the caller's role doesn't write, or that the custom field doesn't accept,
- * are skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form, which has
+ * the caller gave it now: values that the caller's role doesn't write, or that the custom field doesn't accept or
+ * protects less, are skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form, which has
  * written its values, it compares them with the present profile; the list of a void form is empty.
  */
 export const formWriteBackGet = <ThrowOnError extends boolean = true>(options: Options<FormWriteBackGetData, ThrowOnError>) => options.client.get<FormWriteBackGetResponses, FormWriteBackGetErrors, ThrowOnError, 'data'>({
@@ -1382,8 +1383,8 @@ export const formWriteBackGet = <ThrowOnError extends boolean = true>(options: O
  *
  * Returns the drafts about the patient who calls, each with definition and values, sorted by the time until which
  * they should be submitted; those without one come last. Leaves out forms that are void and forms of appointments
- * that were cancelled, missed or deleted. Writes an audit entry for each form. At most 50 forms are listed, which
- * is more than a patient has to do at once; `form_list` lists all.
+ * that were cancelled, missed or deleted. Writes an audit entry for each form. At most 20 forms are listed;
+ * further ones follow once these are submitted, and `form_list` lists all.
  */
 export const meFormList = <ThrowOnError extends boolean = true>(options: Options<MeFormListData, ThrowOnError>) => options.client.get<MeFormListResponses, MeFormListErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

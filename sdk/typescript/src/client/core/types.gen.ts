@@ -1344,7 +1344,7 @@ export type DueForm = {
  */
 export type DueForms = {
     /**
-     * Forms, those that are due first at the beginning; at most 50.
+     * Forms, those that are due first at the beginning; at most 20.
      */
     data: Array<DueForm>;
 };
@@ -2182,7 +2182,8 @@ export type FormHistoryEntry = {
      */
     form_template_version: number;
     /**
-     * Keys of the fields whose answers changed, in groups as `group/entry/field`; their values are not kept.
+     * Keys of the fields whose answers changed, in groups as `group/entry/field`; the first 1,000 if there are more.
+     * Their values are not kept.
      */
     fields: Array<string>;
     /**
@@ -5383,7 +5384,8 @@ export type WorkingHours = {
  * - `unanswered`: the form has no answer or does not show the field, so that the profile keeps its value
  * - `not_writable`: the role of the signer, or of the caller who asks beforehand, doesn't write the field
  * - `archived`: the custom field is archived
- * - `not_valid`: the present version of the custom field does not accept the value, or protects less than the form
+ * - `not_valid`: the present version of the custom field does not accept the value, or protects less than the form,
+ * which also protects answers to fields that a protected answer shows
  */
 export type WriteBackOutcome = 'written' | 'unchanged' | 'unanswered' | 'not_writable' | 'archived' | 'not_valid';
 
