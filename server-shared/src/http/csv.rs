@@ -1,10 +1,10 @@
 //! Tables as CSV (RFC 4180), sent while their rows are read, so that a table of any length takes the memory of one
 //! chunk.
 
-use std::{borrow::Cow, error::Error, io};
+use std::{borrow::Cow, error::Error, future::Future, io};
 
 use bytes::Bytes;
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, Utc};
 use csv_core::{Terminator, WriteResult, Writer, WriterBuilder};
 use futures_util::{Stream, StreamExt, stream};
 use http::{StatusCode, header::CONTENT_DISPOSITION};
@@ -13,6 +13,7 @@ use poem_openapi::{
     ApiResponse,
     registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
 };
+use rust_decimal::Decimal;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -44,6 +45,10 @@ impl Cell {
     /// the text and after characters that end a cell in spreadsheets of other regions.
     pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
         let text = text.into();
+        // Most texts have none of these bytes. The full-width characters below begin with the last one.
+        if !text.bytes().any(|byte| matches!(byte, b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n' | 0xef)) {
+            return Self(text);
+        }
         // The full-width forms are formulas to spreadsheets of East Asia.
         let formula = |c| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠');
         // Where a comma separates decimals, a semicolon separates cells, and quotes are read by that.
@@ -87,6 +92,13 @@ impl From<f64> for Cell {
     }
 }
 
+/// Digits with a point, without zeros at the end of the fraction.
+impl From<Decimal> for Cell {
+    fn from(number: Decimal) -> Self {
+        Self(number.normalize().to_string().into())
+    }
+}
+
 impl From<bool> for Cell {
     fn from(value: bool) -> Self {
         Self::name(if value { "true" } else { "false" })
@@ -96,6 +108,12 @@ impl From<bool> for Cell {
 impl From<NaiveDate> for Cell {
     fn from(date: NaiveDate) -> Self {
         Self(date.to_string().into())
+    }
+}
+
+impl From<NaiveTime> for Cell {
+    fn from(time: NaiveTime) -> Self {
+        Self(time.format("%H:%M:%S").to_string().into())
     }
 }
 
@@ -118,15 +136,61 @@ impl<T: Into<Self>> From<Option<T>> for Cell {
     }
 }
 
+/// Character between the cells of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Delimiter {
+    /// `,`, as RFC 4180 says.
+    #[default]
+    Comma,
+    /// `;`, for spreadsheets of regions where a comma separates decimals.
+    Semicolon,
+}
+
+impl Delimiter {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Comma => b',',
+            Self::Semicolon => b';',
+        }
+    }
+}
+
 /// A table to be sent.
 pub struct Table<S> {
     /// The names of the columns.
     pub header: Vec<Cell>,
     /// True to begin with the byte order mark, which only some spreadsheets ask for.
     pub byte_order_mark: bool,
+    /// Character between cells. No line of the table names it (`sep=`): parsers would read that line as a row.
+    pub delimiter: Delimiter,
     /// The rows, each with as many cells as the header. The stream is polled only as fast as the receiver reads, and
     /// dropped when the receiver is gone.
     pub rows: S,
+}
+
+/// Observer of a table that is being sent. If it is dropped before [`Watch::finished`] or [`Watch::failed`], the
+/// receiver has gone.
+pub trait Watch: Send + 'static {
+    /// Notes that the connection has taken `rows` more rows.
+    fn taken(&mut self, rows: u64);
+
+    /// Ends a table that the connection has taken to its last row. The receiver sees the end of the table only after
+    /// this has succeeded; if it fails, the transfer breaks off.
+    fn finished(self) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Ends a table whose source has failed. The transfer breaks off after this.
+    fn failed(self) -> impl Future<Output = ()> + Send;
+}
+
+/// Observes nothing.
+impl Watch for () {
+    fn taken(&mut self, _rows: u64) {}
+
+    async fn finished(self) -> io::Result<()> {
+        Ok(())
+    }
+
+    async fn failed(self) {}
 }
 
 /// Reason why a table is not written to its end.
@@ -146,17 +210,35 @@ where
     /// Turns the table into a body. If a row fails, the body fails and breaks the connection, so that the receiver
     /// can't take a part of the table for the whole.
     pub fn into_body(self) -> Body {
+        self.into_watched_body(())
+    }
+
+    /// Turns the table into a body like [`Table::into_body`], which `watch` observes.
+    pub fn into_watched_body(self, watch: impl Watch) -> Body {
         let writing = Writing {
             columns: self.header.len(),
             header: Some((self.header, self.byte_order_mark)),
+            delimiter: self.delimiter,
             rows: Box::pin(self.rows),
         };
-        Body::from_bytes_stream(stream::try_unfold(Some(writing), |writing| async {
-            let Some(mut writing) = writing else { return Ok(None) };
-            match writing.chunk().await {
-                Ok((chunk, more)) => Ok(Some((chunk, more.then_some(writing)))),
+        let sending = Sending { writing, watch, handed_over: 0, more: true };
+        Body::from_bytes_stream(stream::try_unfold(Some(sending), |sending| async {
+            let Some(mut sending) = sending else { return Ok(None) };
+            // The next chunk is asked for once the connection has taken the last one.
+            sending.watch.taken(sending.handed_over);
+            if !sending.more {
+                sending.watch.finished().await?;
+                return Ok(None);
+            }
+            match sending.writing.chunk().await {
+                Ok(Written { bytes, rows, more }) => {
+                    sending.handed_over = rows;
+                    sending.more = more;
+                    Ok(Some((bytes, Some(sending))))
+                }
                 Err(fault) => {
                     tracing::error!(error = causes(&fault), "a table broke off");
+                    sending.watch.failed().await;
                     Err(io::Error::other("the table broke off"))
                 }
             }
@@ -164,33 +246,57 @@ where
     }
 }
 
+/// Table under way to its receiver.
+struct Sending<S, W> {
+    writing: Writing<S>,
+    watch: W,
+    /// Rows of the last chunk, which the connection has not taken yet.
+    handed_over: u64,
+    /// False once the last chunk is handed over.
+    more: bool,
+}
+
 struct Writing<S> {
     columns: usize,
     /// Bytes that the first chunk begins with.
     header: Option<(Vec<Cell>, bool)>,
+    delimiter: Delimiter,
     rows: S,
+}
+
+/// Chunk that is ready to be sent.
+struct Written {
+    bytes: Bytes,
+    /// Number of rows in it, without the header.
+    rows: u64,
+    /// True if there are more rows.
+    more: bool,
 }
 
 impl<S, E> Writing<S>
 where
     S: Stream<Item = Result<Vec<Cell>, E>> + Unpin,
 {
-    /// Returns the next chunk, and true if there are more rows.
-    async fn chunk(&mut self) -> Result<(Bytes, bool), Fault<E>> {
-        let mut chunk = Chunk::new();
+    /// Returns the next chunk.
+    async fn chunk(&mut self) -> Result<Written, Fault<E>> {
+        let mut chunk = Chunk::new(self.delimiter);
         if let Some((header, byte_order_mark)) = self.header.take() {
             chunk.bytes.extend_from_slice(if byte_order_mark { BYTE_ORDER_MARK } else { &[] });
             chunk.row(&header);
         }
+        let mut rows = 0;
         while chunk.bytes.len() < CHUNK {
-            let Some(row) = self.rows.next().await else { return Ok((chunk.bytes.into(), false)) };
+            let Some(row) = self.rows.next().await else {
+                return Ok(Written { bytes: chunk.bytes.into(), rows, more: false });
+            };
             let row = row.map_err(Fault::Source)?;
             if row.len() != self.columns {
                 return Err(Fault::Columns { row: row.len(), header: self.columns });
             }
             chunk.row(&row);
+            rows += 1;
         }
-        Ok((chunk.bytes.into(), true))
+        Ok(Written { bytes: chunk.bytes.into(), rows, more: true })
     }
 }
 
@@ -201,8 +307,8 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn new() -> Self {
-        let writer = WriterBuilder::new().terminator(Terminator::CRLF).build();
+    fn new(delimiter: Delimiter) -> Self {
+        let writer = WriterBuilder::new().delimiter(delimiter.byte()).terminator(Terminator::CRLF).build();
         Self { bytes: Vec::with_capacity(CHUNK + CHUNK / 4), writer }
     }
 
@@ -242,7 +348,16 @@ impl CsvFile {
         S: Stream<Item = Result<Vec<Cell>, E>> + Send + 'static,
         E: Error + Send + Sync + 'static,
     {
-        Self { name: name.into(), body: table.into_body() }
+        Self::watched(name, table, ())
+    }
+
+    /// A table like that of [`CsvFile::new`], which `watch` observes while it is sent.
+    pub fn watched<S, E>(name: impl Into<String>, table: Table<S>, watch: impl Watch) -> Self
+    where
+        S: Stream<Item = Result<Vec<Cell>, E>> + Send + 'static,
+        E: Error + Send + Sync + 'static,
+    {
+        Self { name: name.into(), body: table.into_watched_body(watch) }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     iter,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -16,7 +16,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use super::*;
 
 fn of<S>(rows: S) -> Table<S> {
-    Table { header: vec![Cell::name("first"), Cell::name("second")], byte_order_mark: false, rows }
+    let header = vec![Cell::name("first"), Cell::name("second")];
+    Table { header, byte_order_mark: false, delimiter: Delimiter::Comma, rows }
 }
 
 fn table<E>(rows: Vec<Result<Vec<Cell>, E>>) -> Table<impl Stream<Item = Result<Vec<Cell>, E>>> {
@@ -56,6 +57,8 @@ async fn a_table_is_written_as_rfc_4180_says() {
     assert_eq!(table(rows.clone()).into_body().into_string().await.unwrap(), expected);
     let marked = Table { byte_order_mark: true, ..table(rows) };
     assert_eq!(marked.into_body().into_string().await.unwrap(), format!("\u{feff}{expected}"));
+    let semicolons = Table { delimiter: Delimiter::Semicolon, ..table(vec![text(["a,b", "c;d"])]) };
+    assert_eq!(semicolons.into_body().into_string().await.unwrap(), "first;second\r\na,b;\"c;d\"\r\n");
     // Without a row there is the header.
     let empty = table::<Infallible>(Vec::new());
     assert_eq!(empty.into_body().into_string().await.unwrap(), "first,second\r\n");
@@ -97,6 +100,8 @@ fn text_runs_in_no_spreadsheet_and_values_stay_values() {
         (Cell::from(Uuid::nil()), "00000000-0000-0000-0000-000000000000"),
         (Cell::from(Some(-7)), "-7"),
         (Cell::from(None::<i64>), ""),
+        (Cell::from(Decimal::new(-1250, 3)), "-1.25"),
+        (Cell::from(NaiveTime::from_hms_opt(7, 5, 0).unwrap()), "07:05:00"),
     ] {
         assert_eq!(cell.0, shown);
     }
@@ -181,4 +186,57 @@ fn a_file_has_its_name_and_type() {
     assert_eq!(disposition, "attachment; filename=\"Pacienti.csv\"; filename*=UTF-8''Pacien%C8%9Bi.csv");
     let meta = &CsvFile::meta().responses[0];
     assert!(CONTENT_TYPE.starts_with(meta.content[0].content_type), "the specification names the type that is sent");
+}
+
+/// Observations of a table: rows that were taken, and its end.
+#[derive(Default, Clone)]
+struct Observed(Arc<Mutex<(u64, &'static str)>>);
+
+impl Watch for Observed {
+    fn taken(&mut self, rows: u64) {
+        self.0.lock().unwrap().0 += rows;
+    }
+
+    async fn finished(self) -> io::Result<()> {
+        let mut observed = self.0.lock().unwrap();
+        observed.1 = "finished";
+        if observed.0 == 13 { Err(io::Error::other("the trail is gone")) } else { Ok(()) }
+    }
+
+    async fn failed(self) {
+        self.0.lock().unwrap().1 = "failed";
+    }
+}
+
+#[tokio::test]
+async fn an_observer_hears_of_rows_once_they_are_taken() {
+    let row = || Ok::<_, StoreGone>(vec![Cell::from(1), Cell::text("x".repeat(CHUNK / 2))]);
+    let body = |rows| {
+        let observed = Observed::default();
+        let chunks = table(rows).into_watched_body(observed.clone()).into_bytes_stream();
+        (observed, chunks)
+    };
+    let (observed, mut chunks) = body(vec![row(), row(), row()]);
+    chunks.next().await.unwrap().unwrap();
+    assert_eq!(*observed.0.lock().unwrap(), (0, ""), "the first chunk is not taken yet");
+    chunks.next().await.unwrap().unwrap();
+    assert_eq!(*observed.0.lock().unwrap(), (2, ""));
+    assert!(chunks.next().await.is_none());
+    assert_eq!(*observed.0.lock().unwrap(), (3, "finished"), "the end is seen after the observer has heard of it");
+
+    let (observed, mut chunks) = body(vec![row(), row(), row(), row(), Err(StoreGone)]);
+    while chunks.next().await.is_some_and(|chunk| chunk.is_ok()) {}
+    assert_eq!(*observed.0.lock().unwrap(), (4, "failed"));
+
+    let (observed, mut chunks) = body(vec![row(), row(), row(), row()]);
+    chunks.next().await.unwrap().unwrap();
+    drop(chunks);
+    assert_eq!(*observed.0.lock().unwrap(), (0, ""), "the receiver has gone");
+    assert_eq!(Arc::strong_count(&observed.0), 1, "the observer is dropped");
+}
+
+#[tokio::test]
+async fn a_table_whose_end_is_not_recorded_has_none() {
+    let rows = (0..13).map(|number| Ok::<_, StoreGone>(vec![Cell::from(number), Cell::EMPTY])).collect();
+    assert!(table(rows).into_watched_body(Observed::default()).into_bytes().await.is_err());
 }
