@@ -104,6 +104,12 @@ impl Context {
         self.begin_with("", opening)
     }
 
+    /// Returns the statements that open a transaction in which every statement sees the same state and none writes, and
+    /// then `settings`.
+    pub(super) fn begin_snapshot(&self, settings: &str) -> String {
+        format!("begin isolation level repeatable read, read only;{}{settings}", self.enter(&Opening::default()))
+    }
+
     /// Returns the statements of [`Context::begin`] with `first` between the context and the locks.
     pub(super) fn begin_with(&self, first: &str, opening: &Opening) -> String {
         if first.is_empty() {

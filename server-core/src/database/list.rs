@@ -40,6 +40,22 @@ pub(crate) trait Listed: for<'r> FromRow<'r, PgRow> + Send + Unpin {
     const OF_ORGANIZATIONS: bool = true;
 }
 
+/// Table of organizations whose rows a snapshot reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows {
+    /// Name of the table.
+    pub(crate) table: &'static str,
+    /// Condition that a row meets to be visible at all.
+    pub(crate) present: &'static str,
+}
+
+impl Rows {
+    /// Returns the rows of a kind.
+    pub(crate) const fn of<T: Listed>() -> Self {
+        Self { table: T::TABLE, present: T::PRESENT }
+    }
+}
+
 /// Place at which the context of a statement is entered.
 #[derive(Debug, Clone, Copy)]
 enum Entry {
@@ -210,14 +226,7 @@ impl<'c> List<'c> {
     /// most of its rows.
     fn page_sql<T: Listed>(&mut self, order: &'static str, paging: Paging) -> String {
         let (table, columns, present, key) = (T::TABLE, T::COLUMNS, T::PRESENT, T::KEY);
-        // The organization is not a parameter, for the planner must not know it: by statistics of a time when it had
-        // few rows, the planner would read all its rows and sort them. Policies of the restricted role compare it
-        // already.
-        let of_organization = if T::OF_ORGANIZATIONS && !self.confined {
-            " and organization_id = (select context_organization())"
-        } else {
-            ""
-        };
+        let of_organization = if T::OF_ORGANIZATIONS { self.organization_condition() } else { "" };
         let (enter, ctx) = match self.entry {
             Entry::Here => ("context_enter($1, $2, $3, $4, $5) as ctx cross join lateral ", " and ctx"),
             Entry::Before(_) => ("", ""),
@@ -258,6 +267,22 @@ impl<'c> List<'c> {
              ) as counted \
              left join lateral ({page}) as a on true"
         )
+    }
+
+    /// Returns the condition on the organization of the rows, unless policies of the restricted role compare it.
+    ///
+    /// The organization is not a parameter, for the planner must not know it: by statistics of a time when it had few
+    /// rows, the planner would read all its rows and sort them.
+    fn organization_condition(&self) -> &'static str {
+        if self.confined { "" } else { " and organization_id = (select context_organization())" }
+    }
+
+    /// Returns the connection, the part of a statement that names the rows, from `from` to the last condition, and the
+    /// arguments. For statements of transactions only.
+    pub(super) fn into_parts(self, rows: Rows) -> (Statement<'c>, String, Result<PgArguments, BoxDynError>) {
+        let Rows { table, present } = rows;
+        let rows = format!("from {table} where {present}{}{}", self.organization_condition(), self.conditions);
+        (self.connection, rows, self.arguments)
     }
 
     /// Returns the number of the parameter that holds the context's organization.
@@ -302,12 +327,9 @@ impl<'c> SealedList<'c> {
         Self(self.0.filter(comparison, value))
     }
 
-    /// Restricts the read to rows whose `column` is one of `values`, like [`List::any`].
-    pub(crate) fn any<'v, T>(self, column: &'static str, values: Option<T>) -> Self
-    where
-        T: Encode<'v, Postgres> + Type<Postgres>,
-    {
-        Self(self.0.any(column, values))
+    /// Restricts the read by the conditions that `narrow` adds.
+    pub(crate) fn narrowed(self, narrow: impl FnOnce(List<'c>) -> List<'c>) -> Self {
+        Self(narrow(self.0))
     }
 
     /// Reads the rows of the page and the total like [`List::rows`].

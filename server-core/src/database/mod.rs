@@ -1,11 +1,12 @@
-//! Access to PostgreSQL through three entry points for callers and one for the service itself.
+//! Access to PostgreSQL through four entry points for callers and one for the service itself.
 //!
 //! - [`Database::read`] reads data that is not protected health information.
 //! - [`Database::disclose`] reads protected health information.
+//! - [`Database::snapshot`] reads any number of rows of one moment, for tables that are exported.
 //! - [`Database::write`] changes data.
 //! - [`Database::across`] returns the owner's pool, for work that no caller asks for.
 //!
-//! The first three set the caller's context before any other statement, in the round trip that opens the transaction;
+//! All but the last set the caller's context before any other statement, in the round trip that opens the transaction;
 //! without a context, row-level security shows no row. Statements of superadmins and of the service's own jobs run on
 //! the owner's pool, everybody else's on the pool of the restricted role.
 
@@ -24,6 +25,7 @@ mod pool;
 mod read;
 mod sealed;
 mod session;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -41,10 +43,11 @@ pub(crate) use context::{Context, Lock};
 pub(crate) use disclose::{DiscloseTx, PageTx, Pages};
 pub(crate) use error::{DatabaseError, broken_constraint, one_row, unless_taken};
 pub(crate) use first::{First, Literal, Prepared};
-pub(crate) use list::Listed;
+pub(crate) use list::{List, Listed, Rows};
 pub(crate) use pool::{AppProbe, PoolProbe, UNRESTRICTED, connect, is_restricted};
 pub(crate) use read::{OpenReader, Reader};
 pub(crate) use sealed::{Disclosed, Sealed};
+pub(crate) use snapshot::{Snapshot, Tabular};
 pub(crate) use write::WriteTx;
 
 use audience::Audiences;

@@ -57,6 +57,11 @@ impl Session {
         }
     }
 
+    /// Closes the connection if the transaction is dropped before its end, so that a statement under way ends with it.
+    pub(super) fn sever_when_dropped(&mut self) {
+        self.0.sever_when_dropped();
+    }
+
     /// Returns the connection on which queries run.
     pub(super) fn connection(&mut self) -> Result<&mut PgConnection, DatabaseError> {
         self.0.in_transaction()

@@ -72,7 +72,7 @@ impl Connections {
             #[allow(clippy::disallowed_methods, reason = "the one place that takes connections for requests")]
             Self::Owner(pool) => Held::Owner(pool.acquire().await?),
         };
-        Ok(Connection { held: Some(held), open: Open::Nothing })
+        Ok(Connection { held: Some(held), open: Open::Nothing, severed: false })
     }
 }
 
@@ -115,6 +115,8 @@ pub(super) struct Connection {
     /// `None` once it is dropped.
     held: Option<Held>,
     open: Open,
+    /// True to close the connection if it is dropped while something is open.
+    severed: bool,
 }
 
 #[derive(Debug)]
@@ -156,6 +158,12 @@ impl Connection {
         Ok(true)
     }
 
+    /// Closes the connection if it is dropped before its transaction has ended, instead of waiting for the answer of
+    /// the statement under way: PostgreSQL ends a statement whose client has gone.
+    pub(super) fn sever_when_dropped(&mut self) {
+        self.severed = true;
+    }
+
     /// States that the transaction has ended.
     pub(super) fn transaction_ended(&mut self) {
         self.open = Open::Nothing;
@@ -172,6 +180,8 @@ impl Drop for Connection {
         let Some(mut held) = self.held.take() else { return };
         if self.open == Open::Nothing {
             held.returned();
+        } else if self.severed {
+            held.sever();
         } else {
             tokio::spawn(held.close_open(self.open));
         }
@@ -189,6 +199,14 @@ impl Held {
     fn returned(&mut self) {
         if let Self::App(held) = self {
             held.returned = Instant::now();
+        }
+    }
+
+    /// Closes the connection.
+    fn sever(self) {
+        match self {
+            Self::App(mut held) => held.broken = true,
+            Self::Owner(mut held) => held.close_on_drop(),
         }
     }
 

@@ -11,6 +11,7 @@ mod model;
 mod onboarding;
 mod repository;
 mod service;
+mod table;
 
 pub(crate) use duplicate::PossibleDuplicate;
 pub(crate) use error::PatientError;
@@ -18,8 +19,9 @@ pub(crate) use event::PatientEvent;
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use indexes::{indexes_left, indexes_refresh};
 pub(crate) use merge::{absent, check_unmerged, merged_records};
-pub(crate) use model::{CreatePatient, Patient};
+pub(crate) use model::{CreatePatient, Patient, PatientFilter};
 pub(crate) use service::Service;
+pub(crate) use table::PatientColumn;
 
 /// Operations on patients.
 pub(crate) type Api = (api::Api, merge::MergeApi);

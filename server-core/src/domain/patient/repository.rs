@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{error::PatientError, indexes::INDEXES_VERSION, locale::Locale, model::PatientSort};
 use crate::{
-    database::{DatabaseError, DiscloseTx, Listed, Sealed, Tx, WriteTx, broken_constraint},
+    database::{DatabaseError, DiscloseTx, List, Listed, Sealed, Tx, WriteTx, broken_constraint},
     encryption::NewKey,
     ids::{OrganizationId, PatientId, UserId},
 };
@@ -117,7 +117,11 @@ pub(super) async fn patient_page(
         PatientSort::LastName => "name_sort, id",
         PatientSort::Newest => "created_at desc, name_sort, id",
     };
-    let mut list = tx.list()?;
+    tx.list()?.narrowed(|list| searched(list, search)).rows(order, paging).await
+}
+
+/// Restricts a read of patients to those that a search is for.
+pub(super) fn searched<'c>(mut list: List<'c>, search: &PatientSearch) -> List<'c> {
     for word in &search.words {
         list = list.filter(
             "coalesce(name_folded, name_folded_roughly(first_name || ' ' || last_name)) like",
@@ -127,8 +131,6 @@ pub(super) async fn patient_page(
     list.filter("email_index =", search.email_index.as_deref())
         .any("phone_index", search.phone_indexes.as_deref())
         .filter("national_id_index =", search.national_id_index.as_deref())
-        .rows(order, paging)
-        .await
 }
 
 /// Reads the time zone and the country of an organization.

@@ -34,7 +34,7 @@ pub(super) const TABLE: &str = "patients";
 #[derive(Clone)]
 pub(crate) struct Service {
     pub(super) database: Database,
-    encryption: Arc<Encryption>,
+    pub(super) encryption: Arc<Encryption>,
     /// Links between patients and the users who sign in as them.
     pub(crate) links: Links<PatientId>,
 }
@@ -195,7 +195,8 @@ impl Service {
         }
     }
 
-    async fn search(
+    /// Returns the conditions of a filter, with the blind indexes of the values that it names.
+    pub(super) async fn search(
         &self,
         tx: &mut impl Tx,
         organization: OrganizationId,

@@ -237,6 +237,6 @@ async fn an_observer_hears_of_rows_once_they_are_taken() {
 
 #[tokio::test]
 async fn a_table_whose_end_is_not_recorded_has_none() {
-    let rows = (0..13).map(|number| Ok::<_, StoreGone>(vec![Cell::from(number), Cell::EMPTY])).collect();
+    let rows = (0_i64..13).map(|number| Ok::<_, StoreGone>(vec![Cell::from(number), Cell::EMPTY])).collect();
     assert!(table(rows).into_watched_body(Observed::default()).into_bytes().await.is_err());
 }
