@@ -11,6 +11,7 @@ mod row;
 mod series;
 mod service;
 mod status;
+mod table;
 mod title;
 mod transition;
 
@@ -20,9 +21,10 @@ pub(crate) use booking::{
 pub(crate) use error::AppointmentError;
 pub(crate) use event::{AppointmentEvent, AppointmentSeriesEvent, HoldEnd};
 pub(crate) use holdings::HOLDINGS;
-pub(crate) use model::Appointment;
+pub(crate) use model::{Appointment, AppointmentFilter};
 pub(crate) use service::Service;
 pub(crate) use status::AppointmentStatus;
+pub(crate) use table::AppointmentColumn;
 
 /// Operations on appointments.
 pub(crate) type Api =

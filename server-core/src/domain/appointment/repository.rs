@@ -8,7 +8,7 @@ use super::{
     row::{AppointmentRow, CreatedRow, NewAppointment},
 };
 use crate::{
-    database::{DatabaseError, First, Literal, OpenReader, Prepared, Tx, broken_constraint},
+    database::{DatabaseError, First, List, Literal, OpenReader, Prepared, Tx, broken_constraint},
     domain::{appointment_template::Modality, period::Period, rules::InvalidValue},
     ids::{AppointmentId, OrganizationId, SpecialistId},
 };
@@ -33,11 +33,13 @@ pub(super) async fn appointment_page(
     };
     // A specialist and a patient see their own appointments alone; the conditions let an index find them.
     let (own_patient, own_specialist) = reader.own_records();
-    reader
-        .list()
-        .filter("specialist_id =", own_specialist)
-        .filter("patient_id =", own_patient)
-        .filter("ended_at >", filter.from)
+    let own = reader.list().filter("specialist_id =", own_specialist).filter("patient_id =", own_patient);
+    filtered(own, filter).rows(order, paging).await
+}
+
+/// Restricts a read of appointments to those that meet a filter.
+pub(super) fn filtered<'c>(list: List<'c>, filter: &AppointmentFilter) -> List<'c> {
+    list.filter("ended_at >", filter.from)
         // Bounds the range of the index on both sides, as no appointment lasts longer.
         .filter("started_at >", filter.from.map(|from| from - LONGEST))
         .filter("started_at <", filter.to)
@@ -45,8 +47,6 @@ pub(super) async fn appointment_page(
         .filter("patient_id =", filter.patient_id)
         .filter("status =", filter.status)
         .filter("appointment_template_id =", filter.template_id)
-        .rows(order, paging)
-        .await
 }
 
 /// Passes the INSERT of an appointment to a macro that takes the SQL before the columns that it returns, and the

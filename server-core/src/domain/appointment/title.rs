@@ -44,6 +44,16 @@ impl TitleSeal {
     pub(super) fn seal(&self, titled: Titled, uid: Uuid, title: &str) -> Option<Vec<u8>> {
         self.0.row(titled.table(), uid).seal(COLUMN, Some(title).filter(|title| !title.is_empty()))
     }
+
+    /// Opens a sealed title; `None` if it has none.
+    pub(super) fn open(
+        &self,
+        titled: Titled,
+        uid: Uuid,
+        sealed: Option<&[u8]>,
+    ) -> Result<Option<Phi<String>>, DatabaseError> {
+        self.0.row(titled.table(), uid).open(COLUMN, sealed)
+    }
 }
 
 /// Title as stored.
@@ -62,8 +72,8 @@ impl Service {
     pub(super) async fn title_open(&self, title: StoredTitle<'_>) -> Result<String, DatabaseError> {
         match title.sealed {
             Some(sealed) if title.clear.is_empty() => {
-                let key = self.keys.of(title.organization).await?;
-                let opened = key.row(title.titled.table(), title.uid).open(COLUMN, Some(sealed))?;
+                let seal = TitleSeal::of(&self.keys, title.organization).await?;
+                let opened = seal.open(title.titled, title.uid, Some(sealed))?;
                 // The seal protects against readers of the database. The answer to a caller who may see the appointment
                 // is no disclosure.
                 Ok(opened.map(Phi::into_inner).unwrap_or_default())

@@ -7,6 +7,7 @@
 //! the size of definition and answers ([decision 52](../../../../docs/decisions/0052-form-definitions.md)).
 
 mod answers;
+mod cells;
 mod change;
 mod compile;
 mod condition;
@@ -27,7 +28,7 @@ mod tests;
 pub(crate) use self::{
     change::{FormChange, changes},
     compile::Compiled,
-    evaluate::FormEvaluation,
+    evaluate::{FormEvaluation, FormScoreResult},
     hash::content_hash,
     item::{FormPrefill, PatientAttribute, PinnedField},
     library::FieldLibrary,

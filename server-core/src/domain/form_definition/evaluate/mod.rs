@@ -6,7 +6,7 @@ mod score;
 
 use std::cell::OnceCell;
 
-pub(crate) use self::result::FormEvaluation;
+pub(crate) use self::result::{FormEvaluation, FormScoreResult};
 #[cfg(test)]
 pub(crate) use self::result::ScoreState;
 pub(super) use self::score::ScoreOutcome;

@@ -154,18 +154,23 @@ impl Compiled {
                 items.extend(group.fields.iter().zip(states).map(|(field, given)| state(&field.key, within, *given)));
             }
         }
-        let scores = self.items.iter().zip(&evaluation.scores);
         let mut missing = FieldFaults::default();
         self.require(evaluation, at, &mut missing);
         FormEvaluation {
             sections: sections.map(section).collect(),
             items,
-            scores: scores.filter_map(|(item, outcome)| Some(result(&item.key, outcome.as_ref()?))).collect(),
+            scores: self.score_results(evaluation),
             hidden_answers: self.hidden_answers(answers, evaluation, at),
             faults: listed(faults),
             missing_answers: listed(&missing),
             kept_answers: self.write(answers, Some(evaluation)).into_iter().collect(),
         }
+    }
+
+    /// Returns the results of the scores in the order of their items.
+    pub(crate) fn score_results(&self, evaluation: &Evaluation) -> Vec<FormScoreResult> {
+        let scores = self.items.iter().zip(&evaluation.scores);
+        scores.filter_map(|(item, outcome)| Some(result(&item.key, outcome.as_ref()?))).collect()
     }
 
     /// Adds a fault for each answer that is required and missing, with pointers below `at` into what was read.
