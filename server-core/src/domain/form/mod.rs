@@ -28,6 +28,7 @@ mod sign;
 mod signature;
 mod signing_api;
 mod submit;
+mod table;
 mod upkeep_api;
 mod upkeep_model;
 mod upkeep_repository;
@@ -39,9 +40,10 @@ pub(crate) use attach::{PublishedTemplate, Visit, summaries};
 pub(crate) use error::FormError;
 pub(crate) use event::FormEvent;
 pub(crate) use holdings::HOLDINGS;
-pub(crate) use model::FormSummary;
+pub(crate) use model::{FormFilter, FormStatus, FormSummary};
 pub(crate) use overdue::forms_overdue;
 pub(crate) use service::Service;
+pub(crate) use table::FormColumn;
 
 /// Operations on forms.
 pub(crate) type Api = (api::Api, upkeep_api::UpkeepApi, signing_api::SigningApi, mine::MineApi);

@@ -11,7 +11,7 @@ use super::{
     signature::FormSignature,
 };
 use crate::{
-    database::{DatabaseError, First, Listed, Literal, OpenReader, Prepared, Tx, WriteTx, one_row},
+    database::{DatabaseError, First, List, Listed, Literal, OpenReader, Prepared, Tx, WriteTx, one_row},
     ids::{FormId, FormTemplateId, OrganizationId, PatientId, UserId},
 };
 
@@ -88,20 +88,20 @@ pub(super) async fn form_page(
     };
     // A patient sees its own forms alone; the condition lets an index find them.
     let (own_patient, _) = reader.own_records();
+    filtered(reader.list().among(OF_PATIENT, own_patient), organization, filter).page(order, paging).await
+}
+
+/// Restricts a read of forms to those that meet a filter.
+pub(super) fn filtered<'c>(list: List<'c>, organization: OrganizationId, filter: &FormFilter) -> List<'c> {
     let is_void = filter.status == Some(FormStatus::Void);
     let status = filter.status.filter(|_| !is_void);
-    reader
-        .list()
-        .among(OF_PATIENT, own_patient)
-        .among(OF_PATIENT, filter.patient)
+    list.among(OF_PATIENT, filter.patient)
         .among(OF_APPOINTMENT, filter.appointment)
         .among(VOID, is_void.then_some(organization))
         .filter("form_template_id =", filter.template)
         .filter("form_template_version =", filter.template_version)
         .filter("status =", status)
         .filter(NOT_VOID, status.map(|_| true))
-        .page(order, paging)
-        .await
 }
 
 /// Reads a form that the caller sees, in a transaction that discloses it or writes.
@@ -235,6 +235,26 @@ pub(super) async fn template_contents(
     .fetch_all(tx.connection()?)
     .await?;
     Ok(rows)
+}
+
+/// Reads the numbers of the versions of a template, the first version first; none if there is no such template.
+pub(super) async fn template_versions(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    template: FormTemplateId,
+) -> Result<Vec<i32>, DatabaseError> {
+    let versions = sqlx::query_scalar!(
+        r#"
+        select version from form_template_versions
+        where organization_id = $1 and form_template_id = $2
+        order by version
+        "#,
+        organization.0,
+        template.0
+    )
+    .fetch_all(tx.connection()?)
+    .await?;
+    Ok(versions)
 }
 
 /// Key of a patient.
