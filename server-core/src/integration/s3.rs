@@ -6,12 +6,16 @@ use async_trait::async_trait;
 use aws_sdk_s3::{
     Client,
     config::{BehaviorVersion, Credentials, Region, timeout::TimeoutConfig},
-    types::{Delete, ObjectIdentifier},
+    operation::abort_multipart_upload::AbortMultipartUploadError,
+    presigning::PresigningConfig,
+    primitives::ByteStream,
+    types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier},
 };
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
+use bytes::Bytes;
 use secrecy::ExposeSecret;
 use server_shared::http::health::Probe;
 
@@ -65,6 +69,24 @@ pub(crate) enum StorageError {
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("S3 did not delete {0} objects")]
     Kept(usize),
+    #[error("S3 has begun no upload, or has not confirmed a part of one")]
+    Unconfirmed,
+}
+
+/// Upload of an object in parts, of which S3 shows nothing before it is complete.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    key: String,
+    /// Id that S3 has given to the upload.
+    id: String,
+    parts: Vec<CompletedPart>,
+}
+
+impl Upload {
+    /// Returns the id that S3 has given to the upload.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 impl StorageError {
@@ -100,5 +122,59 @@ impl Storage {
             }
         }
         Ok(())
+    }
+
+    /// Begins the upload of an object.
+    pub(crate) async fn upload_begin(&self, key: &str, content_type: &str) -> Result<Upload, StorageError> {
+        let request = self.client.create_multipart_upload().bucket(&self.bucket).key(key).content_type(content_type);
+        let begun = request.send().await.map_err(StorageError::of)?;
+        let id = begun.upload_id.ok_or(StorageError::Unconfirmed)?;
+        Ok(Upload { key: key.to_owned(), id, parts: Vec::new() })
+    }
+
+    /// Uploads the next part. All parts but the last have at least 5 MiB; there are at most 10,000.
+    pub(crate) async fn upload_part(&self, upload: &mut Upload, part: Bytes) -> Result<(), StorageError> {
+        let number = i32::try_from(upload.parts.len() + 1).map_err(StorageError::of)?;
+        let request = self.client.upload_part().bucket(&self.bucket).key(&upload.key).upload_id(&upload.id);
+        // A body in memory is sent as it is, with its length and checksum in headers.
+        let sent = request.part_number(number).body(ByteStream::from(part)).send().await.map_err(StorageError::of)?;
+        let mut completed = CompletedPart::builder().part_number(number).e_tag(sent.e_tag.unwrap_or_default());
+        completed = completed.set_checksum_crc32(sent.checksum_crc32);
+        upload.parts.push(completed.build());
+        Ok(())
+    }
+
+    /// Completes an upload: from then on the object is there.
+    pub(crate) async fn upload_complete(&self, upload: Upload) -> Result<(), StorageError> {
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(upload.parts)).build();
+        let request = self.client.complete_multipart_upload().bucket(&self.bucket).key(upload.key);
+        request.upload_id(upload.id).multipart_upload(parts).send().await.map_err(StorageError::of)?;
+        Ok(())
+    }
+
+    /// Gives up an upload and deletes its parts. Ignores one that is not there.
+    pub(crate) async fn upload_abort(&self, key: &str, id: &str) -> Result<(), StorageError> {
+        let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(id);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(AbortMultipartUploadError::is_no_such_upload) => Ok(()),
+            Err(error) => Err(StorageError::of(error)),
+        }
+    }
+
+    /// Stores a small object in one request.
+    pub(crate) async fn put(&self, key: &str, content_type: &str, body: Bytes) -> Result<(), StorageError> {
+        let request = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type);
+        request.body(ByteStream::from(body)).send().await.map_err(StorageError::of)?;
+        Ok(())
+    }
+
+    /// Returns a link by which anybody reads an object for `valid`, and stores it under the name in `disposition`.
+    /// Sends no request, so the object need not be there.
+    pub(crate) async fn link(&self, key: &str, disposition: &str, valid: Duration) -> Result<String, StorageError> {
+        let presigning = PresigningConfig::expires_in(valid).map_err(StorageError::of)?;
+        let request = self.client.get_object().bucket(&self.bucket).key(key);
+        let request = request.response_content_disposition(disposition).presigned(presigning).await;
+        Ok(request.map_err(StorageError::of)?.uri().to_owned())
     }
 }
