@@ -73,6 +73,17 @@ pub(crate) enum StorageError {
     Unconfirmed,
 }
 
+/// Object that is about to be stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewObject<'a> {
+    /// Key of the object.
+    pub(crate) key: &'a str,
+    /// Media type that S3 sends it with.
+    pub(crate) content_type: &'a str,
+    /// `Content-Disposition` that S3 sends it with.
+    pub(crate) disposition: &'a str,
+}
+
 /// Upload of an object in parts, of which S3 shows nothing before it is complete.
 #[derive(Debug)]
 pub(crate) struct Upload {
@@ -125,11 +136,12 @@ impl Storage {
     }
 
     /// Begins the upload of an object.
-    pub(crate) async fn upload_begin(&self, key: &str, content_type: &str) -> Result<Upload, StorageError> {
-        let request = self.client.create_multipart_upload().bucket(&self.bucket).key(key).content_type(content_type);
+    pub(crate) async fn upload_begin(&self, new: NewObject<'_>) -> Result<Upload, StorageError> {
+        let request = self.client.create_multipart_upload().bucket(&self.bucket).key(new.key);
+        let request = request.content_type(new.content_type).content_disposition(new.disposition);
         let begun = request.send().await.map_err(StorageError::of)?;
         let id = begun.upload_id.ok_or(StorageError::Unconfirmed)?;
-        Ok(Upload { key: key.to_owned(), id, parts: Vec::new() })
+        Ok(Upload { key: new.key.to_owned(), id, parts: Vec::new() })
     }
 
     /// Uploads the next part. All parts but the last have at least 5 MiB; there are at most 10,000.
@@ -163,18 +175,17 @@ impl Storage {
     }
 
     /// Stores a small object in one request.
-    pub(crate) async fn put(&self, key: &str, content_type: &str, body: Bytes) -> Result<(), StorageError> {
-        let request = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type);
+    pub(crate) async fn put(&self, new: NewObject<'_>, body: Bytes) -> Result<(), StorageError> {
+        let request = self.client.put_object().bucket(&self.bucket).key(new.key);
+        let request = request.content_type(new.content_type).content_disposition(new.disposition);
         request.body(ByteStream::from(body)).send().await.map_err(StorageError::of)?;
         Ok(())
     }
 
-    /// Returns a link by which anybody reads an object for `valid`, and stores it under the name in `disposition`.
-    /// Sends no request, so the object need not be there.
-    pub(crate) async fn link(&self, key: &str, disposition: &str, valid: Duration) -> Result<String, StorageError> {
+    /// Returns a link by which anybody reads an object for `valid`. Sends no request, so the object need not be there.
+    pub(crate) async fn link(&self, key: &str, valid: Duration) -> Result<String, StorageError> {
         let presigning = PresigningConfig::expires_in(valid).map_err(StorageError::of)?;
-        let request = self.client.get_object().bucket(&self.bucket).key(key);
-        let request = request.response_content_disposition(disposition).presigned(presigning).await;
+        let request = self.client.get_object().bucket(&self.bucket).key(key).presigned(presigning).await;
         Ok(request.map_err(StorageError::of)?.uri().to_owned())
     }
 }
