@@ -39,6 +39,8 @@ pub(crate) struct Audit {
     changed_fields: Vec<Cow<'static, str>>,
     /// Organization of the entry, if it is not the organization of the request.
     organization: Option<OrganizationId>,
+    /// Code of the reason, if the entry says that something has failed.
+    failure: Option<String>,
     /// Further entries of the same transaction.
     also: Vec<Self>,
 }
@@ -57,6 +59,7 @@ impl Audit {
             entity_ids: vec![entity.entity_id()],
             changed_fields: Vec::new(),
             organization: None,
+            failure: None,
             also: Vec::new(),
         }
     }
@@ -70,6 +73,7 @@ impl Audit {
             entity_ids,
             changed_fields: Vec::new(),
             organization: None,
+            failure: None,
             also: Vec::new(),
         }
     }
@@ -84,6 +88,12 @@ impl Audit {
     pub(crate) fn naming(mut self, changed_keys: Vec<String>) -> Self {
         self.changed_fields.extend(changed_keys.into_iter().map(Cow::Owned));
         self
+    }
+
+    /// States that what the entry describes has failed, with the code of the reason. Only the owner of the tables
+    /// appends such an entry.
+    pub(crate) fn failing(self, failure: Option<String>) -> Self {
+        Self { failure, ..self }
     }
 
     /// Sets the organization of the entry, if it is another one than the request's: one message may concern several.
@@ -124,7 +134,8 @@ impl Audit {
         row["entity_type"] = self.entity_type.into();
         row["entity_id"] = entity_id.into();
         row["changed_fields"] = self.changed_fields.as_slice().into();
-        row["outcome"] = "succeeded".into();
+        row["outcome"] = self.failure.as_ref().map_or("succeeded", |_| Refusal::Failed.as_str()).into();
+        row["error_code"] = self.failure.as_deref().into();
         if let Some(organization) = self.organization {
             row["organization_id"] = organization.0.into();
         }

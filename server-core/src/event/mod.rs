@@ -40,6 +40,12 @@ pub(crate) trait Event: Any + Send + Sync {
     fn changed_keys(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// Returns the code of the reason, if the event says that something has failed. The write that leaves such an event
+    /// runs as the owner of the tables.
+    fn failure(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Defines the events of an entity. Each variant holds the id, and one with `[changed]` also the names of the fields
@@ -149,6 +155,7 @@ impl fmt::Debug for Fact {
 impl<E: Event> From<E> for Events {
     fn from(event: E) -> Self {
         let audit = Audit::action(event.verb(), &event.of()).changing(event.changed()).naming(event.changed_keys());
+        let audit = audit.failing(event.failure());
         Self { audit, facts: vec![Fact { event: Box::new(event), organization: None }] }
     }
 }

@@ -78,6 +78,11 @@ impl Cell {
     pub const fn name(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
     }
+
+    /// Returns the text of the cell.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl From<i64> for Cell {

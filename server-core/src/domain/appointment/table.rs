@@ -8,7 +8,6 @@ use uuid::Uuid;
 
 use super::{
     Service,
-    error::AppointmentError,
     model::AppointmentFilter,
     repository::filtered,
     row::AppointmentRow,
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::{
     database::{Columns, DatabaseError, List, Rows, Snapshot, Tabular},
-    domain::{rules::check_range, table::table_columns},
+    domain::table::table_columns,
     ids::OrganizationId,
 };
 
@@ -85,8 +84,7 @@ impl Service {
         organization: OrganizationId,
         filter: AppointmentFilter,
         columns: Vec<AppointmentColumn>,
-    ) -> Result<AppointmentTable, AppointmentError> {
-        check_range(filter.from, filter.to)?;
+    ) -> Result<AppointmentTable, DatabaseError> {
         let titles = if columns.contains(&AppointmentColumn::Title) {
             Some(TitleSeal::of(&self.keys, organization).await?)
         } else {

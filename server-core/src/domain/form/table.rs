@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Number of forms that are in memory together: one has up to 2 MiB of answers.
-const BATCH: usize = 20;
+const BATCH: usize = 8;
 /// Begin of the names of columns that are no field's. No key of a field has the point.
 const PREFIX: &str = "form.";
 

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Number of patients that are in memory together. A record has at most some 90 KiB, mostly much less.
-const BATCH: usize = 250;
+const BATCH: usize = 200;
 
 table_columns! {
     /// Column of a table of patients.
