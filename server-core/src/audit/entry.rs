@@ -134,8 +134,11 @@ impl Audit {
         row["entity_type"] = self.entity_type.into();
         row["entity_id"] = entity_id.into();
         row["changed_fields"] = self.changed_fields.as_slice().into();
-        row["outcome"] = self.failure.as_ref().map_or("succeeded", |_| Refusal::Failed.as_str()).into();
-        row["error_code"] = self.failure.as_deref().into();
+        row["outcome"] = "succeeded".into();
+        if let Some(code) = &self.failure {
+            row["outcome"] = Refusal::Failed.as_str().into();
+            row["error_code"] = code.as_str().into();
+        }
         if let Some(organization) = self.organization {
             row["organization_id"] = organization.0.into();
         }

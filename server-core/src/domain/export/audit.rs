@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use server_shared::{
     http::csv::Cell,
-    value::{Key, Line},
+    value::{Key, Line, Moment},
 };
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
@@ -72,7 +72,7 @@ pub(super) struct AuditTable(pub(super) AuditExport);
 impl AuditTable {
     fn list<'c>(&self, snapshot: &'c mut Snapshot) -> Result<List<'c>, DatabaseError> {
         let filter = &self.0;
-        let (from, to) = (filter.from.get(), filter.to.map(|to| to.get()));
+        let (from, to) = (filter.from.get(), filter.to.map(Moment::get));
         // Ids begin with their time, so that the key finds the entries of a period: an index by organization and time
         // would cost each request a write.
         let list = snapshot.list()?.filter("id >=", Some(least_id(from - SKEW)));
