@@ -23,7 +23,7 @@ use crate::error::causes;
 /// The media type in the specification.
 const MEDIA_TYPE: &str = "text/csv";
 /// The media type as it is sent (RFC 4180, RFC 7111).
-const CONTENT_TYPE: &str = "text/csv; charset=utf-8; header=present";
+pub const CONTENT_TYPE: &str = "text/csv; charset=utf-8; header=present";
 /// Upper bound of the bytes of quotes, delimiter and line end together.
 const MARKS_MAX: usize = 8;
 /// Mark at the beginning by which some spreadsheets know UTF-8.

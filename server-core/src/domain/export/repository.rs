@@ -135,13 +135,9 @@ pub(super) struct OpenFile {
     pub(super) upload_id: Option<String>,
 }
 
-/// Begins a run of the job of an export; `None` if its end is recorded, e.g. because of an erasure. `rows` is the number
-/// of rows in the snapshot of this run.
-pub(super) async fn file_run(
-    tx: &mut WriteTx,
-    export: ExportRecord,
-    rows: i64,
-) -> Result<bool, DatabaseError> {
+/// Begins a run of the job of an export, whose snapshot has this number of rows; `false` if its end is recorded, e.g.
+/// because of an erasure.
+pub(super) async fn file_run(tx: &mut WriteTx, export: ExportRecord, rows: i64) -> Result<bool, DatabaseError> {
     let done = sqlx::query!(
         r#"
         update exports
@@ -212,6 +208,14 @@ pub(super) async fn file_finish(
     .execute(tx.connection()?)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Reads the state of an export; `None` if its row is deleted.
+pub(super) async fn file_state(across: &Across, export: ExportRecord) -> Result<Option<ExportState>, DatabaseError> {
+    let state = sqlx::query_scalar!(r#"select state as "state: ExportState" from exports where id = $1"#, export.0)
+        .fetch_optional(across.pool())
+        .await?;
+    Ok(state)
 }
 
 /// Returns `true` if a user may export the data of an organization: administrators may in theirs, superadmins

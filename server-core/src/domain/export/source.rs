@@ -172,7 +172,7 @@ impl Source {
     /// Returns the names of an export for audit entries: the entity, the number of rows if it is known, and the columns,
     /// those of a group once. Values of filters are left out: they may name a person.
     pub(super) fn names(&self, rows: Option<u64>) -> Vec<String> {
-        let mut names = vec![entity_name(self.entity)];
+        let mut names = vec![format!("entity:{}", self.entity.as_str())];
         names.extend(rows.map(rows_name));
         for cell in self.table.header() {
             let name = cell.as_str();
@@ -186,11 +186,6 @@ impl Source {
         }
         names
     }
-}
-
-/// Returns the name of an entity in audit entries.
-pub(super) fn entity_name(entity: ExportEntity) -> String {
-    format!("entity:{}", entity.as_str())
 }
 
 /// Names all columns that the caller reads, if the request names none, and adds a fault for each that the caller
