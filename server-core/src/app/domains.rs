@@ -11,14 +11,14 @@ use crate::{
     database::{Across, Database},
     domain::{
         api_key, appointment, appointment_form, appointment_template, availability, calendar, clerk_event, consent,
-        custom_field, form, form_template, gdpr, impersonation, invitation, me, member, onboarding, organization,
+        custom_field, export, form, form_template, gdpr, impersonation, invitation, me, member, onboarding, organization,
         organization_settings, patient, profile, schedule, specialist, specialty, user, video, waitlist,
     },
     encryption::{Encryption, OrganizationKeys, texts_seal},
     event::Reactions,
     holding::Holdings,
     http::{self, Feeds, answers_purge},
-    integration::clerk,
+    integration::{clerk, s3::Storage},
     jobs::{self, Runner},
     name_keys::values_refresh,
 };
@@ -40,9 +40,11 @@ pub(crate) type Api = (
     Appointments,
     calendar::Api,
     video::Api,
-    gdpr::Api,
+    Rights,
 );
 
+/// Rights of persons, and exports of tables.
+type Rights = (gdpr::Api, export::Api);
 /// Public keys of tokens, and the caller's own account.
 type Accounts = (user::KeyApi, me::Api);
 /// Clinics and their settings.
@@ -75,6 +77,7 @@ pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
     specialist::HOLDINGS,
     profile::HOLDINGS,
     impersonation::HOLDINGS,
+    export::HOLDINGS,
     api_key::HOLDINGS,
     jobs::HOLDINGS,
     audit::HOLDINGS,
@@ -97,6 +100,8 @@ pub(super) struct Domains {
     pub(super) keys: OrganizationKeys,
     pub(super) encryption: Arc<Encryption>,
     pub(super) people: People,
+    pub(super) forms: form::Service,
+    pub(super) exports: export::Service,
     pub(super) video: video::Service,
     pub(super) clerk: clerk_event::Service,
     pub(super) rights: gdpr::Service,
@@ -112,7 +117,12 @@ impl Domains {
         provider: clerk::Users,
     ) -> Runner {
         let (across, people) = (&stores.across, &self.people);
+        let (database, storage) = (self.database.clone(), stores.storage.clone());
         housekeeping(runner, across, &self.database, (&self.keys, &self.encryption))
+            .every("exports_sweep", Duration::from_mins(1), move || {
+                export::exports_sweep(database.clone(), storage.clone())
+            })
+            .handle(export::FileMaker(self.exports.clone()))
             .handle(user::AccessRevoker { across: across.clone(), telemetry: telemetry.clone() })
             .handle(video::RoomFollower(self.video.clone()))
             .handle(organization_settings::SettingsPusher { across: across.clone(), telemetry: telemetry.clone() })
@@ -136,13 +146,12 @@ impl Domains {
 
     /// Builds the operations.
     pub(super) fn api(self, health: HealthApi, secrets: KnownSecrets, feeds: Feeds) -> Api {
-        let Self { database, keys, encryption, people, video, clerk, rights } = self;
+        let Self { database, keys, encryption, people, forms, exports, video, clerk, rights } = self;
         let People { accounts, members, patients, specialists, invitations } = people;
         let organizations = organization::Service::new(database.clone(), keys.clone());
         let impersonations =
             impersonation::Service::new(database.clone(), patients.clone(), keys.clone(), secrets.impersonations);
-        let profiles = profile::Service::new(database.clone(), Arc::clone(&encryption), keys.clone());
-        let forms = form::Service::new(database.clone(), encryption, profiles.clone(), patients.clone());
+        let profiles = profile::Service::new(database.clone(), encryption, keys.clone());
         let appointments = appointment::Service::new(database.clone(), keys.clone());
         let appointment_forms = appointment_form::Service {
             database: database.clone(),
@@ -179,7 +188,7 @@ impl Domains {
             (appointments.api(), appointment_form::Api { appointment_forms }),
             calendar::Api { calendar: calendar::Service::new(database, secrets.feeds), feeds },
             video::Api { video },
-            gdpr::Api { gdpr: rights },
+            (gdpr::Api { gdpr: rights }, export::Api { exports }),
         )
     }
 }
@@ -209,6 +218,30 @@ impl People {
         };
         Self { accounts, members, patients, specialists, invitations }
     }
+}
+
+/// Builds the service for forms, which keeps versions of templates in memory.
+pub(super) fn forms(
+    database: &Database,
+    encryption: &Arc<Encryption>,
+    keys: &OrganizationKeys,
+    people: &People,
+) -> form::Service {
+    let profiles = profile::Service::new(database.clone(), Arc::clone(encryption), keys.clone());
+    form::Service::new(database.clone(), Arc::clone(encryption), profiles, people.patients.clone())
+}
+
+/// Builds the service for exports of tables.
+pub(super) fn exports(
+    database: &Database,
+    keys: &OrganizationKeys,
+    people: &People,
+    forms: &form::Service,
+    storage: Storage,
+) -> export::Service {
+    let appointments = appointment::Service::new(database.clone(), keys.clone());
+    let tables = (people.patients.clone(), appointments, forms.clone());
+    export::Service::new(database.clone(), keys.clone(), storage, tables)
 }
 
 fn scheduling(database: &Database, keys: &OrganizationKeys) -> Scheduling {

@@ -11,6 +11,7 @@ pub(crate) mod calendar;
 pub(crate) mod clerk_event;
 pub(crate) mod consent;
 pub(crate) mod custom_field;
+pub(crate) mod export;
 pub(crate) mod field;
 pub(crate) mod form;
 pub(crate) mod form_definition;
@@ -31,6 +32,7 @@ pub(crate) mod rules;
 pub(crate) mod schedule;
 pub(crate) mod specialist;
 pub(crate) mod specialty;
+pub(crate) mod table;
 pub(crate) mod user;
 pub(crate) mod video;
 pub(crate) mod waitlist;
@@ -82,4 +84,6 @@ pub(crate) enum Tag {
     Video,
     /// Export and erasure of a person's data.
     Privacy,
+    /// Exports of tables as CSV.
+    Exports,
 }

@@ -43,7 +43,9 @@ impl Budgets {
     }
 
     fn policy(&self, operation: &Operation) -> Policy {
-        if operation.path.starts_with(EXPORTS) || operation.path.ends_with(EXPORT) {
+        // Asking how far an export is counts as a read.
+        let is_table = operation.path.starts_with(EXPORTS) && operation.method == Method::POST;
+        if is_table || operation.path.ends_with(EXPORT) {
             return self.export;
         }
         if [Method::GET, Method::HEAD].contains(&operation.method) { self.read } else { self.write }

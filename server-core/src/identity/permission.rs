@@ -246,6 +246,8 @@ permissions! {
     VideoJoin: [Specialist, Patient];
     /// Export, erase and anonymize the data of a person.
     GdprManage: [Admin];
+    /// Export tables as files.
+    DataExport: [Admin];
 }
 
 impl Role {

@@ -157,10 +157,10 @@ impl Storage {
     }
 
     /// Completes an upload: from then on the object is there.
-    pub(crate) async fn upload_complete(&self, upload: Upload) -> Result<(), StorageError> {
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(upload.parts)).build();
-        let request = self.client.complete_multipart_upload().bucket(&self.bucket).key(upload.key);
-        request.upload_id(upload.id).multipart_upload(parts).send().await.map_err(StorageError::of)?;
+    pub(crate) async fn upload_complete(&self, upload: &Upload) -> Result<(), StorageError> {
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(upload.parts.clone())).build();
+        let request = self.client.complete_multipart_upload().bucket(&self.bucket).key(&upload.key);
+        request.upload_id(&upload.id).multipart_upload(parts).send().await.map_err(StorageError::of)?;
         Ok(())
     }
 

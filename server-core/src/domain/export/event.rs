@@ -16,8 +16,8 @@ pub(crate) enum ExportEvent {
     Failed(ExportRecord, u64, &'static str),
     /// The job of a file has failed for good, or the file was withdrawn.
     FileFailed(ExportRecord, String),
-    /// The file was deleted, because its time was over.
-    Expired(ExportRecord),
+    /// The file was deleted: its time was over, or it may have held a person who was erased.
+    FileDeleted(ExportRecord),
 }
 
 impl Event for ExportEvent {
@@ -31,7 +31,7 @@ impl Event for ExportEvent {
             | Self::Completed(export, _)
             | Self::Failed(export, ..)
             | Self::FileFailed(export, _)
-            | Self::Expired(export) => *export,
+            | Self::FileDeleted(export) => *export,
         }
     }
 
@@ -42,7 +42,7 @@ impl Event for ExportEvent {
             Self::Started(..) => "started",
             Self::Completed(..) => "completed",
             Self::Failed(..) | Self::FileFailed(..) => "failed",
-            Self::Expired(_) => "expired",
+            Self::FileDeleted(_) => "file_deleted",
         }
     }
 
@@ -50,7 +50,7 @@ impl Event for ExportEvent {
         match self {
             Self::Requested(_, names) | Self::Exported(_, names) | Self::Started(_, names) => names.clone(),
             Self::Completed(_, rows) | Self::Failed(_, rows, _) => vec![rows_name(*rows)],
-            Self::FileFailed(..) | Self::Expired(_) => Vec::new(),
+            Self::FileFailed(..) | Self::FileDeleted(_) => Vec::new(),
         }
     }
 

@@ -32,7 +32,7 @@ use super::{
 use crate::{
     identity::Caller,
     ids::OrganizationId,
-    integration::s3::{NewObject, Storage, StorageError, Upload},
+    integration::s3::{NewObject, StorageError, Upload},
     jobs::{Handler, JobError, JobRun, Outcome, Work},
 };
 

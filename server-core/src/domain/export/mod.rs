@@ -26,5 +26,6 @@ mod sweep;
 pub(crate) use api::Api;
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use job::FileMaker;
+pub(crate) use model::files_prefix;
 pub(crate) use service::Service;
 pub(crate) use sweep::exports_sweep;

@@ -317,21 +317,20 @@ pub(super) async fn files_spent(across: &Across, limit: i64) -> Result<Vec<Spent
     Ok(spent)
 }
 
-/// Records that the file of an export is deleted; `true` if its time was over.
+/// Records that the file of an export is deleted; `false` if that is recorded already.
 pub(super) async fn file_gone(tx: &mut WriteTx, export: ExportRecord) -> Result<bool, DatabaseError> {
-    let state = sqlx::query_scalar!(
+    let done = sqlx::query!(
         r#"
         update exports
         set file_deleted_at = now(), upload_id = null,
             state = case when state = 'succeeded' then 'expired' else state end
         where id = $1 and file_deleted_at is null
-        returning state
         "#,
         export.0
     )
-    .fetch_optional(tx.connection()?)
+    .execute(tx.connection()?)
     .await?;
-    Ok(state.is_some_and(|state| state == "expired"))
+    Ok(done.rows_affected() == 1)
 }
 
 /// Deletes the rows of exports that ended more than `days` ago and have no file; returns their number.

@@ -41,11 +41,9 @@ pub(crate) async fn exports_sweep(database: Database, storage: Storage) -> Resul
         let (export, caller) = (ExportRecord(spent.id), caller(spent.organization_id));
         let mut tx = database.write(&caller).await?;
         if repository::file_gone(&mut tx, export).await? {
-            tx.commit(ExportEvent::Expired(export)).await?;
-        } else {
             tx.commit(ExportEvent::FileDeleted(export)).await?;
+            ended += 1;
         }
-        ended += 1;
     }
     repository::exports_delete(across, ROW_DAYS).await?;
     Ok(ended)

@@ -1,10 +1,13 @@
 //! SQL for the ids of a person, and for locks during its erasure.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::super::model::Subject;
 use crate::{
     database::{DatabaseError, Lock, Tx, WriteTx},
+    domain::export::files_prefix,
     ids::{OrganizationId, PatientId, UserId},
 };
 
@@ -97,7 +100,11 @@ pub(in crate::domain::gdpr) async fn person_get(tx: &mut impl Tx, subject: Subje
     let of_user = organizations
         .iter()
         .filter_map(|organization| user.map(|user| format!("organizations/{organization}/users/{user}/")));
-    let files = of_records.chain(of_user).collect();
+    // Nothing tells whose rows are in the exports of an organization.
+    let of_patients = patients.iter().map(|row| row.organization_id);
+    let held_by: BTreeSet<i64> = of_patients.chain(organizations.iter().copied()).collect();
+    let of_exports = held_by.into_iter().map(|organization| files_prefix(OrganizationId(organization)));
+    let files = of_records.chain(of_user).chain(of_exports).collect();
     let (member, patients) = (!organizations.is_empty(), patients.iter().map(|row| row.id).collect());
     Ok(Person { user, member, patients, specialists, files })
 }
