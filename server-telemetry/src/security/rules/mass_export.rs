@@ -1,14 +1,15 @@
 //! An actor that exports large amounts of data.
 
-use super::{Rule, Sign, Subject, succeeded};
+use super::{Rule, Sign, Subject, says, succeeded};
 use crate::{audit::NewAuditEvent, security::model::SecuritySeverity};
 
 pub(super) const RULE: Rule =
     Rule { kind: "mass_export", severity: SecuritySeverity::High, limit: |config| config.mass_export, sign };
 
 fn sign(event: &NewAuditEvent) -> Option<Sign<'_>> {
-    let exported = succeeded(event) && event.action.as_ref() == "exported";
-    exported.then(|| Subject::actor(event)).flatten().map(Sign::of)
+    // A file is written by a job, which has no actor: it counts when somebody asks for it.
+    let exported = event.action.as_ref() == "exported" || says(event, "export", "requested");
+    (exported && succeeded(event)).then(|| Subject::actor(event)).flatten().map(Sign::of)
 }
 
 #[cfg(test)]
@@ -17,9 +18,12 @@ mod tests {
 
     #[test]
     fn exports_of_anything_count() {
-        for entity_type in ["patient", "user", "appointment"] {
+        for entity_type in ["patient", "user", "export"] {
             assert_eq!(sign(&done(entity_type, "exported")), Some(Sign::of(Subject::User(42))), "{entity_type}");
         }
-        assert_eq!(sign(&done("patient", "read")), None);
+        assert_eq!(sign(&done("export", "requested")), Some(Sign::of(Subject::User(42))));
+        for (entity_type, action) in [("patient", "read"), ("erasure", "requested"), ("export", "completed")] {
+            assert_eq!(sign(&done(entity_type, action)), None, "{entity_type} {action}");
+        }
     }
 }
