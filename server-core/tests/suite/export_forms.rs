@@ -103,7 +103,7 @@ async fn hidden_answers_of_drafts_stay_out_and_scores_of_signed_forms_stay() {
     let mut shown = asked("why", "text", true);
     shown["visible_if"] = json!({ "op": "equals", "field": "smokes", "value": true });
     let score = json!({ "key": "total", "score": {
-        "label": "Total", "method": "sum", "inputs": [{ "key": "pain" }],
+        "label": "Total", "formula": "sum", "inputs": [{ "key": "pain" }],
         "bands": [{ "key": "severe", "label": "Severe", "from": "7", "to": "10" }],
     } });
     let template = template(&admin, &[asked("smokes", "boolean", true), shown, scale("pain"), score], &[]).await;
