@@ -126,7 +126,7 @@ async fn exports_that_nobody_works_on_are_ended() {
                   values (gen_random_uuid(), $1, 'patients', false, 'running', 3, now() - interval '3 hours')";
     sqlx::query(insert).bind(organization).execute(&mut app.owner().await).await.unwrap();
     swept(&app).await;
-    eventually("the export is ended", CoreApp::PATIENCE, || async {
+    eventually("the export is ended", 4 * CoreApp::PATIENCE, || async {
         app.count("select count(*) from exports where state = 'failed' and error_code = 'interrupted'").await == 1
     })
     .await;

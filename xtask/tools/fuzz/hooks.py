@@ -455,6 +455,11 @@ def erasure() -> dict:
     return {"id": answer["job_id"]}
 
 
+def export() -> dict:
+    """Create a file of no patient."""
+    return core("POST", "/v1/export/jobs", {"patients": {"columns": ["id"], "national_id": "0"}})
+
+
 def exclusion() -> dict:
     path, token = "/v1/privacy/exclusions", CLINIC["telemetry_tokens"]["admin"]
     return {"id": call(TELEMETRY, token, "POST", path, json={"subject_id": 1_000_000 + next(_number)})["subject_id"]}
@@ -496,6 +501,8 @@ def path_fill(case, fresh: bool) -> dict | None:
             case.path_parameters[name] = own_invitation()["id"]
         elif operation_id(case) == "video_token_create":
             case.path_parameters[name] = shared(video_appointment)["id"]
+        elif operation_id(case) == "export_job_get":
+            case.path_parameters[name] = shared(export)["id"]
         elif operation_id(case) == "exclusion_delete":
             case.path_parameters[name] = exclusion()["id"]
         elif name == "form_template_id" and operation_id(case).startswith("form_template_version_"):

@@ -191,6 +191,7 @@ impl World {
             },
             "form" => self.of_form(operation).await,
             "gdpr" => self.of_person(operation).await,
+            "csv" | "export" => self.of_export(operation).await,
             _ => self.of_plain(operation).await,
         };
         fixture.unwrap_or_else(|| panic!("add a fixture for {operation} to matrix/fixture.rs"))
@@ -393,6 +394,7 @@ pub(super) fn not_found(operation: &str) -> Cow<'static, str> {
         ("form", _) if operation == "form_template_version_list" => "form_template_not_found".into(),
         ("gdpr", "gdpr_user") => "user_not_found".into(),
         ("gdpr", _) => "erasure_not_found".into(),
+        ("export", _) => "export_not_found".into(),
         _ => format!("{noun}_not_found").into(),
     }
 }

@@ -34,10 +34,14 @@ pub(super) const READS: [&str; 3] = ["calendar_search", "form_template_preview",
 /// Operations with events in another organization than the request's, or in none.
 const ELSEWHERE: [&str; 4] = ["me_delete", "me_invitation_accept", "me_invitation_decline", "organization_create"];
 
-/// Operations whose entity's id is in neither the request nor the answer: the caller's own feed, and the user of a
-/// record.
-const UNNAMED: [(&str, &str); 3] =
-    [("calendar_feed_delete", "calendar_feed"), ("patient_unlink", "user"), ("specialist_unlink", "user")];
+/// Operations whose entity's id is in neither the request nor the answer: the caller's own feed, a table, and the
+/// user of a record.
+const UNNAMED: [(&str, &str); 4] = [
+    ("calendar_feed_delete", "calendar_feed"),
+    ("csv_export", "export"),
+    ("patient_unlink", "user"),
+    ("specialist_unlink", "user"),
+];
 
 /// Fields that change with every update of a document, or follow from its values.
 const BOOKS: [&str; 5] = ["changed_in", "evaluation", "sequence", "updated_at", "version"];

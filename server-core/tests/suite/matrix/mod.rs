@@ -4,6 +4,7 @@
 mod asker;
 mod custom_field;
 mod disclosed;
+mod export;
 mod fixture;
 mod foreign;
 mod form;
