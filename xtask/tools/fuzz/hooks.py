@@ -534,6 +534,20 @@ def unique(record: dict) -> None:
         record["national_id"] = f"F{next(_number)}"
 
 
+def export_fill(body: dict) -> None:
+    """Leave one entity, and no range that ends before it begins."""
+    entities = [name for name in ("patients", "appointments", "forms", "audit") if isinstance(body.get(name), dict)]
+    for name in entities[1:]:
+        del body[name]
+    if not entities:
+        body["patients"] = {}
+        return
+    table = body[entities[0]]
+    table.pop("to", None)
+    if entities[0] == "forms":
+        table["form_template_id"] = shared(published_form_template)["id"]
+
+
 def body_fill(case, row: dict | None) -> None:
     """Put existing ids, a free slot and the current version into the body."""
     body, name = case.body, operation_id(case)
@@ -541,6 +555,8 @@ def body_fill(case, row: dict | None) -> None:
         return
     if row is not None and "version" in body:
         body["version"] = row.get("version", 1)
+    if name in ("csv_export", "export_job_create"):
+        export_fill(body)
     if name in ("custom_field_create", "custom_field_update"):
         # Types have rules about options and bounds that a schema can't express.
         if name == "custom_field_create":
