@@ -2,7 +2,8 @@
 //!
 //! This starts PostgreSQL (durable), Valkey, S3 and the issuer, and stops them whatever happens; `xtask-bench` does the
 //! rest. Nothing else runs beside what is measured: no Telemetry and no ClickHouse. `--telemetry` measures Telemetry
-//! instead, and starts ClickHouse as well; `--forms` measures only the processor time of a save of a form.
+//! instead, and starts ClickHouse as well; `--forms` measures only the processor time of a save of a form, `--exports`
+//! only exports of tables.
 
 mod check;
 mod telemetry;
@@ -81,6 +82,10 @@ pub(crate) struct Options {
     /// else; replace that section of the report. Takes about a minute, besides the build.
     #[arg(long, conflicts_with_all = ["scale", "beside", "stack_only", "telemetry", "check"])]
     forms: bool,
+    /// Measure exports of 1,000,000 rows beside `COPY` of the same columns, with the memory of Core, and nothing else;
+    /// replace that section of the report.
+    #[arg(long, conflicts_with_all = ["scale", "beside", "stack_only", "telemetry", "forms", "check"])]
+    exports: bool,
     /// Compare the ratios with those of the committed BENCHMARKS.md instead of writing it; fail, and name the row, if
     /// one is lower in two runs.
     #[arg(long, conflicts_with_all = ["quick", "beside", "stack_only", "scale"])]
@@ -302,6 +307,9 @@ fn measure(options: &Options, setup: &Path, report: &Path) -> Result<()> {
     }
     if options.forms {
         command.arg("--forms");
+    }
+    if options.exports {
+        command.arg("--exports");
     }
     let mut child = command
         .current_dir(paths::checkout())

@@ -5,6 +5,7 @@
 
 mod beside;
 mod check;
+mod exports;
 mod forms;
 mod http;
 mod ingest;
@@ -33,6 +34,7 @@ use crate::measure::Plan;
 use crate::setup::Setup;
 
 #[derive(Debug, Parser)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 #[command(about = "Core against naive pgbench, on a stack that `cargo xtask bench` has started")]
 struct Arguments {
     /// The file that describes the stack.
@@ -62,6 +64,9 @@ struct Arguments {
     /// Measure saves of a form beside updates of an appointment, and nothing else.
     #[arg(long)]
     forms: bool,
+    /// Measure exports of tables beside `COPY`, and nothing else.
+    #[arg(long)]
+    exports: bool,
 }
 
 // One thread, like pgbench: the client must not take both cores from the server.
@@ -95,6 +100,10 @@ async fn run(arguments: &Arguments) -> Result<()> {
         sections::replaced(&before, &scale::section(&scale::run(&setup, arguments.rounds, &arguments.scale).await?))
     } else if arguments.telemetry {
         sections::replaced(&before, &ingest::run(&setup, plan, load_before).await?)
+    } else if arguments.exports {
+        let exports = exports::run(&setup, arguments.rounds).await?;
+        print!("\n{}", exports::table(&exports));
+        sections::replaced(&before, &exports::section(arguments.rounds, &exports))
     } else if arguments.forms {
         let forms = forms::run(&setup, plan).await?;
         print!("\n{}", forms::table(&forms));
