@@ -34,7 +34,6 @@ use crate::measure::Plan;
 use crate::setup::Setup;
 
 #[derive(Debug, Parser)]
-#[allow(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 #[command(about = "Core against naive pgbench, on a stack that `cargo xtask bench` has started")]
 struct Arguments {
     /// The file that describes the stack.

@@ -69,17 +69,14 @@ impl Handler for FileMaker {
         if !repository::may_export(across, attempt.asked_by, organization).await? {
             return Err(JobError::fatal("asker_not_allowed", "the asker is no administrator any more"));
         }
-        let key = file_key(organization, export.0);
+        let caller = Caller::job(Some(organization), CsvExport::KIND, attempt.id);
+        let run = Run { exports, export, organization, key: file_key(organization, export.0), caller };
         if let Some(upload) = &open.upload_id {
-            exports.storage.upload_abort(&key, upload).await.map_err(storage_failed)?;
+            run.give_up(upload).await?;
         }
-        Run { exports, export, organization, key, caller: caller(organization, attempt) }.run(open).await?;
+        run.run(open).await?;
         Ok(Outcome::Done)
     }
-}
-
-fn caller(organization: OrganizationId, attempt: &JobRun) -> Caller {
-    Caller::job(Some(organization), CsvExport::KIND, attempt.id)
 }
 
 /// Run of an export.
@@ -110,7 +107,7 @@ impl Run<'_> {
             header: source.table.header(),
             byte_order_mark: input.byte_order_mark,
             delimiter: input.delimiter.into(),
-            rows: rows(snapshot, &source.table, LONGEST, ()),
+            rows: rows(snapshot, &source.table, LONGEST, None),
         };
         let chunks = table.into_watched_body(written.clone()).into_bytes_stream();
         let disposition = attachment(&open.file_name);
@@ -119,8 +116,7 @@ impl Run<'_> {
         let mut upload = None;
         let stored = self.store(Box::pin(chunks), new, &mut upload, &written).await;
         if let (Err(_), Some(upload)) = (&stored, &upload) {
-            // The next run gives it up if this fails.
-            let _ = exports.storage.upload_abort(&self.key, upload.id()).await;
+            self.give_up(upload.id()).await?;
         }
         let bytes = stored?;
 
@@ -135,6 +131,15 @@ impl Run<'_> {
             exports.storage.delete(std::slice::from_ref(&self.key)).await.map_err(storage_failed)?;
         }
         Ok(())
+    }
+
+    /// Gives up an upload. S3 may be out of reach, or know nothing of it any more: its parts are left to the rules of the
+    /// bucket then.
+    async fn give_up(&self, upload: &str) -> Result<(), JobError> {
+        if let Err(error) = self.exports.storage.upload_abort(&self.key, upload).await {
+            tracing::warn!(?error, "the upload of an export could not be given up");
+        }
+        Ok(repository::file_progress(self.exports.database.across(), self.export, None, 0).await?)
     }
 
     /// Stores the chunks of a file, in parts if it is large; returns its size in bytes. `upload` is one that is under

@@ -6,7 +6,10 @@ use futures_util::{Stream, TryStreamExt as _, stream};
 use server_shared::http::csv::Cell;
 use sqlx::postgres::PgRow;
 use tokio::{
-    sync::mpsc::{self, Sender},
+    sync::{
+        OwnedSemaphorePermit,
+        mpsc::{self, Sender},
+    },
     task::spawn_blocking,
     time::timeout,
 };
@@ -36,18 +39,18 @@ struct Batch {
 }
 
 /// Returns the rows of a table whose cursor the snapshot has declared. They are read as fast as they are taken, a batch
-/// ahead. If the stream is dropped, or not taken to its end within `limit`, the statement under way ends. `held` is
-/// dropped once the snapshot has its connection no longer.
+/// ahead. If the stream is dropped, or not taken to its end within `limit`, the statement under way ends. `place` is
+/// given back once the snapshot has no connection any more.
 pub(super) fn rows(
     snapshot: Snapshot,
     table: &Arc<dyn Tabular>,
     limit: Duration,
-    held: impl Send + 'static,
+    place: Option<OwnedSemaphorePermit>,
 ) -> impl Stream<Item = Result<Vec<Cell>, RowsFault>> + Send + use<> {
     let (sender, receiver) = mpsc::channel(1);
     let batch = table.batch();
     tokio::spawn(async move {
-        let _held = held;
+        let _place = place;
         let fault = tokio::select! {
             ended = timeout(limit, read(snapshot, batch, &sender)) => match ended {
                 Ok(Ok(())) => return,
@@ -61,7 +64,7 @@ pub(super) fn rows(
         let _ = sender.send(Err(fault)).await;
     });
     let batches = stream::try_unfold(Some(receiver), |receiver| async {
-        let Some(mut receiver) = receiver else { return Ok(None) };
+        let Some(mut receiver) = receiver else { return Ok::<_, RowsFault>(None) };
         // A sender that has gone without the last batch must not look like the end.
         let batch: Batch = receiver.recv().await.ok_or(RowsFault::Ended)??;
         let next = (!batch.last).then_some(receiver);
@@ -71,7 +74,7 @@ pub(super) fn rows(
     batches
         .map_ok(move |rows| open(Arc::clone(&table), rows))
         .try_buffered(OPENED_AT_ONCE)
-        .map_ok(|rows| stream::iter(rows.into_iter().map(Ok)))
+        .map_ok(|rows| stream::iter(rows.into_iter().map(Ok::<_, RowsFault>)))
         .try_flatten()
 }
 

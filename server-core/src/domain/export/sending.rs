@@ -50,12 +50,12 @@ impl Watch for Sending {
 
     async fn finished(mut self) -> io::Result<()> {
         let Some(record) = self.record.take() else { return Ok(()) };
-        record.settle(self.sent, None).await.map_err(|error| {
-            tracing::error!(?error, "the end of an export could not be recorded, so it breaks off");
-            // The transfer fails now, which is to be recorded in place of its end.
-            tokio::spawn(record.fail(self.sent, BROKEN_OFF));
-            io::Error::other("the end of the export could not be recorded")
-        })
+        let settled = record.settle(self.sent, None).await;
+        let Err(error) = settled else { return Ok(()) };
+        tracing::error!(?error, "the end of an export could not be recorded, so it breaks off");
+        // The transfer fails now, which is to be recorded in place of its end.
+        tokio::spawn(record.fail(self.sent, BROKEN_OFF));
+        Err(io::Error::other("the end of the export could not be recorded"))
     }
 
     async fn failed(mut self) {

@@ -88,7 +88,7 @@ impl Service {
                 header: source.table.header(),
                 byte_order_mark: input.byte_order_mark,
                 delimiter: input.delimiter.into(),
-                rows: rows(snapshot, &source.table, LONGEST, place),
+                rows: rows(snapshot, &source.table, LONGEST, Some(place)),
             };
             CsvFile::watched(entity.file_name(Utc::now()), table, sending)
         }))
@@ -103,7 +103,7 @@ impl Service {
     ) -> Result<ExportJob, ExportError> {
         let Wanted { input, entity } = Wanted::check(caller, input)?;
         let snapshot = self.database.snapshot(caller);
-        // Whatever the request refers to is looked up now, so that a fault is answered and no job fails for it.
+        // Looks up everything that the request refers to, so that a fault is answered and no job fails for it.
         let (snapshot, source) = self.sources.table(organization, &input, snapshot).await?;
         snapshot.end().await?;
         let key = self.keys.of(organization).await?;

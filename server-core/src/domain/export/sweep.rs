@@ -63,8 +63,11 @@ async fn give_up(database: &Database, left: &LeftExport) -> Result<bool, Databas
 /// Deletes a file, and the parts of an upload that was not completed.
 async fn delete(storage: &Storage, spent: &SpentFile) -> Result<(), StorageError> {
     let key = file_key(spent.organization_id, spent.id);
-    if let Some(upload) = &spent.upload_id {
-        storage.upload_abort(&key, upload).await?;
+    if let Some(upload) = &spent.upload_id
+        && let Err(error) = storage.upload_abort(&key, upload).await
+    {
+        // S3 may know nothing of it any more: its parts are left to the rules of the bucket.
+        tracing::warn!(?error, "the upload of an export could not be given up");
     }
     storage.delete(&[key]).await
 }

@@ -142,7 +142,7 @@ impl Clinic {
         let mut stream = TcpStream::connect(&self.server.address).await?;
         let (mut most, mut samples) = (idle, interval(SAMPLE));
         let (mut buffer, mut tail) = (vec![0; READ], Vec::new());
-        let (mut bytes, mut first) = (0, Duration::ZERO);
+        let (mut bytes, mut first) = (0_u64, Duration::ZERO);
         let began = Instant::now();
         stream.write_all(request.as_bytes()).await?;
         loop {
@@ -172,7 +172,7 @@ impl Clinic {
         let sent = "select rows_sent from exports where state = 'succeeded' order by id desc limit 1;";
         let rows = psql::run(&self.setup, &self.setup.database_url, &[], sent).await?;
         let rows = rows.trim().parse().context("an export is recorded")?;
-        Ok(Turn { rows, bytes, first, whole, copied: Duration::ZERO, idle, most })
+        Ok(Turn { rows, first, whole, copied: Duration::ZERO, idle, most })
     }
 
     /// Copies the same columns of the same rows as CSV to nowhere; returns the time that it took.

@@ -38,7 +38,6 @@ pub(crate) struct Results {
 #[derive(Clone, Copy, Debug)]
 struct Turn {
     rows: u64,
-    bytes: u64,
     /// From the request to the first byte of the table.
     first: Duration,
     /// From the request to the end of the table.

@@ -91,7 +91,7 @@ mod tests {
 
     fn turn(whole: u64, copied: u64, first: u64, most: u64) -> Turn {
         let [whole, copied, first] = [whole, copied, first].map(Duration::from_millis);
-        Turn { rows: 1_000, bytes: 100_000, first, whole, copied, idle: 30_000_000, most }
+        Turn { rows: 1_000, first, whole, copied, idle: 30_000_000, most }
     }
 
     #[test]
