@@ -155,7 +155,7 @@ async fn a_table_of_patients_is_read_back_as_it_is() {
             "+40721234567",
             "1980-02-29",
             "'-L01X00T47",
-            "'=1+1, \"Main\" Street;\n'-2 Floor",
+            "'=1+1, \"Main\" Street;'\n'-2 Floor",
         ]
     );
     assert_eq!(shown(&rows[1], &["emergency_contact", "clinical_notes"]), ["'-5", "'+ knee\n'@home"]);

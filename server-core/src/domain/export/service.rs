@@ -114,7 +114,8 @@ impl Service {
         let sealed = key.row(TABLE, id).seal(REQUEST, Some(&input.to_json_string())).unwrap_or_default();
         let file_name = entity.file_name(Utc::now());
         let export = ExportRecord(id);
-        let created_at = repository::file_begin(&mut tx, organization, export, entity, (&file_name, &sealed)).await?;
+        let stored = (file_name.as_str(), sealed.as_slice());
+        let created_at = repository::file_begin(&mut tx, organization, export, entity, stored).await?;
         tx.commit(ExportEvent::Requested(export, source.names(None))).await?;
         Ok(ExportJob {
             id,
