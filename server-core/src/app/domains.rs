@@ -11,8 +11,8 @@ use crate::{
     database::{Across, Database},
     domain::{
         api_key, appointment, appointment_form, appointment_template, availability, calendar, clerk_event, consent,
-        custom_field, export, form, form_template, gdpr, impersonation, invitation, me, member, onboarding, organization,
-        organization_settings, patient, profile, schedule, specialist, specialty, user, video, waitlist,
+        custom_field, export, form, form_template, gdpr, impersonation, invitation, me, member, onboarding,
+        organization, organization_settings, patient, profile, schedule, specialist, specialty, user, video, waitlist,
     },
     encryption::{Encryption, OrganizationKeys, texts_seal},
     event::Reactions,

@@ -9,9 +9,7 @@ use async_trait::async_trait;
 use server_shared::http::csv::Cell;
 use sqlx::{AssertSqlSafe, PgConnection, postgres::PgRow};
 
-use super::{
-    Connections, Context, Database, DatabaseError, List, Rows, Tx, context::PoolKind, session::Session,
-};
+use super::{Connections, Context, Database, DatabaseError, List, Rows, Tx, context::PoolKind, session::Session};
 use crate::identity::Caller;
 
 /// Settings of the transaction. Statements are not compiled, which takes longer than the first rows; one whose client

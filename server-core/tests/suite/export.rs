@@ -137,8 +137,20 @@ async fn a_table_of_patients_is_read_back_as_it_is() {
 
     let rows = table(&app.admin(), json!({ "patients": {} })).await;
     let header = [
-        "id", "uid", "user_id", "first_name", "last_name", "email", "phone", "date_of_birth", "national_id", "address",
-        "emergency_contact", "clinical_notes", "created_at", "updated_at",
+        "id",
+        "uid",
+        "user_id",
+        "first_name",
+        "last_name",
+        "email",
+        "phone",
+        "date_of_birth",
+        "national_id",
+        "address",
+        "emergency_contact",
+        "clinical_notes",
+        "created_at",
+        "updated_at",
     ];
     assert_eq!(rows[0], header);
     let shown = |row: &[String], names: &[&str]| -> Vec<String> {

@@ -31,7 +31,8 @@ async fn a_field_keeps_its_column_wherever_it_stands() {
     let app = CoreApp::start().await;
     let admin = app.admin();
     let patient = app.patient_create(&admin, "Ann", "Lee").await.id;
-    let first = template(&admin, &[asked("status", "text", true), scale("pain"), asked("gone", "text", true)], &[]).await;
+    let first =
+        template(&admin, &[asked("status", "text", true), scale("pain"), asked("gone", "text", true)], &[]).await;
     let form = opened(&admin, first.id, patient).await;
     saved(&admin, &form, json!({ "status": "calm", "pain": 3, "gone": "kept" })).await;
     // The first field moves to the end, the last one goes, and there is a new one at the begin.
@@ -83,14 +84,38 @@ async fn cells_have_the_type_of_their_field() {
     saved(&admin, &form, answers).await;
     let rows = forms(&admin, template.id, &["id"]).await;
     let header = [
-        "form.id", "note", "count", "dose", "smokes", "since", "at", "seen", "mail", "call", "side", "limbs",
-        "medication/name", "medication/dose",
+        "form.id",
+        "note",
+        "count",
+        "dose",
+        "smokes",
+        "since",
+        "at",
+        "seen",
+        "mail",
+        "call",
+        "side",
+        "limbs",
+        "medication/name",
+        "medication/dose",
     ];
     assert_eq!(rows[0], header);
     let id = form.id.to_string();
     let expected = [
-        &*id, "'-5", "-5", "-0.5", "false", "2020-02-29", "07:05:00", "2026-01-02T03:04:05Z", "ann@example.com",
-        "+40721234567", "left", "arm|leg", r#"["=Ibu","ASS"]"#, "[null,-2]",
+        &*id,
+        "'-5",
+        "-5",
+        "-0.5",
+        "false",
+        "2020-02-29",
+        "07:05:00",
+        "2026-01-02T03:04:05Z",
+        "ann@example.com",
+        "+40721234567",
+        "left",
+        "arm|leg",
+        r#"["=Ibu","ASS"]"#,
+        "[null,-2]",
     ];
     assert_eq!(rows[1], expected);
 }

@@ -1,10 +1,6 @@
 use server_shared::errors;
 
-use crate::{
-    database::DatabaseError,
-    domain::rules::InvalidValue,
-    integration::s3::StorageError,
-};
+use crate::{database::DatabaseError, domain::rules::InvalidValue, integration::s3::StorageError};
 
 errors! {
     /// Errors of exports.

@@ -2,9 +2,8 @@ use crate::holding::{Fate, Found, HOLDING, Holding, PageKey, clear, hidden};
 
 /// Ends the exports of a clinic that may hold the person: nothing tells whose rows are in a file. Their files go with
 /// those of the person, by their prefix.
-const WITHDRAWN: Fate = Fate::Anonymize(
-    "state = 'failed', error_code = 'export_withdrawn', request_encrypted = null, finished_at = now()",
-);
+const WITHDRAWN: Fate =
+    Fate::Anonymize("state = 'failed', error_code = 'export_withdrawn', request_encrypted = null, finished_at = now()");
 
 /// Personal data in exports.
 pub(crate) const HOLDINGS: &[Holding] = &[

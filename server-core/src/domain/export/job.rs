@@ -93,7 +93,8 @@ impl Run<'_> {
         let (exports, export) = (self.exports, self.export);
         let input = exports.request_open(self.organization, export, &open.request).await?;
         let snapshot = exports.database.snapshot(&self.caller);
-        let (mut snapshot, source) = exports.sources.table(self.organization, &input, snapshot).await.map_err(refused)?;
+        let (mut snapshot, source) =
+            exports.sources.table(self.organization, &input, snapshot).await.map_err(refused)?;
         let planned = source.table.count(&mut snapshot).await?;
         source.table.declare(&mut snapshot).await?;
         let mut tx = exports.database.write(&self.caller).await?;

@@ -187,7 +187,8 @@ fn cell(column: PatientColumn, value: Phi<String>) -> Result<Cell, DatabaseError
         PatientColumn::Phone => Ok(Cell::phone(value)),
         PatientColumn::DateOfBirth => {
             let date: Result<NaiveDate, _> = value.parse();
-            date.map(Cell::from).map_err(|_| DatabaseError::Damaged("the date of birth of a patient is no date".to_owned()))
+            date.map(Cell::from)
+                .map_err(|_| DatabaseError::Damaged("the date of birth of a patient is no date".to_owned()))
         }
         _ => Ok(Cell::text(value)),
     }

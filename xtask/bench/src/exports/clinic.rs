@@ -82,7 +82,9 @@ impl Clinic {
         let clinic = Self { setup, server };
         clinic.patients_create(1, 1).await?;
         let names = include_str!("../../sql/scale-names.sql");
-        psql::run(&clinic.setup, &clinic.setup.superuser_url, &[("patients", ROWS)], names).await.context("cannot seed")?;
+        psql::run(&clinic.setup, &clinic.setup.superuser_url, &[("patients", ROWS)], names)
+            .await
+            .context("cannot seed")?;
         clinic.patients_create(2, SEALED_ROWS).await?;
         psql::run(&clinic.setup, &clinic.setup.superuser_url, &[], "vacuum (analyze);").await?;
         check::settled(&clinic.setup).await?;

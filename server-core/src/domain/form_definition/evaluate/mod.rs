@@ -6,9 +6,9 @@ mod score;
 
 use std::cell::OnceCell;
 
-pub(crate) use self::result::{FormEvaluation, FormScoreResult};
 #[cfg(test)]
 pub(crate) use self::result::ScoreState;
+pub(crate) use self::result::{FormEvaluation, FormScoreResult};
 pub(super) use self::score::ScoreOutcome;
 use self::{
     condition::{Entry, Sight},
