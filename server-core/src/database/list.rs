@@ -113,7 +113,9 @@ impl<'c> List<'c> {
     }
 
     /// Restricts the read to rows whose `id` the subquery `query` returns for `value`; `query` ends with a column and
-    /// an operator. Without a value, adds no condition.
+    /// an operator, and returns few ids. Without a value, adds no condition.
+    ///
+    /// Compares with an array, which is made once: of a join, the planner might look for each row of the list in turn.
     pub(crate) fn among<'v, T>(mut self, query: &'static str, value: Option<T>) -> Self
     where
         T: Encode<'v, Postgres> + Type<Postgres>,
@@ -121,7 +123,7 @@ impl<'c> List<'c> {
         if let Some(value) = value {
             let place = self.bind(value);
             // Writing to a String can't fail.
-            let _ = write!(self.conditions, " and id in ({query} ${place})");
+            let _ = write!(self.conditions, " and id = any(array({query} ${place}))");
         }
         self
     }

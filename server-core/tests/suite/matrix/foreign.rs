@@ -229,7 +229,7 @@ async fn what_is_another_clinics_is_not_there_in_the_matrix() {
     for operation in world.operations.iter().filter(|operation| !operation.public) {
         // A refused request changes nothing, so one fixture serves them all.
         let home = world.fixture(&operation.id).await;
-        let asker = world.asker(granted_to(&operation.id, &["admin", "specialist", "patient"])).await;
+        let asker = world.asker(granted_to(&operation.id, &["admin", "specialist", "patient", "superadmin"])).await;
         let mut before = stores.take().await;
         for parameter in operation.parameters.iter().filter(|parameter| !is_plain(parameter)) {
             let what = format!("{} with {}", operation.id, parameter.pointer);
