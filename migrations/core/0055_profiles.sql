@@ -101,7 +101,7 @@ declare
 begin
     if new.entity = 'appointment' then
         select a.patient_id into patient from appointments a
-        where a.organization_id = new.organization_id and a.id = new.appointment_id
+        where a.id = new.appointment_id
         for share;
         -- Erasures delete appointments.
         if not found then
@@ -110,11 +110,11 @@ begin
     end if;
     if new.entity in ('patient', 'appointment') then
         select p.erased_at is not null into erased from patients p
-        where p.organization_id = new.organization_id and p.id = patient
+        where p.id = patient
         for share;
     elsif new.entity = 'specialist' then
         select s.erased_at is not null into erased from specialists s
-        where s.organization_id = new.organization_id and s.id = new.specialist_id
+        where s.id = new.specialist_id
         for share;
     end if;
     -- The policies and foreign keys refuse a record that is not there at all.

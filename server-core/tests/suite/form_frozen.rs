@@ -79,6 +79,56 @@ async fn no_operation_changes_what_was_signed() {
     }
 }
 
+/// Statements that the application role has no right to.
+const NOT_GRANTED: [&str; 16] = [
+    "update forms set patient_id = patient_id",
+    "update forms set form_template_id = form_template_id",
+    "update forms set uid = uid",
+    "update forms set data_key_id = data_key_id",
+    "update forms set amends_id = null",
+    "update forms set created_by_user_id = null",
+    "update form_signatures set statement = '{}'",
+    "delete from form_signatures",
+    "update form_changes set fields = '{}'",
+    "delete from form_changes",
+    "update form_voids set reason_encrypted = 'x'",
+    "delete from form_voids",
+    "update form_answers set text_value = 'x'",
+    "truncate forms",
+    "truncate form_signatures",
+    "truncate form_answers",
+];
+
+/// Statements that the database refuses to everybody.
+const REFUSED: [&str; 10] = [
+    "update forms set status = 'partly_signed', signed_at = null where status = 'signed'",
+    "delete from forms",
+    "update form_signatures set statement = '{}'",
+    "update form_signatures set position = position + 1",
+    "update form_signatures set signed_at = now()",
+    "delete from form_signatures",
+    "truncate forms cascade",
+    "truncate form_signatures",
+    "truncate patients cascade",
+    "truncate form_templates cascade",
+];
+
+/// Returns changes of a form that the application role may make before it is signed.
+fn changes(id: i64) -> [String; 8] {
+    [
+        "language = 'ro'",
+        "form_template_version = form_template_version + 1",
+        "due_at = now()",
+        "overdue_at = now()",
+        "status = 'draft', content_encrypted = null, content_hash = null, document_encrypted = 'x', \
+         submitted_at = null",
+        "content_encrypted = 'x'",
+        "content_hash = sha256('x')",
+        "submitted_at = now()",
+    ]
+    .map(|set| format!("update forms set {set} where id = {id}"))
+}
+
 #[tokio::test]
 async fn no_statement_changes_what_was_signed() {
     let app = CoreApp::start().await;
@@ -98,20 +148,6 @@ async fn no_statement_changes_what_was_signed() {
         ("specialist", people.specialist.user_id, people.specialist_id.to_string()),
         ("patient", people.patient.user_id, record.to_string()),
     ];
-    let changes = |id: i64| {
-        [
-            "language = 'ro'",
-            "form_template_version = form_template_version + 1",
-            "due_at = now()",
-            "overdue_at = now()",
-            "status = 'draft', content_encrypted = null, content_hash = null, document_encrypted = 'x', \
-             submitted_at = null",
-            "content_encrypted = 'x'",
-            "content_hash = sha256('x')",
-            "submitted_at = now()",
-        ]
-        .map(|set| format!("update forms set {set} where id = {id}"))
-    };
     for (name, user, record) in &contexts {
         let of_record = match *name {
             "patient" => format!("set_config('app.current_patient_id', '{record}', false)"),
@@ -135,24 +171,7 @@ async fn no_statement_changes_what_was_signed() {
             let answers = format!("delete from form_answers where form_id = {}", form.id);
             assert_eq!(run(&mut role, &answers).await, Ok(0), "{name}: what it says for segments stays");
         }
-        for sql in [
-            "update forms set patient_id = patient_id",
-            "update forms set form_template_id = form_template_id",
-            "update forms set uid = uid",
-            "update forms set data_key_id = data_key_id",
-            "update forms set amends_id = null",
-            "update forms set created_by_user_id = null",
-            "update form_signatures set statement = '{}'",
-            "delete from form_signatures",
-            "update form_changes set fields = '{}'",
-            "delete from form_changes",
-            "update form_voids set reason_encrypted = 'x'",
-            "delete from form_voids",
-            "update form_answers set text_value = 'x'",
-            "truncate forms",
-            "truncate form_signatures",
-            "truncate form_answers",
-        ] {
+        for sql in NOT_GRANTED {
             assert_eq!(run(&mut role, sql).await, Err(DENIED.to_owned()), "{name}: {sql}");
         }
     }
@@ -172,18 +191,7 @@ async fn no_statement_changes_what_was_signed() {
             let delete = format!("delete from forms where id = {}", form.id);
             assert_eq!(run(database, &delete).await, Err(FROZEN.to_owned()));
         }
-        for sql in [
-            "update forms set status = 'partly_signed', signed_at = null where status = 'signed'",
-            "delete from forms",
-            "update form_signatures set statement = '{}'",
-            "update form_signatures set position = position + 1",
-            "update form_signatures set signed_at = now()",
-            "delete from form_signatures",
-            "truncate forms cascade",
-            "truncate form_signatures",
-            "truncate patients cascade",
-            "truncate form_templates cascade",
-        ] {
+        for sql in REFUSED {
             assert_eq!(run(database, sql).await, Err(FROZEN.to_owned()), "{sql}");
         }
         for table in ["patients", "data_keys", "form_templates"] {

@@ -102,7 +102,7 @@ impl Service {
         };
         let open = OpenForm { row, key, document, version, signatures: Vec::new(), content: None };
         let events = |form: &Form| {
-            let created = Events::from(FormEvent::Created(form.form.id));
+            let created = Events::from(FormEvent::Created(form.summary.id));
             // The first answers are taken from the patient's record and profile.
             if form.prefilled.is_empty() { created } else { created.disclosing(Audit::read([&patient])) }
         };

@@ -44,7 +44,7 @@ pub(crate) enum FormStatus {
 pub(crate) struct Form {
     /// Properties of the form.
     #[oai(flatten)]
-    pub(crate) form: FormSummary,
+    pub(crate) summary: FormSummary,
     /// Definition of the form with its texts in the language of the form, or in the requested one, and with the
     /// definitions of its custom fields. Answers to changes leave it out.
     pub(crate) definition: Option<FormDefinition>,
@@ -74,7 +74,7 @@ impl Example for Form {
     fn example() -> Self {
         let values = [("pain_at_rest", 6), ("pain_in_motion", 9)].map(|(key, value)| (key.to_owned(), value.into()));
         Self {
-            form: FormSummary::example(),
+            summary: FormSummary::example(),
             definition: Some(FormDefinition::example()),
             values: Phi::from(BTreeMap::from(values)),
             evaluation: Phi::from(FormEvaluation::empty()),

@@ -88,7 +88,7 @@ impl OpenForm {
         let FormDocument { answers, changed_in, prefilled, .. } = &self.document;
         let values: BTreeMap<String, Value> = answers.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         Ok(Form {
-            form: self.row.summary(),
+            summary: self.row.summary(),
             definition: None,
             values: Phi::from(values),
             evaluation: Phi::from(evaluation),

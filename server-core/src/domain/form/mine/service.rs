@@ -35,7 +35,7 @@ impl Service {
         let asked = self.versions.all(&mut tx, organization, asked).await?;
         let rows = repository::form_rows(&mut tx, &due).await?;
         let sealed = rows.try_map(|rows| self.due_shown(organization, rows, &due, &asked, language))?;
-        Ok(tx.disclose(sealed, |forms| Audit::read(forms.data.iter().map(|due| &due.form.form.id))).await?)
+        Ok(tx.disclose(sealed, |forms| Audit::read(forms.data.iter().map(|due| &due.form.summary.id))).await?)
     }
 
     /// Opens drafts, and returns them in the order of `due`.
