@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{document::FilledFrom, signature::FormSignature};
 use crate::{
-    domain::form_definition::{FormDefinition, FormEvaluation, SignerRole, SigningMeaning},
+    domain::form_definition::{FormDefinition, FormEvaluation, SigningMeaning},
     ids::{AppointmentId, FormId, FormTemplateId, PatientId, UserId},
 };
 
@@ -394,6 +394,3 @@ pub(crate) enum WriteBackOutcome {
     /// The custom field does not accept the value any more, or protects it less than the form does.
     NotValid,
 }
-
-/// Signer whose turn it is.
-pub(crate) type NextSigner = Option<(SignerRole, SigningMeaning)>;

@@ -46,7 +46,7 @@ impl Service {
         let next = signers.get(given).copied();
         let signature = FormSigner { signer, meaning: input.meaning };
         if next != Some(signature) {
-            return Err(FormError::SignatureNotNext { next: next.map(|next| (next.signer, next.meaning)) });
+            return Err(FormError::SignatureNotNext { next });
         }
         let is_last = given + 1 == signers.len();
         let frozen = frozen(&mut tx, &open).await?;
