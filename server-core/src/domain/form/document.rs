@@ -14,6 +14,7 @@ use crate::{
     database::DatabaseError,
     domain::{form_definition::PatchedPlace, rules::InvalidValue},
     encryption::OpenKey,
+    ids::FormId,
 };
 
 /// Table that sealed values of forms are bound to.
@@ -65,7 +66,7 @@ pub(crate) struct FilledFrom {
     pub(crate) profile: Option<String>,
     /// Id of the signed form that this one amends; absent if the origin is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) form_id: Option<i64>,
+    pub(crate) form_id: Option<FormId>,
     /// Time at which the answer was taken over.
     pub(crate) at: DateTime<Utc>,
 }

@@ -34,7 +34,7 @@ impl Service {
         let mut tx = self.begin(caller, id).await?;
         let open = self.locked(&mut tx, organization, id, version).await?;
         check(&open.row)?;
-        let origin = FilledFrom { patient: None, profile: None, form_id: Some(id.0), at: Utc::now() };
+        let origin = FilledFrom { patient: None, profile: None, form_id: Some(id), at: Utc::now() };
         let answers = open.document.answers;
         let prefilled: BTreeMap<_, _> = answers.keys().map(|key| (key.clone(), origin.clone())).collect();
         let document = FormDocument::begun(answers, prefilled);
