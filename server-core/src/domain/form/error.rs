@@ -43,7 +43,7 @@ errors! {
             "The form template has no published version yet; publish it first.",
         TemplateArchived => Conflict "form_template_archived"
             "The form template is archived, so no form is created from it any more; choose another one.",
-        NothingToMigrate => Conflict "nothing_to_migrate" "The form asks this version, or a later one, already.",
+        NothingToMigrate => Conflict "nothing_to_migrate" "The form asks this version of its template already.",
     }
     and those of {
         Patient(#[from] PatientError),

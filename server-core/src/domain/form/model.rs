@@ -226,7 +226,7 @@ impl Example for UpdateForm {
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct FormVersionInput {
-    /// Version of the form that was read: nothing else is submitted.
+    /// Version of the form that was read: nothing else is submitted or amended.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
 }
