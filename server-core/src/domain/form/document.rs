@@ -170,7 +170,7 @@ fn entry(place: &str) -> Option<&str> {
 }
 
 /// Returns the places of answers: `field`, and `group/entry/field` in groups.
-pub(super) fn places(answers: &Map<String, Value>) -> Vec<String> {
+fn places(answers: &Map<String, Value>) -> Vec<String> {
     let mut places = Vec::with_capacity(answers.len());
     for (key, value) in answers {
         // A list of objects is the answer to a group; the keys of chosen options are texts.

@@ -37,7 +37,7 @@ impl Service {
         input: &UpdateForm,
     ) -> Result<Disclosed<Form>, FormError> {
         let mut tx = self.begin(caller, id).await?;
-        let mut open = self.held(&mut tx, organization, id).await?;
+        let mut open = self.changeable(&mut tx, organization, id).await?;
         if input.version > open.row.version {
             return Err(StaleVersion::now(open.row.version).into());
         }

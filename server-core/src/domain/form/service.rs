@@ -156,8 +156,8 @@ impl Service {
         Ok(())
     }
 
-    /// Begins a write of a form, which [`Service::locked`] or [`Service::held`] goes on with: the form is locked in the
-    /// round trip of the begin.
+    /// Begins a write of a form, which [`Service::locked`] or [`Service::changeable`] goes on with: the form is
+    /// locked in the round trip of the begin.
     pub(super) async fn begin(&self, caller: &Caller, id: FormId) -> Result<WriteTx, DatabaseError> {
         self.database.write_attempt(caller, Vec::new(), repository::form_hold_first(id)).await
     }
@@ -170,19 +170,19 @@ impl Service {
         id: FormId,
         version: i64,
     ) -> Result<OpenForm, FormError> {
-        let row = held(tx, id).await?;
+        let row = lock(tx, id).await?;
         StaleVersion::check(version, row.version)?;
         self.opened(tx, organization, row).await
     }
 
     /// Locks a form whose answers can change, whatever version it has, and opens it.
-    pub(super) async fn held(
+    pub(super) async fn changeable(
         &self,
         tx: &mut WriteTx,
         organization: OrganizationId,
         id: FormId,
     ) -> Result<OpenForm, FormError> {
-        let row = held(tx, id).await?;
+        let row = lock(tx, id).await?;
         if matches!(row.status, FormStatus::PartlySigned | FormStatus::Signed) {
             return Err(FormError::Signed);
         }
@@ -213,7 +213,7 @@ impl Service {
 }
 
 /// Locks a form that is not void.
-async fn held(tx: &mut WriteTx, id: FormId) -> Result<FormRow, FormError> {
+async fn lock(tx: &mut WriteTx, id: FormId) -> Result<FormRow, FormError> {
     let row = repository::form_lock(tx, id).await?.ok_or(FormError::NotFound)?;
     if row.voided_at.is_some() { Err(FormError::Void) } else { Ok(row) }
 }
