@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     database::{Tx, WriteTx},
-    domain::{field::FieldValue, rules::StaleVersion},
+    domain::field::FieldValue,
     identity::Caller,
     ids::{CustomFieldId, OrganizationId, PatientId},
 };
@@ -76,11 +76,7 @@ impl Service {
         if changes(&opener.entries(rows.fields)?, values).is_empty() {
             return Ok(None);
         }
-        let (held, rows) = hold(tx, organization, patient).await?;
-        let version = held.version.ok_or(ProfileError::PatientNotFound)?;
-        if held.patient_id != rows.patient_id {
-            return Err(StaleVersion::now(version - 1).into());
-        }
+        let (held, version, rows) = hold(tx, organization, patient).await?;
         let mut entries = opener.entries(rows.fields)?;
         let changes = changes(&entries, values);
         if changes.is_empty() {
