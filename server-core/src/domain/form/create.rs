@@ -8,7 +8,7 @@ use super::{
     document::FormDocument,
     error::FormError,
     event::FormEvent,
-    model::{CreateForm, Form, FormHistoryKind, FormStatus},
+    model::{CreateForm, Form, FormHistoryKind, FormStatus, FormSummary},
     repository::{self, ChangeRow, NewRow},
     row::FormRow,
     service::{OpenForm, Service},
@@ -68,7 +68,7 @@ impl Service {
             form_template_version: number,
         };
         repository::change_insert(&mut tx, organization, &change).await?;
-        let row = FormRow {
+        let summary = FormSummary {
             id: created.id,
             uid,
             patient_id: patient,
@@ -90,6 +90,9 @@ impl Service {
             submitted_at: None,
             signed_at: None,
             voided_at: None,
+        };
+        let row = FormRow {
+            summary,
             data_key_id: held.data_key_id,
             wrapped: Some(held.wrapped),
             document_encrypted: Some(sealed),

@@ -91,10 +91,10 @@ impl FormDocument {
 
     /// Opens the document of a form.
     pub(super) fn open(row: &FormRow, key: &OpenKey) -> Result<Self, DatabaseError> {
-        let text = key.row(TABLE, row.uid).open(DOCUMENT, row.document_encrypted.as_deref())?;
+        let text = key.row(TABLE, row.summary.uid).open(DOCUMENT, row.document_encrypted.as_deref())?;
         let text = text.map(Phi::into_inner).unwrap_or_default();
         serde_json::from_str(&text)
-            .map_err(|_| DatabaseError::Damaged(format!("no answers can be read of form {}", row.uid)))
+            .map_err(|_| DatabaseError::Damaged(format!("no answers can be read of form {}", row.summary.uid)))
     }
 
     /// Takes the answers and their origins from the content of a signed form.

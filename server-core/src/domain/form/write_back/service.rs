@@ -55,8 +55,8 @@ impl Service {
         let mut tx = self.database.disclose(caller).await?;
         let row = repository::form_get(&mut tx, id).await?.ok_or(FormError::NotFound)?;
         let open = self.opened(&mut tx, organization, row).await?;
-        let patient = open.row.patient_id;
-        let fields = if open.row.status == FormStatus::Void { Vec::new() } else { written_back(&open) };
+        let patient = open.row.summary.patient_id;
+        let fields = if open.row.summary.status == FormStatus::Void { Vec::new() } else { written_back(&open) };
         let given: Vec<FormValue<'_>> = fields.iter().map(BackField::given).collect();
         let effects = match given.as_slice() {
             [] => Vec::new(),
@@ -87,7 +87,7 @@ impl Service {
         let fields = written_back(open);
         let given: Vec<FormValue<'_>> =
             fields.iter().filter(|field| field.value.is_some()).map(BackField::given).collect();
-        let patient = open.row.patient_id;
+        let patient = open.row.summary.patient_id;
         let written = self.profiles.form_values_write(tx, caller, organization, patient, &given).await?;
         Ok(written.map(Events::from))
     }
