@@ -113,6 +113,9 @@ impl Service {
         patient: PatientId,
         keys: &BTreeSet<&str>,
     ) -> Result<BTreeMap<String, PresentValue>, DatabaseError> {
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         let rows = repository::profile_get(tx, organization, FieldEntity::Patient, patient.0).await?;
         let mut fields = rows.map(|rows| rows.fields).unwrap_or_default();
         fields.retain(|field| keys.contains(field.key.as_str()) && field.archived_at.is_none());
