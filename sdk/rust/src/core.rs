@@ -3355,7 +3355,7 @@ replaced one keeps it.*/
     ///Version of a form that an action is based on.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct FormVersionInput {
-        ///Version of the form that was read: nothing else is submitted.
+        ///Version of the form that was read: nothing else is submitted or amended.
         pub version: i64,
     }
     impl FormVersionInput {

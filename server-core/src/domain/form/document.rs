@@ -14,6 +14,7 @@ use crate::{
     database::DatabaseError,
     domain::{form_definition::PatchedPlace, rules::InvalidValue},
     encryption::OpenKey,
+    ids::FormId,
 };
 
 /// Table that sealed values of forms are bound to.
@@ -65,7 +66,7 @@ pub(crate) struct FilledFrom {
     pub(crate) profile: Option<String>,
     /// Id of the signed form that this one amends; absent if the origin is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) form_id: Option<i64>,
+    pub(crate) form_id: Option<FormId>,
     /// Time at which the answer was taken over.
     pub(crate) at: DateTime<Utc>,
 }
@@ -90,10 +91,10 @@ impl FormDocument {
 
     /// Opens the document of a form.
     pub(super) fn open(row: &FormRow, key: &OpenKey) -> Result<Self, DatabaseError> {
-        let text = key.row(TABLE, row.uid).open(DOCUMENT, row.document_encrypted.as_deref())?;
+        let text = key.row(TABLE, row.summary.uid).open(DOCUMENT, row.document_encrypted.as_deref())?;
         let text = text.map(Phi::into_inner).unwrap_or_default();
         serde_json::from_str(&text)
-            .map_err(|_| DatabaseError::Damaged(format!("no answers can be read of form {}", row.uid)))
+            .map_err(|_| DatabaseError::Damaged(format!("no answers can be read of form {}", row.summary.uid)))
     }
 
     /// Takes the answers and their origins from the content of a signed form.
@@ -169,7 +170,7 @@ fn entry(place: &str) -> Option<&str> {
 }
 
 /// Returns the places of answers: `field`, and `group/entry/field` in groups.
-pub(super) fn places(answers: &Map<String, Value>) -> Vec<String> {
+fn places(answers: &Map<String, Value>) -> Vec<String> {
     let mut places = Vec::with_capacity(answers.len());
     for (key, value) in answers {
         // A list of objects is the answer to a group; the keys of chosen options are texts.
