@@ -95,10 +95,9 @@ impl Service {
         };
         let visit = Visit { appointment: id, patient: state.patient_id, started_at: state.started_at };
         let Filled { forms, omitted, created } = self.fill(&mut tx, caller, organization, &visit, &asked).await?;
-        let mut created = created.into_iter();
         // A repeated request changes nothing, so that it leaves nothing.
-        if let Some(first) = created.next() {
-            tx.commit(Events::from(first).and(created)).await?;
+        if let Some(events) = Events::all(created) {
+            tx.commit(events).await?;
         }
         Ok(AppointmentForms { forms, omitted_form_template_ids: omitted })
     }
