@@ -192,14 +192,14 @@ create trigger form_signatures_no_truncate before truncate on form_signatures
 
 -- Signatures follow each other: each is of a form with a frozen content, in the next place, and its statement names
 -- this content, the signature before, the signer and the time. Nothing follows the one that made the form signed. Looks
--- at the end of the statement, which changes the form as well.
+-- at the end of the statement, which changes the form as well. The foreign key compares the organization of the form.
 create function form_signature_check() returns trigger language plpgsql set search_path = pg_catalog, public as $$
 begin
     if not exists (
         select from forms f
         left join form_signatures p on p.organization_id = f.organization_id and p.form_id = f.id
                                        and p.position = new.position - 1
-        where f.organization_id = new.organization_id and f.id = new.form_id
+        where f.id = new.form_id
           and f.status in ('partly_signed', 'signed')
           and (new.position = 1 or p.id is not null)
           and (f.signed_at is null or f.signed_at = new.signed_at and p.signed_at is distinct from f.signed_at)
@@ -439,12 +439,12 @@ declare
     amended bigint;
     earlier bigint;
 begin
+    -- Forms are found by nothing but ids, as in appointment_forms_follow().
     if tg_op = 'DELETE' then
         organization := old.organization_id;
         amended := old.amends_id;
     else
-        select f.organization_id, f.amends_id into organization, amended from forms f
-        where f.organization_id = new.organization_id and f.id = new.form_id;
+        select f.organization_id, f.amends_id into organization, amended from forms f where f.id = new.form_id;
     end if;
     loop
         if amended is null then
@@ -452,16 +452,14 @@ begin
         end if;
         -- Waits for those who make it void or amend it again, and sees in the next statement that they did. Locks an
         -- amendment before what it amends, as others do.
-        select f.amends_id into earlier from forms f
-        where f.organization_id = organization and f.id = amended
-        for no key update;
+        select f.amends_id into earlier from forms f where f.id = amended for no key update;
         exit when not exists (select from form_voids v where v.organization_id = organization and v.form_id = amended);
         amended := earlier;
     end loop;
     update appointment_forms l set active = true
     where l.organization_id = organization and l.form_id = amended and not l.active
       and not exists (select from forms a
-                      where a.organization_id = organization and a.amends_id = amended
+                      where a.amends_id = amended
                         and not exists (select from form_voids v
                                         where v.organization_id = organization and v.form_id = a.id))
       and not exists (select from appointment_forms o

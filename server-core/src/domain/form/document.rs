@@ -128,7 +128,6 @@ impl FormDocument {
 
     /// Forgets the oldest deletions of entries, if there are too many, and keeps the version of the last one.
     pub(super) fn forget(&mut self) {
-        let is_entry = |place: &str| place.split('/').count() == 2;
         let mut deleted: Vec<i64> =
             self.changed_in.iter().filter(|(place, _)| is_entry(place)).map(|(_, version)| *version).collect();
         let Some(excess) = deleted.len().checked_sub(DELETED_KEPT).filter(|excess| *excess > 0) else { return };
@@ -160,6 +159,11 @@ impl FormDocument {
 /// Returns the key of the field or group that a place belongs to.
 pub(super) fn first(place: &str) -> &str {
     place.split_once('/').map_or(place, |(first, _)| first)
+}
+
+/// Returns `true` if a place is an entry of a group.
+pub(super) fn is_entry(place: &str) -> bool {
+    place.split('/').count() == 2
 }
 
 /// Returns the entry that a place is or belongs to; `None` outside of groups.

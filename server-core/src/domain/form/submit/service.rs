@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     super::{
         answers::answer_rows,
+        document::is_entry,
         error::FormError,
         event::FormEvent,
         model::{Form, FormStatus},
@@ -53,8 +54,8 @@ impl Service {
         let version = open.row.summary.version + 1;
         let dropped = compiled.hidden_places(&answers, &evaluation);
         for place in &dropped {
-            let deleted = place.split('/').count() == 2;
-            open.document.change(&PatchedPlace { place: place.clone(), changed: true, deleted }, version);
+            let change = PatchedPlace { place: place.clone(), changed: true, deleted: is_entry(place) };
+            open.document.change(&change, version);
         }
         open.document.forget();
         open.document.answers = compiled.write(&answers, Some(&evaluation));

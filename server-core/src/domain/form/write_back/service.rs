@@ -24,8 +24,8 @@ struct BackField<'a> {
     key: &'a Key,
     custom_field: CustomFieldId,
     profile_key: &'a Key,
-    /// `true` if the form protects the answer: it is protected health information, or a protected answer decides whether
-    /// it is there.
+    /// `true` if the form protects the answer: it is protected health information, or a protected answer decides
+    /// whether it is there.
     protected: bool,
     /// Definition that the form has of the custom field.
     definition: &'a FieldDefinition,
