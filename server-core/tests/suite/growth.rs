@@ -225,7 +225,7 @@ async fn statements_read_no_more_after_a_clinic_has_grown() {
     let specialists = sqlx::query(specialists).bind(world.app.home().specialist_id).bind(vec![home, away]);
     specialists.execute(&mut database).await.unwrap();
     world.app.patient_create(&world.app.other_admin(), "Ann", "Lee").await;
-    // Of which forms are made; the home clinic has one by now.
+    // Forms are made of its version; the home clinic has one by now.
     crate::form_template::published(&world.app.other_admin()).await;
     database.execute("analyze").await.unwrap();
     grow(&mut database, home, 0, SMALL).await;

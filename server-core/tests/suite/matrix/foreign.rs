@@ -207,7 +207,7 @@ fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
         ("appointment_template_find", _, _) | ("specialist_availability_get", "template_id", _) => {
             Outcome::Refused(404, "appointment_template_not_found".into())
         }
-        // What a form would begin with depends on the template.
+        // The first answers of a form depend on the template.
         ("patient_prefill_get", "form_template_id", _) => Outcome::Refused(422, "validation_failed".into()),
         // The current offer, if any, is for another appointment.
         ("waitlist_entry_accept", "appointment_id", _) => Outcome::Refused(409, "offer_expired".into()),
