@@ -59,11 +59,8 @@ impl Service {
         };
         let (mut tx, appointment, events) =
             self.appointments.book_with_template(caller, organization, &booking).await?;
-        let visit = Visit {
-            appointment: appointment.id,
-            patient: appointment.patient_id,
-            started_at: appointment.started_at,
-        };
+        let visit =
+            Visit { appointment: appointment.id, patient: appointment.patient_id, started_at: appointment.started_at };
         let listed = form_templates_listed(&mut tx, booking.template).await?;
         let asked = Asked { templates: &listed, named: false };
         let Filled { forms, omitted, created } = self.fill(&mut tx, caller, organization, &visit, &asked).await?;

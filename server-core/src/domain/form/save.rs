@@ -67,14 +67,8 @@ impl Service {
         if let Some(language) = language {
             language.as_str().clone_into(&mut open.row.summary.language);
         }
-        let saved = SavedRow {
-            id,
-            version,
-            document: &sealed,
-            language: &open.row.summary.language,
-            reopens,
-            fields: &fields,
-        };
+        let saved =
+            SavedRow { id, version, document: &sealed, language: &open.row.summary.language, reopens, fields: &fields };
         let updated_at = repository::form_save(&mut tx, &saved).await?;
         open.row.summary.version = version;
         open.row.summary.updated_at = updated_at;
