@@ -9,10 +9,11 @@ use test_support::{Actor, CoreApp, eventually, granted, in_days, refused};
 use uuid::Uuid;
 
 use crate::{
+    appointment::unchanged,
     appointment_race::{outcome, outcomes},
     form::{Answered, history, item, medication, now, opened, save, saved, submit, submitted, template, values},
-    form_appointment::{attached, unchanged},
-    form_frozen::amending,
+    form_amend::amending,
+    form_appointment::attached,
     form_submit::sign,
     form_template::scale,
 };
