@@ -94,7 +94,9 @@ pub(in crate::domain::segment) async fn segment_swap(
     sql.push("missing_count = (select count(*) from judged j where j.verdict is null) ");
     sql.push("where organization_id = $1 and id = ").bind(id).push("::bigint returning member_count, missing_count, ");
     sql.push("(select count(*) from came) as joined_count, (select count(*) from gone) as left_count, ");
-    sql.push("array(select n.patient_id from came n order by n.patient_id limit ").push(NAMED).push(") as joined_ids, ");
+    sql.push("array(select n.patient_id from came n order by n.patient_id limit ")
+        .push(NAMED)
+        .push(") as joined_ids, ");
     sql.push("array(select g.patient_id from gone g order by g.patient_id limit ").push(NAMED).push(") as left_ids");
     let rows = sql.fetch(tx).await?;
     let swapped = rows.first().ok_or_else(|| DatabaseError::Damaged(format!("segment {} is not there", row.id)))?;

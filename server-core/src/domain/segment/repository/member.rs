@@ -11,13 +11,11 @@ use crate::{
 
 /// Members whom a specialist treats or has treated; policies decide about each. Without the condition, all members
 /// would be read and asked about, one by one.
-const MEMBERS_OF_SPECIALIST: &str =
-    "select m.id from appointments a \
+const MEMBERS_OF_SPECIALIST: &str = "select m.id from appointments a \
      join segment_members m on m.organization_id = a.organization_id and m.patient_id = a.patient_id \
      where a.specialist_id =";
 /// Entries about patients whom a specialist treats or has treated.
-const HISTORY_OF_SPECIALIST: &str =
-    "select h.id from appointments a \
+const HISTORY_OF_SPECIALIST: &str = "select h.id from appointments a \
      join segment_history h on h.organization_id = a.organization_id and h.patient_id = a.patient_id \
      where a.specialist_id =";
 
@@ -66,18 +64,6 @@ impl Listed for PatientSegment {
     const PRESENT: &'static str = "true";
 }
 
-/// Patient that the caller sees.
-#[derive(Debug, sqlx::FromRow)]
-pub(in crate::domain::segment) struct PatientRow {
-    pub(in crate::domain::segment) id: PatientId,
-}
-
-impl Listed for PatientRow {
-    const TABLE: &'static str = "patients";
-    const COLUMNS: &'static str = "id";
-    const PRESENT: &'static str = "deleted_at is null";
-}
-
 /// Reads a page of the members of a segment, in the order of the patients' ids; of a specialist, those whom it treats.
 pub(in crate::domain::segment) async fn member_rows(
     tx: &mut DiscloseTx,
@@ -108,6 +94,25 @@ pub(in crate::domain::segment) async fn patient_segment_rows(
     paging: Paging,
 ) -> Result<Sealed<(Vec<PatientSegment>, Total)>, DatabaseError> {
     tx.list()?.filter("patient_id =", Some(patient)).rows("segment_id", paging).await
+}
+
+/// Returns `true` if the caller sees a patient.
+pub(in crate::domain::segment) async fn patient_seen(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    patient: PatientId,
+) -> Result<bool, DatabaseError> {
+    let seen = sqlx::query_scalar!(
+        r#"
+        select exists (select from patients
+                       where organization_id = $1 and id = $2 and deleted_at is null) as "seen!"
+        "#,
+        organization.0,
+        patient.0
+    )
+    .fetch_one(tx.connection()?)
+    .await?;
+    Ok(seen)
 }
 
 /// Returns the time since which a patient is a member of a segment; `None` if it is none.

@@ -8,7 +8,7 @@ pub(super) use evaluation::{
 };
 pub(super) use known::known_load;
 pub(super) use member::{
-    ExampleRow, MemberRow, PatientRow, examples_get, history_page, member_rows, membership_get, patient_segment_rows,
+    ExampleRow, MemberRow, examples_get, history_page, member_rows, membership_get, patient_seen, patient_segment_rows,
 };
 
 use chrono::{DateTime, Utc};
