@@ -65,8 +65,8 @@ impl Service {
         }
     }
 
-    /// Evaluates a segment in the background. One that can't be evaluated becomes invalid, so that it keeps no other from
-    /// being evaluated. Leaves an entry in the trail only if something has changed.
+    /// Evaluates a segment in the background. One that can't be evaluated becomes invalid, so that it keeps no other
+    /// from being evaluated. Leaves an entry in the trail only if something has changed.
     pub(super) async fn evaluate_due(
         &self,
         caller: &Caller,

@@ -1,10 +1,10 @@
-//! Jobs that keep segments fresh. A change makes the segments due that read it; a sweep enqueues the evaluation of those
-//! that are due. Both read what is stored when they run, so that neither order nor repetition matters.
+//! Jobs that keep segments fresh. A change makes the segments due that read it, and a sweep enqueues the evaluation of
+//! those that are due. Both read what is stored when they run, so that neither order nor repetition matters.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{error::SegmentError, event::SegmentEvent, repository, service::Service};
+use super::{error::SegmentError, event::SegmentEvent, repository, service::Service, touched::Touched};
 use crate::{
     database::{Across, DatabaseError},
     domain::{
@@ -14,40 +14,9 @@ use crate::{
     },
     event::Audience,
     identity::Caller,
-    ids::{CustomFieldId, FormTemplateId, PatientId, SegmentId},
+    ids::{PatientId, SegmentId},
     jobs::{Handler, JobError, JobRun, NewJob, Outcome, Work, jobs_enqueue},
 };
-
-/// Part of an organization's data that was changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Touched {
-    Everything,
-    Patients,
-    Profiles,
-    Appointments,
-    Forms,
-    CustomField(CustomFieldId),
-    FormTemplate(FormTemplateId),
-    /// Members or state of a segment, for those that read it.
-    Segment(SegmentId),
-}
-
-impl Touched {
-    /// Returns the source, the custom field, the form template, and the segment that a rule reads if it is concerned.
-    pub(super) fn parts(self) -> (Option<&'static str>, Option<i64>, Option<i64>, Option<i64>) {
-        match self {
-            Self::Everything => (None, None, None, None),
-            Self::Patients => (Some("patients"), None, None, None),
-            Self::Profiles => (Some("profiles"), None, None, None),
-            Self::Appointments => (Some("appointments"), None, None, None),
-            Self::Forms => (Some("forms"), None, None, None),
-            Self::CustomField(id) => (None, Some(id.0), None, None),
-            Self::FormTemplate(id) => (None, None, Some(id.0), None),
-            Self::Segment(id) => (None, None, None, Some(id.0)),
-        }
-    }
-}
 
 /// Change that segments follow.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]

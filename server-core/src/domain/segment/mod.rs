@@ -14,6 +14,7 @@ mod member_model;
 mod model;
 mod repository;
 mod service;
+mod touched;
 
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use job::{

@@ -10,8 +10,8 @@ use crate::{
     database::{Across, DatabaseError, Tx, WriteTx, one_row},
     domain::segment::{
         engine::{Compiled, Known, Statement},
-        job::Touched,
         repository::SegmentRow,
+        touched::Touched,
     },
     ids::{OrganizationId, PatientId, SegmentId},
 };
@@ -58,8 +58,8 @@ pub(in crate::domain::segment) async fn evaluation_limit(tx: &mut impl Tx) -> Re
     Ok(())
 }
 
-/// Swaps the members of a segment that the transaction has locked: one statement finds the patients, inserts and deletes
-/// the difference, writes the history, and states the evaluation.
+/// Swaps the members of a segment that the transaction has locked: one statement finds the patients, inserts and
+/// deletes the difference, writes the history, and states the evaluation.
 pub(in crate::domain::segment) async fn segment_swap(
     tx: &mut WriteTx,
     organization: OrganizationId,

@@ -207,7 +207,8 @@ pub(super) async fn segment_create(
                                             appointment_template_id, referred_segment_id)
             select w.organization_id, w.id, r.field, r.form, r.appointment, r.segment
             from written w,
-                 unnest($10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[]) as r (field, form, appointment, segment)
+                 unnest($10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
+                     as r (field, form, appointment, segment)
         )
         "#,
         organization.0,
@@ -266,7 +267,8 @@ pub(super) async fn segment_update(
                                             appointment_template_id, referred_segment_id)
             select w.organization_id, w.id, r.field, r.form, r.appointment, r.segment
             from written w,
-                 unnest($10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[]) as r (field, form, appointment, segment)
+                 unnest($10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
+                     as r (field, form, appointment, segment)
             on conflict do nothing
         )
         "#,
