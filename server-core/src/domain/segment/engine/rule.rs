@@ -47,8 +47,8 @@ pub(crate) struct SegmentRule {
     /// Value to compare with, of the type of the subject: a text, `true` or `false`, a whole number, the key of an
     /// option, the status of an appointment, or the id of an appointment template. A number with a fraction is written
     /// as text, e.g. `"1.5"`. A day is `YYYY-MM-DD`, or relative to today in the organization's time zone: `today`,
-    /// `today-30d`, `today+2w`, `today-6m`, `today-1y` (days, weeks, months, years). A moment is compared with a day, or
-    /// with a moment of RFC 3339. Absent for `in` and for operators that compare nothing.
+    /// `today-30d`, `today+2w`, `today-6m`, `today-1y` (days, weeks, months, years). A moment is compared with a day,
+    /// or with a moment of RFC 3339. Absent for `in` and for operators that compare nothing.
     pub(crate) value: Option<Value>,
     /// Values of `in`, 1 to 100 different ones in the form of `value`; none for other operators.
     #[oai(default, validator(max_items = 100))]
