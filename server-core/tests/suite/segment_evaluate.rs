@@ -314,16 +314,16 @@ async fn an_explanation_names_what_fails_and_how_old_it_is() {
     let explain = async || granted(admin.segment_explain().segment_id(id).patient_id(patient).send().await, 200);
     let explained = explain().await;
     assert!(!explained.member && explained.joined_at.is_none());
-    assert_eq!(explained.result, SegmentResult::Unknown);
+    assert_eq!(explained.result, SegmentResult::Missing);
     assert_eq!(explained.failing, ["/rule/rules/1/rules/0", "/rule/rules/1/rules/1"]);
     let results: Vec<_> = explained.rules.iter().map(|rule| (rule.pointer.as_str(), rule.result)).collect();
     assert_eq!(
         results,
         [
-            ("/rule", SegmentResult::Unknown),
+            ("/rule", SegmentResult::Missing),
             ("/rule/rules/0", SegmentResult::True),
-            ("/rule/rules/1", SegmentResult::Unknown),
-            ("/rule/rules/1/rules/0", SegmentResult::Unknown),
+            ("/rule/rules/1", SegmentResult::Missing),
+            ("/rule/rules/1/rules/0", SegmentResult::Missing),
             ("/rule/rules/1/rules/1", SegmentResult::False),
         ]
     );

@@ -214,7 +214,7 @@ pub(crate) struct SegmentExample {
 ///
 /// - `true`: it is true
 /// - `false`: it is false
-/// - `unknown`: a value that would decide is missing
+/// - `missing`: it is neither, because a value that would decide is missing
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub(crate) enum SegmentResult {
     /// It is true.
@@ -224,8 +224,8 @@ pub(crate) enum SegmentResult {
     #[oai(rename = "false")]
     False,
     /// A value is missing.
-    #[oai(rename = "unknown")]
-    Unknown,
+    #[oai(rename = "missing")]
+    Missing,
 }
 
 impl From<Option<bool>> for SegmentResult {
@@ -233,7 +233,7 @@ impl From<Option<bool>> for SegmentResult {
         match result {
             Some(true) => Self::True,
             Some(false) => Self::False,
-            None => Self::Unknown,
+            None => Self::Missing,
         }
     }
 }
