@@ -157,7 +157,10 @@ async fn faults_of_a_rule_are_named_together_and_nothing_is_stored() {
     let weight = field(&admin, "patient", "weight", json!({ "field_type": "decimal", "unit": "kg" })).await;
     let items = [asked("pain", "scale", true), asked("hours", "integer", false)];
     let form = template(&admin, &items, &[]).await.id;
-    let of_form = |key: &str, value: Value| json!({ "op": "less", "form": { "form_template_id": form, "key": key }, "value": value });
+    let of_form = |key: &str, value: Value| {
+        let subject = json!({ "form_template_id": form, "key": key });
+        json!({ "op": "less", "form": subject, "value": value })
+    };
     let rule = json!({ "op": "and", "rules": [
         of_field(secret.id, "equals", json!("flu")),
         of_field(weight.id, "less", json!("light")),

@@ -253,7 +253,8 @@ async fn appointments_are_counted_and_the_last_and_next_one_told_apart() {
         format!(
             "update appointments set status = '{status}', started_at = now() - interval '{days} days',
                     ended_at = now() - interval '{days} days' + interval '30 minutes',
-                    block = tstzrange(now() - interval '{days} days', now() - interval '{days} days' + interval '30 minutes'),
+                    block = tstzrange(now() - interval '{days} days',
+                                      now() - interval '{days} days' + interval '30 minutes'),
                     appointment_template_id = {talk}
              where id = {id}"
         )
@@ -261,7 +262,10 @@ async fn appointments_are_counted_and_the_last_and_next_one_told_apart() {
     for sql in [moved(40, "completed", done), moved(5, "no_show", missed)] {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut app.owner().await).await.unwrap();
     }
-    let of = |measure: &str, op: &str, value: Value| json!({ "op": op, "appointments": { "measure": measure }, "value": value });
+    let of = |measure: &str, op: &str, value: Value| {
+        let subject = json!({ "measure": measure });
+        json!({ "op": op, "appointments": subject, "value": value })
+    };
     let all = ["completed", "no_show", "cancelled", "scheduled", "confirmed", "in_progress"];
     let cases = [
         ("none", of("count", "equals", json!(0)), vec![never]),

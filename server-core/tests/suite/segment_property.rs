@@ -280,10 +280,11 @@ async fn store(app: &CoreApp, people: &[Person], names: &Names) {
     for person in people {
         let id = person.id;
         sql += &format!(
-            "insert into patients (id, organization_id, uid, data_key_id, first_name, last_name, email_encrypted)
+            "insert into patients (id, organization_id, uid, data_key_id, first_name, last_name, name_folded, name_sort,
+                                   name_keys_version, indexes_version, email_encrypted)
              overriding system value
-             select {id}, {home}, gen_random_uuid(), data_key_id, 'Random', 'Patient',
-                    case when {} then '\\x00'::bytea end
+             select {id}, {home}, gen_random_uuid(), data_key_id, 'Random', 'Patient', name_folded, name_sort,
+                    name_keys_version, indexes_version, case when {} then '\\x00'::bytea end
              from patients where organization_id = {home} order by id limit 1;
              insert into profiles (organization_id, entity, patient_id) values ({home}, 'patient', {id});",
             person.has_email
@@ -297,8 +298,8 @@ async fn store(app: &CoreApp, people: &[Person], names: &Names) {
                 other => ("text_value", format!("'{}'", other.as_str().unwrap())),
             };
             sql += &format!(
-                "insert into profile_values (organization_id, uid, entity, patient_id, custom_field_id, key, field_version,
-                                             phi, data_key_id, {column}, changed_in)
+                "insert into profile_values (organization_id, uid, entity, patient_id, custom_field_id, key,
+                                             field_version, phi, data_key_id, {column}, changed_in)
                  select {home}, gen_random_uuid(), 'patient', {id}, {}, '{key}', 1, false, data_key_id, {literal}, 1
                  from patients where id = {id};",
                 names.fields[key]
@@ -306,9 +307,10 @@ async fn store(app: &CoreApp, people: &[Person], names: &Names) {
         }
         for (status, at) in &person.appointments {
             let at = at.to_rfc3339();
-            // Deleted holds of the exclusion constraints: each patient and each appointment has a time of its own.
+            // Of a specialist of its own each, so that none overlaps another.
             sql += &format!(
-                "insert into appointments (organization_id, status, started_at, ended_at, block, specialist_id, patient_id)
+                "insert into appointments (organization_id, status, started_at, ended_at, block, specialist_id,
+                                           patient_id)
                  values ({home}, '{status}', '{at}', '{at}'::timestamptz + interval '1 minute',
                          tstzrange('{at}', '{at}'::timestamptz + interval '1 minute'), {specialist} + {id}, {id});"
             );

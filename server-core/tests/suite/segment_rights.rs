@@ -1,4 +1,4 @@
-//! Rights on segments, and what an erasure and an export of a person reach: what a role can't read, it can't segment by.
+//! Rights on segments: what a role can't read, it can't segment by. Erasures and exports of persons reach memberships.
 
 use std::collections::BTreeSet;
 
