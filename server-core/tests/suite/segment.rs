@@ -261,12 +261,12 @@ async fn a_rule_is_tried_without_a_trace() {
 }
 
 #[tokio::test]
-async fn a_clinic_has_at_most_a_hundred_segments() {
+async fn a_clinic_has_at_most_two_hundred_segments() {
     let app = CoreApp::start().await;
     let admin = app.admin();
     create(&admin, everybody()).await;
     let sql = "insert into segments (organization_id, name, rule, sources)
-               select organization_id, 'Segment ' || n, rule, sources from segments, generate_series(2, 100) n";
+               select organization_id, 'Segment ' || n, rule, sources from segments, generate_series(2, 200) n";
     sqlx::query(sql).execute(&mut app.owner().await).await.unwrap();
     refused(creating(&admin, everybody()).await, 409, "too_many_segments");
     create(&app.other_admin(), everybody()).await;

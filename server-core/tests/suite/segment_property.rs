@@ -341,7 +341,7 @@ async fn store(app: &CoreApp, people: &[Person], names: &Names) {
 
 #[tokio::test]
 async fn random_rules_find_whom_a_naive_evaluation_finds() {
-    let app = CoreApp::start().await;
+    let app = CoreApp::builder().env("RATE_LIMIT_SCALE", "100").start().await;
     let admin = app.admin();
     let options: Vec<Value> = OPTIONS.iter().map(|key| json!({ "key": key, "label": key })).collect();
     let mut fields = BTreeMap::new();

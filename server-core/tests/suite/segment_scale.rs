@@ -42,7 +42,8 @@ async fn fill(app: &CoreApp, count: i64, (weight, smokes, form): (i64, i64, i64)
                                name_keys_version, indexes_version)
          select p.organization_id, gen_random_uuid(), p.data_key_id, 'Many', n::text, p.name_folded, p.name_sort,
                 p.name_keys_version, p.indexes_version
-         from (select * from patients where organization_id = {home} order by id limit 1) p, generate_series(1, {count}) n;
+         from (select * from patients where organization_id = {home} order by id limit 1) p,
+              generate_series(1, {count}) n;
          insert into profiles (organization_id, entity, patient_id)
          select {home}, 'patient', id from patients where organization_id = {home} and first_name = 'Many';
          insert into profile_values (organization_id, uid, entity, patient_id, custom_field_id, key, field_version, phi,

@@ -54,7 +54,7 @@ impl Api {
     /// beforehand, `segment_evaluate` waits for the members. The answer 422 lists all faults of the rule, each with a
     /// pointer: `protected` for protected health information, which is encrypted and can't be compared, `cycle` for a
     /// segment that reads this one. Answers 409 `segment_name_taken` if another segment has the name, and 409
-    /// `too_many_segments` if the clinic has 100.
+    /// `too_many_segments` if the clinic has 200.
     #[oai(path = "/segments", method = "post", operation_id = "segment_create")]
     async fn segment_create(&self, caller: Caller, body: Body<SegmentInput>) -> Result<Created<Segment>, ApiError> {
         caller.may(Permission::SegmentWrite)?;

@@ -15,7 +15,7 @@ errors! {
         NameTaken => Conflict "segment_name_taken" "Another segment has this name.",
         InUse => Conflict "segment_in_use"
             "The rule of another segment reads the members of this one; change that rule first.",
-        TooMany => Conflict "too_many_segments" "The clinic has 100 segments; delete some first.",
+        TooMany => Conflict "too_many_segments" "The clinic has 200 segments; delete some first.",
         TooSlow => Invalid "segment_too_slow"
             "Finding the patients takes longer than 25 seconds; use fewer or simpler conditions.",
         Unevaluable => Conflict "segment_invalid"

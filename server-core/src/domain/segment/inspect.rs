@@ -20,7 +20,7 @@ use super::{
 use crate::{
     audit::Audit,
     database::{DiscloseTx, Disclosed, Sealed},
-    domain::patient,
+    domain::{patient, rules::InvalidValue},
     identity::Caller,
     ids::{OrganizationId, PatientId, SegmentId},
 };
@@ -80,7 +80,13 @@ impl Service {
     ) -> Result<Disclosed<SegmentPreview>, SegmentError> {
         let mut tx = self.database.disclose(caller).await?;
         if let Some(id) = preview.segment_id {
-            seen(&mut tx, id).await?;
+            seen(&mut tx, id).await.map_err(|error| match error {
+                SegmentError::NotFound => {
+                    let message = "must be a segment of the organization";
+                    InvalidValue::new("/segment_id", "unknown_reference", message).into()
+                }
+                error => error,
+            })?;
         }
         let (compiled, _) = compiled(&mut tx, organization, &preview.rule, preview.segment_id).await?;
         repository::evaluation_limit(&mut tx).await?;

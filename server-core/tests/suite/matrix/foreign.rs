@@ -15,12 +15,14 @@ use super::{
     fixture::{Surroundings, World, impersonating, not_found, planned},
     granted_to,
     plain::make,
+    segment::rule_naming,
     stores::Stores,
 };
 use crate::{
     form::opened,
     form_template::{create, definition, scale},
     form_template_publish::publish,
+    segment::everybody,
     waitlist::{settled, wait, wish},
 };
 
@@ -70,6 +72,7 @@ struct Foreign {
     invitation_id: i64,
     job_id: Uuid,
     form_id: i64,
+    segment_id: i64,
     /// Records of nouns that can be created from their example, by the parameter that refers to them.
     plain: BTreeMap<String, Value>,
 }
@@ -134,6 +137,7 @@ impl Foreign {
             invitation_id: invited.id,
             job_id: planned(&admin, gone).await,
             form_id,
+            segment_id: crate::segment::create(&admin, everybody()).await.id,
             patient,
             plain: BTreeMap::new(),
         };
@@ -153,7 +157,7 @@ impl Foreign {
     fn value(&self, operation: &str, name: &str) -> Option<Value> {
         Some(match name {
             "slug" if operation == "appointment_template_find" => json!(self.template.slug),
-            "template_id" | "appointment_template_id" => json!(self.template.id),
+            "template_id" | "appointment_template_id" | "appointment_template_ids" => json!(self.template.id),
             "hold_id" => json!(self.hold_id),
             "waitlist_entry_id" => json!(self.waitlist_entry_id),
             "organization_id" => json!(self.organization_id),
@@ -170,6 +174,7 @@ impl Foreign {
             "impersonation_id" => json!(self.impersonation_id),
             "job_id" => json!(self.job_id),
             "form_id" => json!(self.form_id),
+            "segment_id" => json!(self.segment_id),
             "search" => json!(MARK),
             "email" => json!("hidden@example.org"),
             "phone" => json!("+49 555 0199"),
@@ -211,6 +216,9 @@ fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
         ("patient_prefill_get", "form_template_id", _) => Outcome::Refused(422, "validation_failed".into()),
         // The current offer, if any, is for another appointment.
         ("waitlist_entry_accept", "appointment_id", _) => Outcome::Refused(409, "offer_expired".into()),
+        // Its own code is that of the patient.
+        ("segment_explain", "segment_id", _) => Outcome::Refused(404, "segment_not_found".into()),
+        ("segment_explain", "patient_id", _) => Outcome::Refused(404, "patient_not_found".into()),
         (_, "organization_id" | "slug", Location::Path) => Outcome::Refused(404, "organization_not_found".into()),
         (id, _, Location::Path) => Outcome::Refused(404, not_found(id)),
         ("calendar_search", _, _) | (_, _, Location::Query) => Outcome::Nothing,
@@ -247,7 +255,14 @@ async fn what_is_another_clinics_is_not_there_in_the_matrix() {
                     let patient = json!({ "first_name": "Ann", "last_name": "Onboarded" });
                     Fixture::default().body(json!({ "patient": patient, "login": { "user_id": value } }))
                 }
-                _ => home.clone().naming(parameter, &value),
+                _ => match rule_naming(&parameter.pointer, &value) {
+                    Some(rule) => {
+                        let mut body = home.json().cloned().unwrap_or_default();
+                        body["rule"] = rule;
+                        home.clone().body(body)
+                    }
+                    None => home.clone().naming(parameter, &value),
+                },
             };
             let answer = Answer::to(asker.request(operation, &fixture)).await;
             let after = stores.take().await;

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Maximum number of segments of an organization.
-const MOST: i64 = 100;
+const MOST: i64 = 200;
 
 /// Stored segment.
 #[derive(Debug, Clone, sqlx::FromRow)]

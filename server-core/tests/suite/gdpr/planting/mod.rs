@@ -21,7 +21,9 @@ use uuid::Uuid;
 
 use self::{
     rows::rows,
-    table::{CLINIC, CLOSED, PATIENT, PLANTINGS, SIGNED, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, TWIN, VOIDED},
+    table::{
+        CLINIC, CLOSED, PATIENT, PLANTINGS, SEGMENT, SIGNED, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, TWIN, VOIDED,
+    },
 };
 use super::{count, execute, registry::Personal};
 
@@ -222,6 +224,7 @@ async fn needles(owner: &mut PgConnection, person: &Person, patient: &Patient) -
         ("$TEMPLATE", TEMPLATE.to_string()),
         ("$CLINIC", CLINIC.to_string()),
         ("$SIGNED", SIGNED.to_string()),
+        ("$SEGMENT", SEGMENT.to_string()),
         ("$VOIDED", VOIDED.to_string()),
     ]);
     let mut needles = Vec::new();

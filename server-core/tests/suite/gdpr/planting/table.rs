@@ -14,6 +14,8 @@ pub(super) const CLINIC: i64 = 4_000_996_512;
 pub(super) const DRAFT: i64 = 3_700_774_290;
 pub(super) const SIGNED: i64 = DRAFT + 1;
 pub(super) const VOIDED: i64 = DRAFT + 2;
+/// Segment that the person is a member of.
+pub(super) const SEGMENT: i64 = 1_900_663_178;
 
 /// User agent of a former action of the person in the other clinic, which belongs to that clinic.
 pub(in crate::gdpr) const ELSEWHERE: &str = "planted-agent-elsewhere";
@@ -45,10 +47,11 @@ const PROOF: After = Stays("proof that a form was signed, which nobody can open"
 const HISTORY: After = Stays("of a signed form, which nobody is said to have changed");
 
 /// Columns whose values can't be unique; their rows are found by other columns.
-pub(super) const CLOSED: [(&str, &str, &str); 20] = [
+pub(super) const CLOSED: [(&str, &str, &str); 21] = [
     ("forms", "status", "one of four states"),
     ("form_answers", "boolean_value", "yes or no"),
     ("form_changes", "kind", "one of seven kinds"),
+    ("segment_history", "kind", "joined or left"),
     ("invitations", "kind", "one of three kinds"),
     ("invitations", "role", "one of four roles"),
     ("invitations", "status", "one of four states"),
@@ -405,6 +408,24 @@ pub(super) const PLANTINGS: &[Planting] = &[
         ],
     ),
     ("form_changes", "user:user_id", &[("user_id", "$USER", NotThere), ("changed_at", "01.700209", HISTORY)]),
+    (
+        "segment_members",
+        "patient:patient_id",
+        &[
+            ("patient_id", "$PATIENT", NotThere),
+            ("segment_id", "$SEGMENT", NotThere),
+            ("joined_at", "01.700221", Nowhere),
+        ],
+    ),
+    (
+        "segment_history",
+        "patient:patient_id",
+        &[
+            ("patient_id", "$PATIENT", NotThere),
+            ("segment_id", "$SEGMENT", NotThere),
+            ("happened_at", "01.700222", Nowhere),
+        ],
+    ),
     (
         "impersonations",
         "patient:patient_id",
