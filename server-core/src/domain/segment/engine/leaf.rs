@@ -153,7 +153,9 @@ impl Leaf {
                 sql.push("select l.patient_id, ").number(number).push(" as leaf, (select (");
                 self.test.write(sql, &["a.", *column]);
                 sql.push(") from form_answers a where a.organization_id = $1 and a.form_id = l.form_id and a.key = ");
-                sql.bind(key.as_str()).push(" and a.group_key is null and a.is_score = ").bind(*is_score);
+                sql.bind(key.as_str())
+                    .push(" and a.group_key is null and a.entry is null and a.is_score = ")
+                    .bind(*is_score);
                 sql.push(" and a.").push(*column).push(" is not null) as truth from (");
                 latest(sql, *template, of);
                 sql.push(") l where l.version = any (").bind(versions.clone()).push(")");

@@ -25,5 +25,5 @@ pub(super) use self::{
     refer::{FormKey, Referred},
     rule::SegmentRule,
     statement::Statement,
-    tree::Compiled,
+    tree::{Compiled, Explained},
 };

@@ -176,7 +176,7 @@ fn write_subject(sql: &mut Statement, subject: &[&'static str], operand: &Operan
 }
 
 fn write_parts(sql: &mut Statement, parts: &[&'static str]) {
-    for part in parts {
+    for part in parts.iter().copied() {
         sql.push(part);
     }
 }
