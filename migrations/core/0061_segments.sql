@@ -46,8 +46,8 @@ create trigger segments_name_keys before update of name on segments
 create trigger segments_audience after insert or update of sources on segments
     for each row execute function audience_notify();
 
--- Everything that a rule names: such a field or template is in use, so deleting it archives it, and such a segment can't
--- be deleted.
+-- Everything that a rule names: such a field or template is in use, so deleting it archives it, and such a segment
+-- can't be deleted.
 create table segment_references (
     id bigint generated always as identity primary key,
     organization_id bigint not null,
@@ -182,11 +182,11 @@ create trigger patients_segments_hold after update of erased_at on patients
 
 -- Folds a text for comparisons without regard to letter case and accents, as far as SQL can. One expression without
 -- settings, so that the planner puts it in place of a call for each row.
-create function text_folded(value text) returns text
+create function text_folded(given text) returns text
 language sql immutable parallel safe
-return case when octet_length(value) = length(value) then translate(lower(value collate "C"), '`', '''')
+return case when octet_length(given) = length(given) then translate(lower(given collate "C"), '`', '''')
             else replace(replace(replace(replace(
-                     translate(regexp_replace(normalize(lower(normalize(translate(value, '´', ''''), nfkd)), nfkd),
+                     translate(regexp_replace(normalize(lower(normalize(translate(given, '´', ''''), nfkd)), nfkd),
                                               '[\u0300-\u036f]', '', 'g'),
                                'ςøłđðħŧı’‘ʼ`´‐‑‒–—', 'σolddhti''''''''''-----'),
                      'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe'), 'þ', 'th') end;
