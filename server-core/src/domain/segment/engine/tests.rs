@@ -223,7 +223,8 @@ fn a_wrong_or_unused_operand_is_a_fault() {
     rule["missing"] = json!("include");
     refused(rule, "/rule/missing", "not_applicable");
     refused(json!({ "op": "is_missing", "attribute": "has_email" }), "/rule/op", "not_applicable");
-    let both = json!({ "op": "equals", "attribute": "has_email", "custom_field": { "custom_field_id": SMOKES }, "value": true });
+    let both = json!({ "op": "equals", "attribute": "has_email", "value": true,
+        "custom_field": { "custom_field_id": SMOKES } });
     refused(both, "/rule", "one_of");
     refused(json!({ "op": "equals", "value": true }), "/rule", "one_of");
     refused(
