@@ -68,13 +68,14 @@ create table forms (
     constraint forms_amends_fkey foreign key (organization_id, amends_id) references forms (organization_id, id)
 );
 -- Lists without a condition are read by forms_tenant_key.
-create index forms_patient_idx on forms (organization_id, patient_id, id);
+-- Does not end with the id: a read by ids would skip through all patients while statistics are old.
+create index forms_patient_idx on forms (organization_id, patient_id);
 create index forms_template_idx on forms (organization_id, form_template_id, id);
 create index forms_status_idx on forms (organization_id, status, id);
 -- Those that can still move to another version, which publishing one lists; stated so that no other index serves it.
 create index forms_open_idx on forms ((case when status in ('draft', 'submitted') then form_template_id end), id)
     where status in ('draft', 'submitted');
-create index forms_amends_idx on forms (organization_id, amends_id) where amends_id is not null;
+create index forms_amends_idx on forms (amends_id, organization_id) where amends_id is not null;
 create index forms_due_idx on forms (due_at) where status = 'draft' and overdue_at is null and due_at is not null;
 
 -- From the first signature on, a form stays as it is, whoever asks. Only the signatures that follow complete it.
@@ -101,8 +102,7 @@ create function record_reached(record bigint) returns boolean
 language plpgsql stable set search_path = pg_catalog, public as $$
 begin
     return exists (select from patients p
-                   where p.organization_id = context_organization()
-                     and p.id = coalesce((select m.owner_id from patient_merges m
+                   where p.id = coalesce((select m.owner_id from patient_merges m
                                           where m.organization_id = context_organization() and m.patient_id = record),
                                          record));
 end $$;
@@ -135,9 +135,8 @@ language plpgsql security definer set search_path = pg_catalog, public as $$
 declare
     erased boolean;
 begin
-    select p.erased_at is not null into erased from patients p
-    where p.organization_id = new.organization_id and p.id = new.patient_id
-    for share;
+    -- No condition that another index serves: while statistics are old, that one seems as short a way.
+    select p.erased_at is not null into erased from patients p where p.id = new.patient_id for share;
     -- The foreign key refuses a patient that is not there at all.
     if erased then
         return null;
@@ -193,14 +192,14 @@ create trigger form_signatures_no_truncate before truncate on form_signatures
 
 -- Signatures follow each other: each is of a form with a frozen content, in the next place, and its statement names
 -- this content, the signature before, the signer and the time. Nothing follows the one that made the form signed. Looks
--- at the end of the statement, which changes the form as well.
+-- at the end of the statement, which changes the form as well. The foreign key compares the organization of the form.
 create function form_signature_check() returns trigger language plpgsql set search_path = pg_catalog, public as $$
 begin
     if not exists (
         select from forms f
         left join form_signatures p on p.organization_id = f.organization_id and p.form_id = f.id
                                        and p.position = new.position - 1
-        where f.organization_id = new.organization_id and f.id = new.form_id
+        where f.id = new.form_id
           and f.status in ('partly_signed', 'signed')
           and (new.position = 1 or p.id is not null)
           and (f.signed_at is null or f.signed_at = new.signed_at and p.signed_at is distinct from f.signed_at)
@@ -316,13 +315,13 @@ create table appointment_forms (
 );
 create unique index appointment_forms_once on appointment_forms (organization_id, appointment_id, form_template_id)
     where active;
-create index appointment_forms_appointment_idx on appointment_forms (organization_id, appointment_id);
+create index appointment_forms_appointment_idx on appointment_forms (appointment_id, organization_id);
 
 -- Returns `true` for a form that the caller reaches.
 create function form_reached(form bigint) returns boolean
 language plpgsql stable set search_path = pg_catalog, public as $$
 begin
-    return exists (select from forms f where f.organization_id = context_organization() and f.id = form);
+    return exists (select from forms f where f.id = form);
 end $$;
 revoke execute on function form_reached(bigint) from public;
 grant execute on function form_reached(bigint) to restartix_app;
@@ -391,14 +390,17 @@ create function appointment_forms_follow() returns trigger
 language plpgsql security definer set search_path = pg_catalog, public as $$
 declare
     leaving bigint[];
+    moving bigint[];
 begin
+    -- The statements compare nothing but ids, which one index serves each: while statistics are old, another one seems
+    -- as short a way.
     if new.patient_id <> old.patient_id then
         -- Locks a form before its link, as amending and making void do, and an amendment before what it amends.
         leaving := array(
             select f.id
             from appointment_forms l
-            join forms f on f.organization_id = l.organization_id and f.id = l.form_id
-            where l.organization_id = new.organization_id and l.appointment_id = new.id
+            join forms f on f.id = l.form_id
+            where l.appointment_id = new.id
               and new.patient_id <> coalesce((select m.owner_id from patient_merges m
                                               where m.organization_id = f.organization_id
                                                 and m.patient_id = f.patient_id),
@@ -407,23 +409,19 @@ begin
             for no key update of f);
         -- Sees an amendment for which the lock has waited.
         leaving := leaving || array(
-            select a.id from forms a
-            where a.organization_id = new.organization_id and a.amends_id = any (leaving));
+            select a.id from forms a where a.amends_id = any (leaving));
         update forms f set due_at = null, due_with_appointment = false, overdue_at = null, updated_at = now()
-        where f.organization_id = new.organization_id and f.id = any (leaving)
-          and f.due_with_appointment and f.status in ('draft', 'submitted');
+        where f.id = any (leaving) and f.due_with_appointment and f.status in ('draft', 'submitted');
         delete from appointment_forms l
-        where l.organization_id = new.organization_id and l.appointment_id = new.id and l.form_id = any (leaving);
+        where l.appointment_id = new.id and l.form_id = any (leaving);
     end if;
     if new.started_at <> old.started_at then
         -- A form that was overdue and still is leaves no second event, and one that was attached later none at all.
+        moving := array(select l.form_id from appointment_forms l where l.appointment_id = new.id);
         update forms f
         set due_at = case when new.started_at > now() or f.due_at is not null then new.started_at end,
             overdue_at = case when new.started_at <= now() then f.overdue_at end, updated_at = now()
-        from appointment_forms l
-        where l.organization_id = new.organization_id and l.appointment_id = new.id
-          and f.organization_id = l.organization_id and f.id = l.form_id
-          and f.due_with_appointment and f.status in ('draft', 'submitted');
+        where f.id = any (moving) and f.due_with_appointment and f.status in ('draft', 'submitted');
     end if;
     return null;
 end $$;
@@ -441,12 +439,12 @@ declare
     amended bigint;
     earlier bigint;
 begin
+    -- Forms are found by nothing but ids, as in appointment_forms_follow().
     if tg_op = 'DELETE' then
         organization := old.organization_id;
         amended := old.amends_id;
     else
-        select f.organization_id, f.amends_id into organization, amended from forms f
-        where f.organization_id = new.organization_id and f.id = new.form_id;
+        select f.organization_id, f.amends_id into organization, amended from forms f where f.id = new.form_id;
     end if;
     loop
         if amended is null then
@@ -454,16 +452,14 @@ begin
         end if;
         -- Waits for those who make it void or amend it again, and sees in the next statement that they did. Locks an
         -- amendment before what it amends, as others do.
-        select f.amends_id into earlier from forms f
-        where f.organization_id = organization and f.id = amended
-        for no key update;
+        select f.amends_id into earlier from forms f where f.id = amended for no key update;
         exit when not exists (select from form_voids v where v.organization_id = organization and v.form_id = amended);
         amended := earlier;
     end loop;
     update appointment_forms l set active = true
     where l.organization_id = organization and l.form_id = amended and not l.active
       and not exists (select from forms a
-                      where a.organization_id = organization and a.amends_id = amended
+                      where a.amends_id = amended
                         and not exists (select from form_voids v
                                         where v.organization_id = organization and v.form_id = a.id))
       and not exists (select from appointment_forms o

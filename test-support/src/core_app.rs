@@ -82,6 +82,9 @@ impl CoreBuilder {
             ("AWS_BUCKET_NAME", bucket),
             ("DB_POOL_MIN", "1".to_owned()),
             ("DB_POOL_MAX", "8".to_owned()),
+            // Races make more requests than there are connections, on machines of any speed. Tests of outages set
+            // their own.
+            ("DB_ACQUIRE_TIMEOUT", "30s".to_owned()),
             ("TELEMETRY_INTERNAL_URL", NOBODY.to_owned()),
         ] {
             environment.insert(name.to_owned(), value);

@@ -88,6 +88,9 @@ impl TelemetryBuilder {
             ("REDIS_URL", redis.url.clone()),
             ("DB_POOL_MIN", "1".to_owned()),
             ("DB_POOL_MAX", "8".to_owned()),
+            // Races make more requests than there are connections, on machines of any speed. Tests of outages set
+            // their own.
+            ("DB_ACQUIRE_TIMEOUT", "30s".to_owned()),
             // Every Core of the stack signs with the same key; the stack's own one always runs.
             ("CORE_JWKS_URL", format!("{}/.well-known/jwks.json", stack.core)),
         ] {

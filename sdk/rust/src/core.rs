@@ -3355,7 +3355,7 @@ replaced one keeps it.*/
     ///Version of a form that an action is based on.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct FormVersionInput {
-        ///Version of the form that was read: nothing else is submitted.
+        ///Version of the form that was read: nothing else is submitted or amended.
         pub version: i64,
     }
     impl FormVersionInput {
@@ -28945,8 +28945,8 @@ let response = client.form_void()
 
 Returns each field that the form writes back to the patient's profile with what its last signature would do if
 the caller gave it now: values that the caller's role doesn't write, or that the custom field doesn't accept or
-protects less, are skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form, which has
-written its values, it compares them with the present profile; the list of a void form is empty.
+protects less, are skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form,
+which has written its values, it compares them with the present profile; the list of a void form is empty.
 
 Sends a `GET` request to `/v1/forms/{form_id}/write-back`
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
 use server_shared::{
@@ -10,6 +10,9 @@ use server_shared::{
     http::schema::escape,
     value::CountryCode,
 };
+
+/// Largest distance of a planned time from now. A larger one is regarded as a typing error.
+const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 
 /// Faults of a body that a schema can't express, collected to be reported at once.
 #[derive(Debug, Default)]
@@ -152,6 +155,12 @@ pub(crate) fn check_range(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>
     if from.zip(to).is_some_and(|(from, to)| to < from) { Err(InvalidRange) } else { Ok(()) }
 }
 
+/// Returns the fault of a planned time that is more than ten years away from now; `None` if it is nearer.
+pub(crate) fn too_far(pointer: &str, at: DateTime<Utc>, now: DateTime<Utc>) -> Option<FieldFault> {
+    let is_far = (at - now).abs() > FURTHEST;
+    is_far.then(|| FieldFault::new(pointer, "range", "must be within ten years of now"))
+}
+
 /// Checks that a time zone is one of the IANA database.
 pub(crate) fn check_timezone(pointer: &str, name: &str) -> Result<(), InvalidValue> {
     match name.parse::<Tz>() {
@@ -181,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_range_does_not_end_before_it_begins() {
-        let (early, late) = (DateTime::<Utc>::UNIX_EPOCH, DateTime::<Utc>::UNIX_EPOCH + chrono::TimeDelta::seconds(1));
+        let (early, late) = (DateTime::<Utc>::UNIX_EPOCH, DateTime::<Utc>::UNIX_EPOCH + TimeDelta::seconds(1));
         for (from, to) in
             [(Some(early), Some(late)), (Some(late), None), (None, Some(early)), (Some(early), Some(early))]
         {

@@ -109,6 +109,13 @@ pub(crate) struct Fact {
 }
 
 impl Events {
+    /// Collects the events of one write; `None` if there are none, so that nothing is to be committed.
+    pub(crate) fn all(events: impl IntoIterator<Item = impl Into<Self>>) -> Option<Self> {
+        let mut events = events.into_iter();
+        let first: Self = events.next()?.into();
+        Some(first.and(events))
+    }
+
     /// Adds further events of the same write.
     pub(crate) fn and(mut self, others: impl IntoIterator<Item = impl Into<Self>>) -> Self {
         for other in others {

@@ -7,6 +7,7 @@ use restartix_sdk::core::types::{
 use test_support::{CoreApp, granted, in_days, refused};
 use uuid::Uuid;
 
+/// Returns a change of an appointment that leaves it as it is.
 pub(crate) fn unchanged(appointment: &Appointment) -> UpdateAppointment {
     UpdateAppointment {
         ended_at: appointment.ended_at,
@@ -19,7 +20,8 @@ pub(crate) fn unchanged(appointment: &Appointment) -> UpdateAppointment {
     }
 }
 
-fn moved(appointment: &Appointment, by: TimeDelta) -> UpdateAppointment {
+/// Returns the change that moves an appointment.
+pub(crate) fn moved(appointment: &Appointment, by: TimeDelta) -> UpdateAppointment {
     UpdateAppointment {
         started_at: appointment.started_at + by,
         ended_at: appointment.ended_at + by,

@@ -1,5 +1,4 @@
-//! Hundreds of patients who book a few slots at once: one gets each slot, the others get `slot_taken`, and all of them
-//! in time.
+//! Hundreds of patients who book a few slots at once: one gets each slot, and all others get `slot_taken`.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,8 +19,8 @@ use crate::appointment_race::{outcome, outcomes};
 const RACERS: i32 = 500;
 /// Number of rounds.
 const ROUNDS: u64 = 10;
-/// Longest time to wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest time to wait for an answer, long enough for all racers of a round one after another.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Creates patients with a client each, whose identities the service has cached.
 async fn racers(app: &CoreApp, count: i32) -> Vec<Client> {

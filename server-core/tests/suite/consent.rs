@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use futures_util::StreamExt;
 use restartix_sdk::{
     core::types::{OnboardPatient, OnboardedPatient},
     telemetry::{
@@ -186,12 +185,7 @@ async fn erasure_and_export_reach_both_services() {
         }
         let sql = "select max(id) from patients";
         let patient: i64 = sqlx::query_scalar(sql).fetch_one(&mut clinic.core.owner().await).await.unwrap();
-        let mut stream = granted(admin.gdpr_patient_export().patient_id(patient).send().await, 200).into_inner();
-        let mut document = Vec::new();
-        while let Some(chunk) = stream.next().await {
-            document.extend_from_slice(&chunk.unwrap());
-        }
-        let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&gdpr::exported(&admin, patient).await).unwrap();
         let rows = |holdings: &serde_json::Value, table: &str| {
             let holdings = holdings.as_array().into_iter().flatten().filter(|holding| holding["table"] == table);
             holdings.map(|holding| holding["rows"].as_array().map_or(0, Vec::len)).sum::<usize>()

@@ -7,19 +7,19 @@ use restartix_sdk::{
         Client,
         types::{
             CreateForm, CreatePatient, ErrorEnvelope, Form, FormHistoryEntry, FormHistoryKind, FormSort, FormStatus,
-            FormTemplate, FormVersionInput, MigrateForm, UpdateForm, VoidForm,
+            FormTemplate, FormVersionInput, MigrateForm, UpdateForm,
         },
     },
 };
 use serde_json::{Value, json};
 use test_support::{Actor, CoreApp, granted, in_days, refused};
-use uuid::Uuid;
 
 use crate::{
     custom_field::{field, field_of},
-    form_appointment,
-    form_template::{create, created, definition, published, redraft, scale},
+    form_appointment, form_submit,
+    form_template::{created, definition, published, redraft, scale},
     form_template_publish::publish,
+    form_void::voided,
     profile::{Of, set},
 };
 
@@ -27,7 +27,7 @@ pub(crate) type Answered = Result<ResponseValue<Form>, Error<ErrorEnvelope>>;
 
 /// Returns a field of this type with protected values.
 pub(crate) fn item(key: &str, kind: &str) -> Value {
-    json!({ "key": key, "field": { "definition": { "field_type": kind, "label": key, "phi": true } } })
+    form_submit::asked(key, kind, true)
 }
 
 /// Returns a group of up to 50 medications, each with a name and a dose.
@@ -39,9 +39,7 @@ pub(crate) fn medication() -> Value {
 
 /// Creates a template of any name that asks these items, with one version.
 pub(crate) async fn template(admin: &Actor, items: &[Value]) -> FormTemplate {
-    let template = create(admin, &format!("Form {}", Uuid::new_v4()), &definition(items)).await;
-    publish(admin, &template).await;
-    template
+    form_submit::template(admin, items, &[]).await
 }
 
 /// Returns the body that creates a form.
@@ -108,8 +106,7 @@ pub(crate) async fn rows_add(app: &CoreApp, admin: &Actor, patient: i64, appoint
     let template = template(admin, &[scale("pain")]).await.id;
     let draft = opened(admin, template, patient).await.id;
     let void = opened(admin, template, patient).await;
-    let body = VoidForm { reason: "By mistake.".to_owned(), version: void.version };
-    granted(admin.form_void().form_id(void.id).body(body).send().await, 200);
+    voided(admin, &void).await;
     form_appointment::asking(admin, &[template]).await;
     form_appointment::attached(admin, appointment, &[template]).await;
     let answer =

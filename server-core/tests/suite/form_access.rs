@@ -2,19 +2,20 @@
 
 use restartix_sdk::core::{
     Client,
-    types::{BeginImpersonation, CreateForm, Form, FormHistoryKind, FormStatus, Scope, SignForm, SigningMeaning},
+    types::{BeginImpersonation, CreateForm, Form, FormHistoryKind, FormStatus, Scope, SigningMeaning},
 };
 use serde_json::json;
-use test_support::{Answer, CoreApp, Role, granted, in_days, refused};
+use test_support::{CoreApp, Role, granted, in_days, refused};
 use uuid::Uuid;
 
 use crate::{
     form::{
-        Answered, delete, history, item, migrate, now, of, opened, read, save, saved, submit, submitted, template,
+        delete, history, item, medication, migrate, now, of, opened, read, save, saved, submit, submitted, template,
         values,
     },
-    form_template::{create, definition, scale},
-    form_template_publish::publish,
+    form_submit::{self, signing},
+    form_template::scale,
+    profile::columns,
     rls_attack::{Asker, DENIED, attempt},
 };
 
@@ -30,12 +31,6 @@ async fn assert_not_there(client: &Client, form: &Form) {
     refused(save(client, form.id, form.version, json!({ "pain": 1 })).await, 404, CODE);
     refused(submit(client, form).await, 404, CODE);
     refused(delete(client, form.id).await, 404, CODE);
-}
-
-/// Asks to sign a form with consent.
-async fn consent(client: &Client, form: &Form) -> Answered {
-    let body = SignForm { meaning: SigningMeaning::Consent, version: form.version };
-    client.form_sign().form_id(form.id).body(body).send().await
 }
 
 #[tokio::test]
@@ -76,7 +71,7 @@ async fn forms_are_those_of_the_patients_whom_one_reaches() {
         refused(migrate(actor, &of_mine).await, 404, "form_not_found");
         refused(actor.form_history_list().form_id(of_mine.id).send().await, 404, "form_not_found");
         let told = actor.patient_prefill_get().patient_id(own).form_template_id(template).send().await;
-        assert!(told.is_err(), "neither the patient nor the template is there");
+        refused(told, 404, "patient_not_found");
     }
     // Filters find nothing of them either.
     for actor in [&app.actor(&colleague), &away] {
@@ -88,9 +83,7 @@ async fn forms_are_those_of_the_patients_whom_one_reaches() {
     // The specialist's access ends with the treatment.
     let closing = "update appointments set status = 'cancelled', cancelled_at = now()";
     sqlx::query(closing).execute(&mut app.owner().await).await.unwrap();
-    let path = format!("/v1/forms/{}", of_mine.id);
-    let closed = Answer::to(specialist.request(reqwest::Method::GET, &path)).await.status.as_u16();
-    assert!(matches!(closed, 403 | 404), "{closed}");
+    assert_not_there(&specialist, &of_mine).await;
     assert_eq!(listed(&specialist).await, [0; 0]);
 }
 
@@ -124,7 +117,8 @@ async fn forms_are_created_for_patients_whom_one_reaches_and_by_patients_for_the
     // A patient who has no record has no form.
     let nobody = app.actor(&app.member_add(Role::Patient).await);
     let create = nobody.form_create().body(CreateForm { patient_id: None, ..of(template, 0) });
-    assert!(create.send().await.is_err());
+    let refusal = refused(create.send().await, 422, "validation_failed");
+    assert_eq!(refusal.fields(), [("/patient_id", "required")]);
     assert_eq!(listed(&nobody).await, [0; 0]);
 }
 
@@ -152,8 +146,7 @@ async fn a_key_does_what_its_scopes_of_forms_say() {
 
     let form = submitted(&both, &saved(&both, &form, json!({ "pain": 4 })).await).await;
     assert_eq!(form.status, FormStatus::Submitted);
-    let sign = SignForm { meaning: SigningMeaning::Completion, version: form.version };
-    refused(both.form_sign().form_id(form.id).body(sign).send().await, 403, "permission_denied");
+    refused(signing(&both, &form, SigningMeaning::Completion).await, 403, "permission_denied");
     refused(both.me_form_list().send().await, 403, "permission_denied");
     let users: Vec<Option<i64>> = history(&staff, form.id).await.iter().map(|change| change.user_id).collect();
     assert_eq!(users, [None; 3]);
@@ -165,10 +158,7 @@ async fn an_impersonator_fills_in_as_the_patient_and_never_signs() {
     let (admin, staff) = (app.admin(), app.staff());
     let patient = app.patient_record().await.id;
     let other = app.patient_create(&staff, "Tom", "Other").await.id;
-    let mut asks = definition(&[scale("pain")]);
-    asks["signatures"] = json!([{ "signer": "patient", "meaning": "consent" }]);
-    let signed_by_patient = create(&admin, &format!("Form {}", Uuid::new_v4()), &asks).await;
-    publish(&admin, &signed_by_patient).await;
+    let signed_by_patient = form_submit::template(&admin, &[scale("pain")], &[("patient", "consent")]).await;
     let form = opened(&staff, signed_by_patient.id, patient).await;
     let hidden = opened(&staff, signed_by_patient.id, other).await;
     let begun = BeginImpersonation { minutes: None, reason: "Called on the phone".to_owned() };
@@ -189,9 +179,9 @@ async fn an_impersonator_fills_in_as_the_patient_and_never_signs() {
     .unwrap();
     assert_eq!(trail, [(Some(app.home().patient.user_id), Some(app.home().admin.user_id))]);
 
-    refused(consent(&acting, &whole).await, 403, "signing_impersonated");
+    refused(signing(&acting, &whole, SigningMeaning::Consent).await, 403, "signing_impersonated");
     assert_eq!(app.count("select count(*) from form_signatures").await, 0);
-    let signed = granted(consent(&app.patient(), &whole).await, 200);
+    let signed = granted(signing(&app.patient(), &whole, SigningMeaning::Consent).await, 200);
     assert_eq!(signed.status, FormStatus::Signed);
 }
 
@@ -272,7 +262,7 @@ async fn an_answer_is_in_no_clear_form_and_not_in_the_log() {
     let app = CoreApp::start().await;
     let (admin, staff) = (app.admin(), app.staff());
     let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
-    let template = template(&admin, &[item("note", "text"), crate::form::medication()]).await.id;
+    let template = template(&admin, &[item("note", "text"), medication()]).await.id;
     let form = opened(&staff, template, patient).await;
     let entry = Uuid::new_v4();
     let answers = json!({
@@ -281,9 +271,7 @@ async fn an_answer_is_in_no_clear_form_and_not_in_the_log() {
     let form = saved(&staff, &form, answers).await;
     save(&staff, form.id, form.version, json!({ "note": 4, "nothing": "planted-fault" })).await.unwrap_err();
     for text in ["planted-answer", "planted-drug"] {
-        let found: Vec<String> =
-            app.search(text).await.into_iter().map(|place| format!("{}.{}", place.table, place.column)).collect();
-        assert_eq!(found, ["public.forms.document_encrypted"], "{text}");
+        assert_eq!(columns(&app, text).await, ["public.forms.document_encrypted"], "{text}");
     }
     let dump = app.database.dump();
     let dump = String::from_utf8_lossy(&dump);

@@ -5,20 +5,18 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use reqwest::Method;
-use restartix_sdk::core::types::{
-    Appointment, CancelAppointment, CancellationReason, CreatePatient, Form, FormStatus, SigningMeaning,
-    UpdateAppointment, VoidForm,
-};
+use restartix_sdk::core::types::{CancelAppointment, CancellationReason, CreatePatient, FormStatus, UpdateAppointment};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection};
 use test_support::{Actor, Answer, CoreApp, granted, in_days};
 use uuid::Uuid;
 
 use crate::{
+    appointment::unchanged,
     custom_field::field,
-    form::{history, item, now, opened, saved, submitted, template, values},
-    form_submit::{as_read, sign},
+    form::{history, item, now, opened, saved, template, values},
     form_template::{created, scale},
+    form_void::voiding,
     profile::{Of, set},
 };
 
@@ -63,24 +61,11 @@ pub(crate) async fn attached(actor: &Actor, appointment: i64, templates: &[i64])
 }
 
 /// Returns the ids of the forms of an appointment, the earliest first.
-async fn of_appointment(actor: &Actor, appointment: i64) -> Vec<i64> {
+pub(crate) async fn of_appointment(actor: &Actor, appointment: i64) -> Vec<i64> {
     let list = actor.form_list().appointment_id(appointment).send().await;
     let mut ids: Vec<i64> = granted(list, 200).data.iter().map(|form| form.id).collect();
     ids.sort_unstable();
     ids
-}
-
-/// Returns a change of an appointment that leaves it as it is.
-pub(crate) fn unchanged(appointment: &Appointment) -> UpdateAppointment {
-    UpdateAppointment {
-        ended_at: appointment.ended_at,
-        patient_id: appointment.patient_id,
-        specialist_id: appointment.specialist_id,
-        specialty_id: None,
-        started_at: appointment.started_at,
-        title: None,
-        version: appointment.version,
-    }
 }
 
 #[tokio::test]
@@ -190,8 +175,7 @@ async fn a_template_is_attached_once_to_an_appointment() {
     assert_eq!(app.count("select count(*) from forms").await, 2);
 
     // A form that is void does not count, so that another one can be attached.
-    let body = VoidForm { reason: "For another leg.".to_owned(), version: answered.version };
-    let void = granted(admin.form_void().form_id(form).body(body).send().await, 200);
+    let void = granted(voiding(&admin, &answered, "For another leg.").await, 200);
     assert_eq!(void.status, FormStatus::Void);
     let [_, again] = attached(&staff, booked.id, &[first]).await[..] else { panic!("the other and a new one") };
     assert!(!both.contains(&again));
@@ -291,81 +275,4 @@ async fn forms_are_created_and_filled_in_while_a_custom_field_changes() {
     for form in forms {
         assert_eq!(values(&now(&staff, form).await), json!({ "hand": "left" }));
     }
-}
-
-#[tokio::test]
-async fn a_form_has_its_place_back_once_its_amendment_does_not_count() {
-    let app = CoreApp::start().await;
-    let (admin, specialist) = (app.admin(), app.specialist());
-    let patient = app.patient_record().await.id;
-    let asks = template(&admin, &[scale("pain")]).await.id;
-    let booked = app.appointment_create(&admin, app.home().specialist_id, patient, in_days(2, 9)).await.id;
-    let [form] = attached(&specialist, booked, &[asks]).await[..] else { panic!("one form") };
-    let form = submitted(&specialist, &now(&specialist, form).await).await;
-    let form = sign(&specialist, &form, SigningMeaning::Completion).await;
-    let amend = async || {
-        let amend = specialist.form_amend().form_id(form.id).body(as_read(&form)).send().await;
-        let amendment = granted(amend, 201);
-        assert_eq!(amendment.appointment_id, Some(booked), "each amendment belongs to the appointment");
-        assert_eq!(attached(&specialist, booked, &[asks]).await, [amendment.id], "in the place of the form");
-        amendment
-    };
-    let void = async |id: i64, version: i64| {
-        let body = VoidForm { reason: "By mistake.".to_owned(), version };
-        granted(admin.form_void().form_id(id).body(body).send().await, 200);
-    };
-    let amendment = amend().await;
-    void(amendment.id, amendment.version).await;
-    assert_eq!(attached(&specialist, booked, &[asks]).await, [form.id], "no second form is created");
-    let amendment = amend().await;
-    granted(specialist.form_delete().form_id(amendment.id).send().await, 204);
-    assert_eq!(attached(&specialist, booked, &[asks]).await, [form.id]);
-    // A form that is void itself has no place to come back to.
-    let amendment = amend().await;
-    void(form.id, form.version).await;
-    assert_eq!(attached(&specialist, booked, &[asks]).await, [amendment.id]);
-    granted(specialist.form_delete().form_id(amendment.id).send().await, 204);
-    let [new] = attached(&specialist, booked, &[asks]).await[..] else { panic!("one form") };
-    assert!(new != form.id && new != amendment.id, "{new}");
-}
-
-#[tokio::test]
-async fn the_place_of_amendments_that_do_not_count_goes_to_the_last_form_that_does() {
-    let app = CoreApp::start().await;
-    let (admin, specialist) = (app.admin(), app.specialist());
-    let patient = app.patient_record().await.id;
-    let asks = template(&admin, &[scale("pain")]).await.id;
-    let booked = app.appointment_create(&admin, app.home().specialist_id, patient, in_days(2, 9)).await.id;
-    let [form] = attached(&specialist, booked, &[asks]).await[..] else { panic!("one form") };
-    let signed = async |form: i64| {
-        let form = submitted(&specialist, &now(&specialist, form).await).await;
-        sign(&specialist, &form, SigningMeaning::Completion).await
-    };
-    let amend =
-        async |form: &Form| granted(specialist.form_amend().form_id(form.id).body(as_read(form)).send().await, 201).id;
-    let void = async |form: i64| {
-        let body = VoidForm { reason: "By mistake.".to_owned(), version: now(&admin, form).await.version };
-        granted(admin.form_void().form_id(form).body(body).send().await, 200);
-    };
-    let first = signed(form).await;
-    for is_deleted in [false, true] {
-        let second = signed(amend(&first).await).await;
-        let third = amend(&second).await;
-        void(second.id).await;
-        assert_eq!(attached(&specialist, booked, &[asks]).await, [third], "the third form has the place");
-        if is_deleted {
-            granted(specialist.form_delete().form_id(third).send().await, 204);
-        } else {
-            void(third).await;
-        }
-        assert_eq!(attached(&specialist, booked, &[asks]).await, [first.id], "the second form does not count");
-    }
-    // Without a form that counts, the template is attached again.
-    let second = signed(amend(&first).await).await;
-    let third = amend(&second).await;
-    for form in [first.id, second.id, third] {
-        void(form).await;
-    }
-    let [new] = attached(&specialist, booked, &[asks]).await[..] else { panic!("one form") };
-    assert!(![first.id, second.id, third].contains(&new), "{new}");
 }

@@ -3,17 +3,18 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use restartix_sdk::core::types::{
-    CancelAppointment, CancellationReason, CreateForm, Form, FormStatus, RescheduleAppointment, UpdateAppointment,
-    VoidForm,
+    CancelAppointment, CancellationReason, CreateForm, Form, FormStatus, RescheduleAppointment,
 };
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use test_support::{Actor, Answer, CoreApp, granted, in_days, until};
 
 use crate::{
+    appointment::moved,
     form::{now, of, opened, saved, submitted, template},
-    form_appointment::{attached, unchanged},
+    form_appointment::attached,
     form_template::scale,
+    form_void::voided,
 };
 
 /// Returns what is due for a patient.
@@ -34,14 +35,9 @@ async fn a_form_is_due_when_its_appointment_begins_wherever_that_moves() {
     let body = CreateForm { due_at: Some(in_days(2, 9)), ..of(other, patient) };
     let alone = granted(staff.form_create().body(body).send().await, 201).id;
     let body = RescheduleAppointment { specialist_id: None, started_at: in_days(5, 11), version: None };
-    let moved = granted(staff.appointment_reschedule().appointment_id(booked.id).body(body).send().await, 200);
+    let booked = granted(staff.appointment_reschedule().appointment_id(booked.id).body(body).send().await, 200);
     assert_eq!(now(&staff, form).await.due_at, Some(in_days(5, 11)));
-    let later = TimeDelta::hours(2);
-    let change = UpdateAppointment {
-        started_at: moved.started_at + later,
-        ended_at: moved.ended_at + later,
-        ..unchanged(&moved)
-    };
+    let change = moved(&booked, TimeDelta::hours(2));
     granted(staff.appointment_update().appointment_id(booked.id).body(change).send().await, 200);
     let due = now(&staff, form).await;
     assert_eq!((due.due_at, due.appointment_id), (Some(in_days(5, 13)), Some(booked.id)));
@@ -65,8 +61,7 @@ async fn a_patient_is_shown_what_is_due_with_its_definition_in_the_asked_languag
     let [of_later] = attached(&staff, later, &[asks]).await[..] else { panic!("one form") };
     let [of_sooner] = attached(&staff, sooner, &[asks]).await[..] else { panic!("one form") };
     opened(&staff, asks, other).await;
-    let body = VoidForm { reason: "By mistake.".to_owned(), version: void.version };
-    granted(admin.form_void().form_id(void.id).body(body).send().await, 200);
+    voided(&admin, &void).await;
     saved(&me, &now(&me, of_sooner).await, json!({ "pain": 6 })).await;
 
     let shown = due(&me, "?language=ro").await;
@@ -198,8 +193,7 @@ async fn forms_that_nobody_has_to_submit_are_not_overdue() {
     let cancel = CancelAppointment { reason: CancellationReason::PatientRequest };
     granted(staff.appointment_cancel().appointment_id(booked[0]).body(cancel).send().await, 200);
     granted(admin.appointment_delete().appointment_id(booked[1]).send().await, 204);
-    let body = VoidForm { reason: "By mistake.".to_owned(), version: now(&staff, forms[2]).await.version };
-    granted(admin.form_void().form_id(forms[2]).body(body).send().await, 200);
+    voided(&admin, &now(&staff, forms[2]).await).await;
     pass(&app).await;
     sweep(&app).await;
     for form in forms {

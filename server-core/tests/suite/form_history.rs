@@ -1,7 +1,7 @@
 //! Versions of templates that forms ask, which only a migration changes, and the history of forms.
 
 use chrono::{TimeDelta, Utc};
-use restartix_sdk::core::types::{FormHistoryKind, FormStatus, MigrateForm, Scope, VoidForm};
+use restartix_sdk::core::types::{FormHistoryKind, FormStatus, MigrateForm, Scope};
 use serde_json::{Map, Value, json};
 use test_support::{CoreApp, granted, refused};
 use uuid::Uuid;
@@ -9,8 +9,10 @@ use uuid::Uuid;
 use crate::{
     audit::Trail,
     form::{asked, history, item, medication, migrate, now, of, opened, saved, submit, submitted, template, values},
+    form_submit::required,
     form_template::{create, definition, redraft, scale},
     form_template_publish::{publish, request},
+    form_void::voided,
 };
 
 #[tokio::test]
@@ -67,9 +69,7 @@ async fn a_submitted_form_moves_to_the_version_that_is_named_and_becomes_a_draft
     let form = submitted(&staff, &form).await;
     let mut draft = first.clone();
     for added in ["fatigue", "sleep"] {
-        let mut required = scale(added);
-        required["field"]["required"] = json!(true);
-        draft = redraft(&admin, &draft, &definition(&[scale("pain"), required])).await;
+        draft = redraft(&admin, &draft, &definition(&[scale("pain"), required(scale(added))])).await;
         publish(&admin, &draft).await;
     }
     granted(admin.form_template_delete().form_template_id(first.id).send().await, 204);
@@ -96,13 +96,9 @@ async fn a_form_opened_before_the_next_version_or_the_archiving_is_finished() {
     let app = CoreApp::start().await;
     let (admin, staff) = (app.admin(), app.staff());
     let patient = app.patient_create(&staff, "Ann", "Lee").await.id;
-    let mut required = scale("pain");
-    required["field"]["required"] = json!(true);
-    let template = template(&admin, &[required]).await;
+    let template = template(&admin, &[required(scale("pain"))]).await;
     let form = opened(&staff, template.id, patient).await;
-    let mut fatigue = scale("fatigue");
-    fatigue["field"]["required"] = json!(true);
-    let next = redraft(&admin, &template, &definition(&[fatigue])).await;
+    let next = redraft(&admin, &template, &definition(&[required(scale("fatigue"))])).await;
     publish(&admin, &next).await;
     granted(admin.form_template_delete().form_template_id(template.id).send().await, 204);
     refused(staff.form_create().body(of(template.id, patient)).send().await, 409, "form_template_archived");
@@ -224,8 +220,7 @@ async fn publishing_tells_which_open_forms_stay_on_the_versions_before() {
         forms.push(opened(&staff, first.id, patient).await);
     }
     submitted(&staff, &forms[0]).await;
-    let body = VoidForm { reason: "By mistake.".to_owned(), version: forms[1].version };
-    granted(admin.form_void().form_id(forms[1].id).body(body).send().await, 200);
+    voided(&admin, &forms[1]).await;
     let next = redraft(&admin, &first, &definition(&[scale("pain"), scale("fatigue")])).await;
     let publication = admin.form_template_publish().form_template_id(first.id).body(request(&next, &[]));
     // Whatever is not signed can still move; what is void can't.

@@ -7,14 +7,15 @@ use test_support::{CoreApp, granted, in_days, refused};
 use crate::{
     custom_field::field,
     form::{opened, save, saved, submitted, values},
+    form_amend::amended,
     form_sign::verify,
-    form_submit::{as_read, asked, body, filled, raw, sign, template},
+    form_submit::{asked, body, filled, raw, sign, template},
     form_template::{pinned, scale},
     patient_merge::merge,
     profile::{Of, get, value},
 };
 
-/// The patient's record, which has a login, and another one of the same person; the specialist treats both.
+/// Returns the patient's record, which has a login, and another one of the same person; the specialist treats both.
 async fn entered_twice(app: &CoreApp) -> (Patient, Patient) {
     let admin = app.admin();
     let (stays, goes) = (app.patient_record().await, app.patient_create(&admin, "Gracie", "Sample").await);
@@ -81,7 +82,7 @@ async fn forms_of_the_merged_record_are_the_patients() {
     assert_eq!(value(&get(&person, Of::Patient(stays.id)).await, "hand"), Some(json!("left")));
 
     // The signed form can be amended; the amendment is the patient's.
-    let amendment = granted(specialist.form_amend().form_id(signed.id).body(as_read(&signed)).send().await, 201);
+    let amendment = amended(&specialist, &signed).await;
     assert_eq!((amendment.patient_id, amendment.amends_id), (stays.id, Some(signed.id)));
     assert_eq!(values(&amendment), values(&signed));
     saved(&person, &amendment, json!({ "pain": 9 })).await;

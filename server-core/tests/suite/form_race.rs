@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::{join, join_all};
-use restartix_sdk::core::types::{Form, FormStatus};
+use restartix_sdk::core::types::{Form, FormStatus, SigningMeaning, UpdateAppointment};
 use serde_json::{Map, Value, json};
-use test_support::{Actor, CoreApp, eventually, granted, refused};
+use test_support::{Actor, CoreApp, eventually, granted, in_days, refused};
 use uuid::Uuid;
 
 use crate::{
+    appointment::unchanged,
     appointment_race::{outcome, outcomes},
-    form::{Answered, history, item, medication, now, opened, save, saved, submit, template, values},
+    form::{Answered, history, item, medication, now, opened, save, saved, submit, submitted, template, values},
+    form_amend::amending,
+    form_appointment::attached,
+    form_submit::sign,
     form_template::scale,
 };
 
@@ -192,6 +196,32 @@ async fn what_is_submitted_is_what_was_read_even_if_somebody_saves_meanwhile() {
     }
     let versions: Vec<i64> = history(&staff, form.id).await.iter().map(|change| change.form_version).collect();
     assert!(versions.windows(2).all(|pair| pair[0] >= pair[1]), "{versions:?}");
+}
+
+#[tokio::test]
+async fn a_form_is_amended_while_its_appointment_is_given_to_another_patient() {
+    let app = CoreApp::start().await;
+    let (admin, specialist) = (app.admin(), app.specialist());
+    let first = app.patient_create(&admin, "Ann", "Lee").await.id;
+    let second = app.patient_create(&admin, "Tom", "Other").await.id;
+    let asks = template(&admin, &[scale("pain")]).await.id;
+    // The specialist keeps treating the patient.
+    app.appointment_create(&admin, app.home().specialist_id, first, in_days(2, 9)).await;
+    for round in 0..ROUNDS {
+        let at = in_days(3 + u64::from(round), 9);
+        let booked = app.appointment_create(&admin, app.home().specialist_id, first, at).await;
+        let [form] = attached(&specialist, booked.id, &[asks]).await[..] else { panic!("one form") };
+        let form = submitted(&specialist, &now(&specialist, form).await).await;
+        let form = sign(&specialist, &form, SigningMeaning::Completion).await;
+        let change = UpdateAppointment { patient_id: second, ..unchanged(&booked) };
+        let given = admin.appointment_update().appointment_id(booked.id).body(change).send();
+        let (amended, given) = join(amending(&specialist, &form), given).await;
+        let amendment = granted(amended, 201).id;
+        granted(given, 200);
+        for left in [form.id, amendment] {
+            assert_eq!(now(&specialist, left).await.appointment_id, None, "round {round}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -82,8 +82,18 @@ async fn grow(database: &mut PgConnection, organization: i64, before: i64, count
            select $1, gen_random_uuid(), 'patient', people.id, field.id, 'grown', 1, false, people.data_key_id, 'Grown', 1
            from people, field"#,
         // A draft of each of these patients, at its first appointment if there is one.
-        r"with asked as (select form_template_id, version from form_template_versions where organization_id = $1
-                         order by form_template_id, version limit 1),
+        r"with template as (insert into form_templates (organization_id, name, slug, definition, fields, faults,
+                                                       definition_hash)
+                           select $1, 'Grown', 'grown', '{}', '[]', '[]', sha256('grown'::bytea)
+                           where not exists (select from form_template_versions where organization_id = $1)
+                           returning id),
+               first as (insert into form_template_versions (organization_id, form_template_id, version, content,
+                                                             content_hash)
+                         select $1, id, 1, '{}', sha256('grown'::bytea) from template),
+               asked as (select id as form_template_id, 1 as version from template
+                         union all
+                         (select form_template_id, version from form_template_versions where organization_id = $1
+                          order by form_template_id, version limit 1)),
                made as (insert into forms (organization_id, uid, patient_id, data_key_id, form_template_id,
                                            form_template_version, name, language, document_encrypted)
                         select $1, gen_random_uuid(), p.id, p.data_key_id, a.form_template_id, a.version, 'Grown', 'en',
@@ -96,9 +106,8 @@ async fn grow(database: &mut PgConnection, organization: i64, before: i64, count
                linked as (insert into appointment_forms (organization_id, form_id, appointment_id, form_template_id)
                           select $1, m.id, a.id, m.form_template_id
                           from made m
-                          join lateral (select a.id from appointments a
-                                        where a.organization_id = $1 and a.patient_id = m.patient_id
-                                        order by a.id limit 1) a on true)
+                          join (select a.patient_id, min(a.id) as id from appointments a
+                                where a.organization_id = $1 group by a.patient_id) a on a.patient_id = m.patient_id)
           insert into form_changes (organization_id, form_id, form_version, patient_id, kind, form_template_version)
           select $1, id, 1, patient_id, 'created', form_template_version from made",
     ];
@@ -216,7 +225,7 @@ async fn statements_read_no_more_after_a_clinic_has_grown() {
     let specialists = sqlx::query(specialists).bind(world.app.home().specialist_id).bind(vec![home, away]);
     specialists.execute(&mut database).await.unwrap();
     world.app.patient_create(&world.app.other_admin(), "Ann", "Lee").await;
-    // Of which forms are made; the home clinic has one by now.
+    // Forms are made of its version; the home clinic has one by now.
     crate::form_template::published(&world.app.other_admin()).await;
     database.execute("analyze").await.unwrap();
     grow(&mut database, home, 0, SMALL).await;

@@ -1,7 +1,7 @@
 //! Sealed values and secrets appear neither in the database dump nor in the logs.
 
 use reqwest::Method;
-use restartix_sdk::core::types::{BeginImpersonation, CreatePatient, SigningMeaning, UpdatePatient, VoidForm};
+use restartix_sdk::core::types::{BeginImpersonation, CreatePatient, SigningMeaning, UpdatePatient};
 use serde_json::json;
 use test_support::{Answer, Clinic, CoreApp, Issuer, Stack, granted, in_days, refused, until};
 use uuid::Uuid;
@@ -11,6 +11,7 @@ use crate::{
     form::{opened, save, saved},
     form_submit::{asked, filled, sign, template},
     form_template::{custom_field, pinned},
+    form_void::voiding,
     patient::unchanged,
     profile::{Of, set},
 };
@@ -86,8 +87,7 @@ async fn forms(app: &CoreApp, patient: i64) {
     filled(&specialist, &template, patient, values.clone()).await;
     let signed = filled(&specialist, &template, patient, values).await;
     let signed = sign(&specialist, &signed, SigningMeaning::Completion).await;
-    let request = VoidForm { reason: "planted-contact".to_owned(), version: signed.version };
-    granted(specialist.form_void().form_id(signed.id).body(request).send().await, 200);
+    granted(voiding(&specialist, &signed, "planted-contact").await, 200);
     refused(
         save(&specialist, signed.id, signed.version, json!({ "note": "planted-clinical-note" })).await,
         409,

@@ -4,16 +4,13 @@ use restartix_sdk::core::types::{BeginImpersonation, CreateOrganization};
 use sqlx::AssertSqlSafe;
 use test_support::{Actor, CoreApp, granted, until};
 
+use crate::profile::columns;
+
 const TASK: &str = "texts_seal";
 
 async fn act_as(admin: &Actor, patient: i64, reason: &str) {
     let body = BeginImpersonation { minutes: None, reason: reason.to_owned() };
     granted(admin.patient_impersonate().patient_id(patient).body(body).send().await, 201);
-}
-
-/// Returns the columns in which a text is found, sealed or clear.
-async fn columns(app: &CoreApp, text: &str) -> Vec<String> {
-    app.search(text).await.into_iter().map(|place| format!("{}.{}", place.table, place.column)).collect()
 }
 
 async fn keys(app: &CoreApp, organization: i64) -> i64 {

@@ -166,14 +166,13 @@ impl Named {
 pub(crate) fn requests(named: &Named, operation: &Operation, fixture: &Fixture) -> Vec<Fixture> {
     let value = |name: &str, schema: &Value| match (name, schema["type"].as_str()) {
         ("page", _) => vec!["2".to_owned()],
-        ("page_size", _) => vec!["1".to_owned()],
+        ("page_size" | "form_template_version", _) => vec!["1".to_owned()],
         ("specialist_id", _) => vec![named.specialist.to_string()],
         ("patient_id", _) => vec![named.patient.to_string()],
         ("template_id", _) => vec![named.template.to_string()],
         ("specialty_id", _) => vec![named.specialty.to_string()],
         ("appointment_id", _) => vec![named.appointment.to_string()],
         ("form_template_id", _) => vec![named.form_template.to_string()],
-        ("form_template_version", _) => vec!["1".to_owned()],
         ("language", _) => vec!["en".to_owned()],
         ("timezone", _) => vec!["Europe/Berlin".to_owned()],
         ("search", _) => vec!["Nobody".to_owned()],

@@ -1,6 +1,5 @@
 //! Profiles: values of custom fields of patients, specialists, appointments and the clinic.
 
-use futures_util::StreamExt as _;
 use restartix_sdk::{
     Error, ResponseValue,
     core::types::{CustomField, ErrorEnvelope, FieldEntity, JobState, Profile, UpdateCustomField, UpdateProfile},
@@ -8,7 +7,7 @@ use restartix_sdk::{
 use serde_json::{Value, json};
 use test_support::{Actor, Clinic, CoreApp, eventually, granted, in_days, refused};
 
-use crate::custom_field::field;
+use crate::{custom_field::field, gdpr::exported};
 
 /// Record whose profile is read or written.
 #[derive(Debug, Clone, Copy)]
@@ -79,9 +78,12 @@ pub(crate) async fn noted(admin: &Actor, patient: i64) {
     set(admin, Of::Patient(patient), version, json!({ key: "Noted." })).await;
 }
 
-/// Returns the columns that hold a text, sealed or not.
-async fn columns(app: &CoreApp, text: &str) -> Vec<String> {
-    app.search(text).await.into_iter().map(|place| format!("{}.{}", place.table, place.column)).collect()
+/// Returns the columns that hold a text, sealed or not, in the order of their names.
+pub(crate) async fn columns(app: &CoreApp, text: &str) -> Vec<String> {
+    let places = app.search(text).await.into_iter();
+    let mut columns: Vec<_> = places.map(|place| format!("{}.{}", place.table, place.column)).collect();
+    columns.sort_unstable();
+    columns
 }
 
 /// Every type with a value in its form, the column that stores it, and a text that finds it.
@@ -164,12 +166,7 @@ async fn health_information_is_in_no_clear_form_and_an_erasure_leaves_none() {
     assert!(!String::from_utf8_lossy(&dump).contains("planted-health"));
     assert!(!app.server.log().contains("planted-"), "no value is logged");
 
-    let mut stream = granted(admin.gdpr_patient_export().patient_id(patient).send().await, 200).into_inner();
-    let mut export = Vec::new();
-    while let Some(chunk) = stream.next().await {
-        export.extend_from_slice(&chunk.unwrap());
-    }
-    let export = String::from_utf8(export).unwrap();
+    let export = exported(&admin, patient).await;
     assert_eq!((export.matches("planted-health").count(), export.matches("planted-plain").count()), (2, 2), "{export}");
 
     let asked = granted(admin.gdpr_patient_erase().patient_id(patient).send().await, 202);

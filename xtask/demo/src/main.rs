@@ -42,7 +42,7 @@ enum Command {
 async fn main() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Seed { stack } => seed::run(&stack).await.map(|()| true),
-        Command::Run { stack } => scenario::run(&stack).await,
+        Command::Run { stack } => Box::pin(scenario::run(&stack)).await,
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,

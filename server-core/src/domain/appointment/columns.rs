@@ -37,7 +37,8 @@ macro_rules! appointment_query {
 pub(super) use appointment_query;
 
 /// Builds a checked query that locks the appointments that `$which` selects and returns their
-/// [`AppointmentState`](super::transition::AppointmentState)s.
+/// [`AppointmentState`](super::transition::AppointmentState)s. Other rows may still be made to refer to them: whoever
+/// amends a form holds its lock, for which a change of the appointment's patient waits.
 macro_rules! state_query {
     ($which:literal, $($arguments:tt)*) => {{
         use crate::domain::appointment::{status::AppointmentStatus, transition::AppointmentState};
@@ -59,7 +60,7 @@ macro_rules! state_query {
                appointment_deadline(started_at, cutoff_started_at, reschedule_cutoff_minutes) as "movable_until!"
         from appointments where deleted_at is null and "#
                 + $which
-                + " order by id for update",
+                + " order by id for no key update",
             $($arguments)*
         )
     }};

@@ -68,3 +68,8 @@ impl From<AvailabilityError> for AppointmentError {
         }
     }
 }
+
+/// Returns the fault of a booking for a patient who does not exist, or whom the caller does not see.
+pub(super) fn unknown_patient() -> InvalidValue {
+    InvalidValue::new("/patient_id", "unknown_reference", "is no patient of this organization that you may see")
+}

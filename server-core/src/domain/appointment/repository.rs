@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::{
     columns::appointment_query,
-    error::AppointmentError,
+    error::{AppointmentError, unknown_patient},
     model::{AppointmentFilter, AppointmentSort, CreateAppointment, LONGEST},
     row::{AppointmentRow, CreatedRow, NewAppointment},
 };
@@ -150,7 +150,7 @@ pub(super) async fn unknown_reference(
     let invalid = if !found.specialist {
         InvalidValue::new("/specialist_id", "unknown_reference", "is no specialist of this organization")
     } else if !found.patient {
-        InvalidValue::new("/patient_id", "unknown_reference", "is no patient of this organization that you may see")
+        unknown_patient()
     } else {
         InvalidValue::new("/specialty_id", "unknown_reference", "is no specialty in use of this organization")
     };

@@ -1,4 +1,4 @@
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use server_shared::{
     error::FieldFault,
     http::{Page, Paging},
@@ -19,16 +19,13 @@ use crate::{
     database::{Database, Lock},
     domain::{
         period::Period,
-        rules::{InvalidValue, StaleVersion, check_range},
+        rules::{InvalidValue, StaleVersion, check_range, too_far},
     },
     encryption::OrganizationKeys,
     event::Events,
     identity::{Caller, Role},
     ids::{AppointmentId, OrganizationId, SpecialistId},
 };
-
-/// Largest distance of an appointment from now. A larger one is regarded as a typing error.
-const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 
 /// Appointments.
 #[derive(Clone)]
@@ -181,10 +178,7 @@ pub(super) fn check_period(
     ended_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<(), InvalidValue> {
-    let mut faults = Vec::new();
-    if (started_at - now).abs() > FURTHEST {
-        faults.push(FieldFault::new("/started_at", "range", "must be within ten years of now"));
-    }
+    let mut faults: Vec<FieldFault> = too_far("/started_at", started_at, now).into_iter().collect();
     if ended_at <= started_at {
         faults.push(FieldFault::new("/ended_at", "order", "must be after started_at"));
     } else if ended_at - started_at > LONGEST {
@@ -195,15 +189,17 @@ pub(super) fn check_period(
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     #[test]
     fn an_appointment_ends_after_it_begins_and_within_a_day() {
         let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
-        let minute = TimeDelta::minutes(1);
+        let (minute, ten_years) = (TimeDelta::minutes(1), TimeDelta::days(366 * 10));
         assert!(check_period(now, now + minute, now).is_ok());
         assert!(check_period(now, now, now).is_err());
         assert!(check_period(now, now + LONGEST + minute, now).is_err());
-        assert!(check_period(now + FURTHEST + minute, now + FURTHEST + minute * 2, now).is_err());
+        assert!(check_period(now + ten_years + minute, now + ten_years + minute * 2, now).is_err());
     }
 }

@@ -1,47 +1,7 @@
-use chrono::{DateTime, Utc};
-
 use crate::{
     database::{DatabaseError, Tx},
-    domain::appointment::AppointmentStatus,
-    ids::{AppointmentId, FormId, FormTemplateId, OrganizationId, PatientId},
+    ids::{AppointmentId, FormId, FormTemplateId, OrganizationId},
 };
-
-/// Appointment that is locked while its forms are created.
-#[derive(Debug)]
-pub(super) struct HeldAppointment {
-    pub(super) id: AppointmentId,
-    pub(super) status: AppointmentStatus,
-    pub(super) patient_id: PatientId,
-    pub(super) started_at: DateTime<Utc>,
-    /// Form templates that its template lists, in their order; none without a template.
-    pub(super) listed: Vec<FormTemplateId>,
-}
-
-/// Locks an appointment against changes and against others who create its forms; `None` if there is none that the
-/// caller may change.
-pub(super) async fn appointment_hold(
-    tx: &mut impl Tx,
-    id: AppointmentId,
-) -> Result<Option<HeldAppointment>, DatabaseError> {
-    let row = sqlx::query_as!(
-        HeldAppointment,
-        r#"
-        select a.id as "id: AppointmentId", a.status as "status: AppointmentStatus",
-               a.patient_id as "patient_id: PatientId", a.started_at,
-               array(select k.form_template_id from appointment_template_forms k
-                     where k.organization_id = a.organization_id
-                       and k.appointment_template_id = a.appointment_template_id
-                     order by k.position) as "listed!: Vec<FormTemplateId>"
-        from appointments a
-        where a.id = $1 and a.deleted_at is null
-        for no key update of a
-        "#,
-        id.0
-    )
-    .fetch_optional(tx.connection()?)
-    .await?;
-    Ok(row)
-}
 
 /// Form of an appointment that is not void and was not amended.
 #[derive(Debug, Clone, Copy)]

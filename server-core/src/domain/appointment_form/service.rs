@@ -3,12 +3,13 @@ use std::collections::HashSet;
 use super::{
     error::AppointmentFormError,
     model::{AppointmentForms, AppointmentWithForms, AttachForms, CreateAppointmentFromTemplate, MOST_FORMS},
-    repository::{self, HeldAppointment, TemplateState},
+    repository::{self, TemplateState},
 };
 use crate::{
     database::{Database, WriteTx},
     domain::{
-        appointment::{self, AppointmentError, AppointmentStatus, TemplateBooking},
+        appointment::{self, AppointmentStatus, TemplateBooking},
+        appointment_template::form_templates_listed,
         form::{self, FormEvent, FormSummary, PublishedTemplate, Visit},
         rules::FieldFaults,
     },
@@ -58,9 +59,11 @@ impl Service {
         };
         let (mut tx, appointment, events) =
             self.appointments.book_with_template(caller, organization, &booking).await?;
-        let held = hold(&mut tx, appointment.id).await?;
-        let asked = Asked { templates: &held.listed, named: false };
-        let Filled { forms, omitted, created } = self.fill(&mut tx, caller, organization, &held, &asked).await?;
+        let visit =
+            Visit { appointment: appointment.id, patient: appointment.patient_id, started_at: appointment.started_at };
+        let listed = form_templates_listed(&mut tx, booking.template).await?;
+        let asked = Asked { templates: &listed, named: false };
+        let Filled { forms, omitted, created } = self.fill(&mut tx, caller, organization, &visit, &asked).await?;
         tx.commit(events.and(created)).await?;
         Ok(AppointmentWithForms { appointment, forms, omitted_form_template_ids: omitted })
     }
@@ -74,33 +77,38 @@ impl Service {
         input: &AttachForms,
     ) -> Result<AppointmentForms, AppointmentFormError> {
         let mut tx = self.database.write(caller).await?;
-        let held = hold(&mut tx, id).await?;
-        if !takes_forms(held.status) {
-            return Err(AppointmentFormError::NotOpen { status: held.status });
+        // Locks out others who create its forms, too.
+        let state = self.appointments.state(&mut tx, id).await?;
+        if !takes_forms(state.status) {
+            return Err(AppointmentFormError::NotOpen { status: state.status });
         }
+        let listed = match state.appointment_template_id {
+            Some(template) if input.form_template_ids.is_none() => form_templates_listed(&mut tx, template).await?,
+            _ => Vec::new(),
+        };
         let asked = match &input.form_template_ids {
             Some(named) => Asked { templates: named, named: true },
-            None => Asked { templates: &held.listed, named: false },
+            None => Asked { templates: &listed, named: false },
         };
-        let Filled { forms, omitted, created } = self.fill(&mut tx, caller, organization, &held, &asked).await?;
-        let mut created = created.into_iter();
+        let visit = Visit { appointment: id, patient: state.patient_id, started_at: state.started_at };
+        let Filled { forms, omitted, created } = self.fill(&mut tx, caller, organization, &visit, &asked).await?;
         // A repeated request changes nothing, so that it leaves nothing.
-        if let Some(first) = created.next() {
-            tx.commit(Events::from(first).and(created)).await?;
+        if let Some(events) = Events::all(created) {
+            tx.commit(events).await?;
         }
         Ok(AppointmentForms { forms, omitted_form_template_ids: omitted })
     }
 
-    /// Creates the forms that an appointment, which the transaction has locked, does not have yet.
+    /// Creates the forms that an appointment, which the transaction has locked or created, does not have yet.
     async fn fill(
         &self,
         tx: &mut WriteTx,
         caller: &Caller,
         organization: OrganizationId,
-        held: &HeldAppointment,
+        visit: &Visit,
         asked: &Asked<'_>,
     ) -> Result<Filled, AppointmentFormError> {
-        let attached = repository::attached(tx, organization, held.id).await?;
+        let attached = repository::attached(tx, organization, visit.appointment).await?;
         let there: HashSet<FormTemplateId> = attached.iter().map(|form| form.template).collect();
         let (new, omitted) = match asked.templates {
             [] => (Vec::new(), Vec::new()),
@@ -109,19 +117,12 @@ impl Service {
         if attached.len() + new.len() > MOST_FORMS {
             return Err(AppointmentFormError::TooMany);
         }
-        let visit = Visit { appointment: held.id, patient: held.patient_id, started_at: held.started_at };
-        let (made, created) = self.forms.attach(tx, caller, organization, &visit, &new).await?;
+        let (made, created) = self.forms.attach(tx, caller, organization, visit, &new).await?;
         let mut ids: Vec<_> = attached.iter().map(|form| form.form).chain(made).collect();
         ids.sort_unstable();
         let forms = if ids.is_empty() { Vec::new() } else { form::summaries(tx, &ids).await? };
         Ok(Filled { forms, omitted, created })
     }
-}
-
-/// Locks an appointment for the creation of its forms.
-async fn hold(tx: &mut WriteTx, id: AppointmentId) -> Result<HeldAppointment, AppointmentFormError> {
-    let held = repository::appointment_hold(tx, id).await?;
-    Ok(held.ok_or(AppointmentError::NotFound)?)
 }
 
 /// Returns `true` if forms can be attached to an appointment with this status.

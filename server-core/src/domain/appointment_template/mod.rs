@@ -7,4 +7,5 @@ mod service;
 
 pub(crate) use api::Api;
 pub(crate) use model::Modality;
+pub(crate) use repository::form_templates_listed;
 pub(crate) use service::Service;

@@ -8,7 +8,7 @@ use super::{
     model::{AppointmentTemplate, AppointmentTemplateInput, AppointmentTemplateSort, Modality},
 };
 use crate::{
-    database::{Archived, DatabaseError, Listed, OpenReader, Tx, broken_constraint},
+    database::{Archived, DatabaseError, Listed, OpenReader, Tx, WriteTx, broken_constraint},
     ids::{AppointmentTemplateId, FormTemplateId, OrganizationId, SpecialtyId},
 };
 
@@ -70,6 +70,15 @@ pub(super) async fn appointment_template_find(
     slug: &str,
 ) -> Result<Option<AppointmentTemplate>, DatabaseError> {
     reader.list().of_organization().filter("archived_at is null and slug =", Some(slug)).one().await
+}
+
+/// Returns the form templates that a template lists, in their order.
+pub(crate) async fn form_templates_listed(
+    tx: &mut WriteTx,
+    id: AppointmentTemplateId,
+) -> Result<Vec<FormTemplateId>, DatabaseError> {
+    let template = tx.get::<AppointmentTemplate>(id).await?;
+    Ok(template.map(|template| template.form_template_ids).unwrap_or_default())
 }
 
 /// Creates a template and lists its forms; `None` if its specialty or a form template does not exist or is archived,

@@ -137,12 +137,10 @@ async fn unknown(
             faults.add(pointer, "unknown_reference", "is no form template in use of this organization");
         }
     }
-    Ok(match faults.check() {
-        Err(invalid) => invalid,
-        // It was restored between the two statements.
-        Ok(()) => {
-            let message = "named a form template that was not in use a moment ago; send the request again";
-            InvalidValue::new("/form_template_ids", "unknown_reference", message)
-        }
-    })
+    if let Err(invalid) = faults.check() {
+        return Ok(invalid);
+    }
+    // It was restored between the two statements.
+    let message = "named a form template that was not in use a moment ago; send the request again";
+    Ok(InvalidValue::new("/form_template_ids", "unknown_reference", message))
 }

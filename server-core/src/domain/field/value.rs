@@ -63,17 +63,17 @@ impl FieldValue {
         }
     }
 
-    /// Returns the name of the form that the value has: `text`, `number`, `boolean`, `date`, `time`, `datetime` or
-    /// `choices`. Values of one form are compared with each other.
-    pub(crate) fn form(&self) -> &'static str {
+    /// Returns the column that has the value in tables of values that are not sealed. Values of one column are compared
+    /// with each other.
+    pub(crate) fn column(&self) -> &'static str {
         match self {
-            Self::Text(_) | Self::Choice(_) => "text",
-            Self::Integer(_) | Self::Decimal(_) => "number",
-            Self::Boolean(_) => "boolean",
-            Self::Date(_) => "date",
-            Self::Time(_) => "time",
-            Self::Datetime(_) => "datetime",
-            Self::Choices(_) => "choices",
+            Self::Text(_) | Self::Choice(_) => "text_value",
+            Self::Integer(_) | Self::Decimal(_) => "number_value",
+            Self::Boolean(_) => "boolean_value",
+            Self::Date(_) => "date_value",
+            Self::Time(_) => "time_value",
+            Self::Datetime(_) => "datetime_value",
+            Self::Choices(_) => "choices_value",
         }
     }
 

@@ -27,7 +27,7 @@ fn row(answer: &OpenAnswer<'_>, fields: &HashMap<(Option<&str>, &str), CustomFie
         OpenValue::Answer(value) => {
             row["is_score"] = false.into();
             row["custom_field_id"] = fields.get(&(group, key)).map(|id| id.0).into();
-            row[format!("{}_value", value.form())] = value.to_json();
+            row[value.column()] = value.to_json();
         }
         OpenValue::Score { value, band } => {
             row["is_score"] = true.into();

@@ -36,7 +36,7 @@ impl FrozenContent {
         amends: Option<Uuid>,
     ) -> Self {
         let json = content(row, document, version, amends);
-        let sealed = key.row(TABLE, row.uid).seal(CONTENT, Some(&json.to_string()));
+        let sealed = key.row(TABLE, row.summary.uid).seal(CONTENT, Some(&json.to_string()));
         Self { hash: content_hash(&json), sealed: sealed.unwrap_or_default(), json }
     }
 }
@@ -50,17 +50,17 @@ fn content(row: &FormRow, document: &FormDocument, version: &TemplateVersion, am
     let evaluation = compiled.report(&answers, &compiled.evaluate(&answers), "", &FieldFaults::default());
     let mut content = json!({
         "salt": Uuid::new_v4(),
-        "form_uid": row.uid,
-        "name": row.name,
-        "patient_id": row.patient_id.0,
-        "form_template_id": row.form_template_id.0,
-        "form_template_version": row.form_template_version,
+        "form_uid": row.summary.uid,
+        "name": row.summary.name,
+        "patient_id": row.summary.patient_id.0,
+        "form_template_id": row.summary.form_template_id.0,
+        "form_template_version": row.summary.form_template_version,
         "template_hash": version.hash,
-        "language": row.language,
+        "language": row.summary.language,
         "values": document.answers,
         "scores": evaluation.scores.to_json(),
         "prefilled": document.prefilled.to_json(),
-        "submitted_at": row.submitted_at.map(|at| at.to_rfc3339()),
+        "submitted_at": row.summary.submitted_at.map(|at| at.to_rfc3339()),
     });
     if let Some(amends) = amends {
         content["amends"] = json!(amends);

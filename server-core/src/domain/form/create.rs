@@ -1,6 +1,6 @@
 //! Creation of forms.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use server_shared::value::Moment;
 use uuid::Uuid;
 
@@ -8,7 +8,7 @@ use super::{
     document::FormDocument,
     error::FormError,
     event::FormEvent,
-    model::{CreateForm, Form, FormHistoryKind, FormStatus},
+    model::{CreateForm, Form, FormHistoryKind, FormStatus, FormSummary},
     repository::{self, ChangeRow, NewRow},
     row::FormRow,
     service::{OpenForm, Service},
@@ -17,15 +17,12 @@ use super::{
 use crate::{
     audit::Audit,
     database::{Disclosed, Sealed},
-    domain::rules::{FieldFaults, InvalidValue},
+    domain::rules::{FieldFaults, InvalidValue, too_far},
     encryption::Holder,
     event::Events,
     identity::{Caller, Role},
     ids::{OrganizationId, PatientId},
 };
-
-/// Largest distance of the time until which a form is due from now. A larger one is regarded as a typing error.
-const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 
 /// Pointer of the patient in the body.
 const PATIENT: &str = "/patient_id";
@@ -71,7 +68,7 @@ impl Service {
             form_template_version: number,
         };
         repository::change_insert(&mut tx, organization, &change).await?;
-        let row = FormRow {
+        let summary = FormSummary {
             id: created.id,
             uid,
             patient_id: patient,
@@ -93,6 +90,9 @@ impl Service {
             submitted_at: None,
             signed_at: None,
             voided_at: None,
+        };
+        let row = FormRow {
+            summary,
             data_key_id: held.data_key_id,
             wrapped: Some(held.wrapped),
             document_encrypted: Some(sealed),
@@ -102,7 +102,7 @@ impl Service {
         };
         let open = OpenForm { row, key, document, version, signatures: Vec::new(), content: None };
         let events = |form: &Form| {
-            let created = Events::from(FormEvent::Created(form.form.id));
+            let created = Events::from(FormEvent::Created(form.summary.id));
             // The first answers are taken from the patient's record and profile.
             if form.prefilled.is_empty() { created } else { created.disclosing(Audit::read([&patient])) }
         };
@@ -118,8 +118,8 @@ fn checked(
     due_at: Option<DateTime<Utc>>,
 ) -> Result<PatientId, InvalidValue> {
     let mut faults = FieldFaults::default();
-    if due_at.is_some_and(|due_at| (due_at - Utc::now()).abs() > FURTHEST) {
-        faults.add("/due_at", "range", "must be within ten years of now");
+    if let Some(fault) = due_at.and_then(|due_at| too_far("/due_at", due_at, Utc::now())) {
+        faults.push(fault);
     }
     let own = caller.patient_id().filter(|_| caller.role() == Some(Role::Patient));
     match (named, own) {

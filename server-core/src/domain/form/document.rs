@@ -14,6 +14,7 @@ use crate::{
     database::DatabaseError,
     domain::{form_definition::PatchedPlace, rules::InvalidValue},
     encryption::OpenKey,
+    ids::FormId,
 };
 
 /// Table that sealed values of forms are bound to.
@@ -65,7 +66,7 @@ pub(crate) struct FilledFrom {
     pub(crate) profile: Option<String>,
     /// Id of the signed form that this one amends; absent if the origin is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) form_id: Option<i64>,
+    pub(crate) form_id: Option<FormId>,
     /// Time at which the answer was taken over.
     pub(crate) at: DateTime<Utc>,
 }
@@ -90,10 +91,10 @@ impl FormDocument {
 
     /// Opens the document of a form.
     pub(super) fn open(row: &FormRow, key: &OpenKey) -> Result<Self, DatabaseError> {
-        let text = key.row(TABLE, row.uid).open(DOCUMENT, row.document_encrypted.as_deref())?;
+        let text = key.row(TABLE, row.summary.uid).open(DOCUMENT, row.document_encrypted.as_deref())?;
         let text = text.map(Phi::into_inner).unwrap_or_default();
         serde_json::from_str(&text)
-            .map_err(|_| DatabaseError::Damaged(format!("no answers can be read of form {}", row.uid)))
+            .map_err(|_| DatabaseError::Damaged(format!("no answers can be read of form {}", row.summary.uid)))
     }
 
     /// Takes the answers and their origins from the content of a signed form.
@@ -127,7 +128,6 @@ impl FormDocument {
 
     /// Forgets the oldest deletions of entries, if there are too many, and keeps the version of the last one.
     pub(super) fn forget(&mut self) {
-        let is_entry = |place: &str| place.split('/').count() == 2;
         let mut deleted: Vec<i64> =
             self.changed_in.iter().filter(|(place, _)| is_entry(place)).map(|(_, version)| *version).collect();
         let Some(excess) = deleted.len().checked_sub(DELETED_KEPT).filter(|excess| *excess > 0) else { return };
@@ -161,6 +161,11 @@ pub(super) fn first(place: &str) -> &str {
     place.split_once('/').map_or(place, |(first, _)| first)
 }
 
+/// Returns `true` if a place is an entry of a group.
+pub(super) fn is_entry(place: &str) -> bool {
+    place.split('/').count() == 2
+}
+
 /// Returns the entry that a place is or belongs to; `None` outside of groups.
 fn entry(place: &str) -> Option<&str> {
     let (group, rest) = place.split_once('/')?;
@@ -169,7 +174,7 @@ fn entry(place: &str) -> Option<&str> {
 }
 
 /// Returns the places of answers: `field`, and `group/entry/field` in groups.
-pub(super) fn places(answers: &Map<String, Value>) -> Vec<String> {
+fn places(answers: &Map<String, Value>) -> Vec<String> {
     let mut places = Vec::with_capacity(answers.len());
     for (key, value) in answers {
         // A list of objects is the answer to a group; the keys of chosen options are texts.

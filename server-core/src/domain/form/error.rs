@@ -2,10 +2,10 @@ use poem_openapi::types::ToJSON as _;
 use serde_json::json;
 use server_shared::errors;
 
-use super::model::NextSigner;
 use crate::{
     database::DatabaseError,
     domain::{
+        form_definition::FormSigner,
         patient::PatientError,
         profile::ProfileError,
         rules::{InvalidValue, StaleVersion},
@@ -32,13 +32,9 @@ errors! {
         Amended { amended_by_id: FormId } => Conflict "form_amended"
             "The form was amended before; see details.amended_by_id."
             with json!({ "amended_by_id": amended_by_id }),
-        SignatureNotNext { next: NextSigner } => Conflict "form_signature_not_next"
+        SignatureNotNext { next: Option<FormSigner> } => Conflict "form_signature_not_next"
             "Another signature comes next; see details.next."
-            with json!({
-                "next": next.map(|(signer, meaning)| {
-                    json!({ "signer": signer.to_json(), "meaning": meaning.to_json() })
-                }),
-            }),
+            with json!({ "next": next.to_json() }),
         SignerForbidden => Forbidden "form_signer_forbidden"
             "Only specialists and patients sign forms, each in a session of its own.",
         SigningImpersonated => Forbidden "signing_impersonated"
@@ -47,7 +43,7 @@ errors! {
             "The form template has no published version yet; publish it first.",
         TemplateArchived => Conflict "form_template_archived"
             "The form template is archived, so no form is created from it any more; choose another one.",
-        NothingToMigrate => Conflict "nothing_to_migrate" "The form asks this version, or a later one, already.",
+        NothingToMigrate => Conflict "nothing_to_migrate" "The form asks this version of its template already.",
     }
     and those of {
         Patient(#[from] PatientError),

@@ -31,13 +31,13 @@ impl Service {
     ) -> Result<Disclosed<Form>, FormError> {
         let mut tx = self.begin(caller, id).await?;
         let mut open = self.locked(&mut tx, organization, id, input.version).await?;
-        let was_submitted = match open.row.status {
+        let was_submitted = match open.row.summary.status {
             FormStatus::Draft => false,
             FormStatus::Submitted => true,
             FormStatus::PartlySigned | FormStatus::Signed => return Err(FormError::Signed),
             FormStatus::Void => return Err(FormError::Void),
         };
-        let (template, present) = (open.row.form_template_id, open.row.form_template_version);
+        let (template, present) = (open.row.summary.form_template_id, open.row.summary.form_template_version);
         let wanted = input.form_template_version;
         let target = repository::template_version(&mut tx, organization, template, wanted).await?.ok_or_else(|| {
             InvalidValue::new(TARGET, "unknown_reference", "is no published version of the form's template")
@@ -54,13 +54,13 @@ impl Service {
         let answers = version.compiled.fits(&open.version.compiled, &open.document.answers, VALUES, &mut faults);
         faults.check()?;
         open.document.answers = version.compiled.write(&answers, None);
-        let sealed = open.document.seal(open.row.uid, &open.key)?;
+        let sealed = open.document.seal(open.row.summary.uid, &open.key)?;
         let migrated = repository::form_migrate(&mut tx, organization, id, target, &sealed).await?;
-        open.row.status = FormStatus::Draft;
-        open.row.submitted_at = None;
-        open.row.form_template_version = target;
-        open.row.version = migrated.version;
-        open.row.updated_at = migrated.updated_at;
+        open.row.summary.status = FormStatus::Draft;
+        open.row.summary.submitted_at = None;
+        open.row.summary.form_template_version = target;
+        open.row.summary.version = migrated.version;
+        open.row.summary.updated_at = migrated.updated_at;
         open.version = version;
         let form = Sealed::new(open.shown(None, false)?);
         let reopened = was_submitted.then_some(FormEvent::Reopened(id));

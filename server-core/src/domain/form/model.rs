@@ -11,7 +11,10 @@ use uuid::Uuid;
 
 use super::{document::FilledFrom, signature::FormSignature};
 use crate::{
-    domain::form_definition::{FormDefinition, FormEvaluation, SignerRole, SigningMeaning},
+    domain::{
+        form_definition::{FormDefinition, FormEvaluation, SigningMeaning},
+        profile::WriteBackOutcome,
+    },
     ids::{AppointmentId, FormId, FormTemplateId, PatientId, UserId},
 };
 
@@ -44,7 +47,7 @@ pub(crate) enum FormStatus {
 pub(crate) struct Form {
     /// Properties of the form.
     #[oai(flatten)]
-    pub(crate) form: FormSummary,
+    pub(crate) summary: FormSummary,
     /// Definition of the form with its texts in the language of the form, or in the requested one, and with the
     /// definitions of its custom fields. Answers to changes leave it out.
     pub(crate) definition: Option<FormDefinition>,
@@ -74,7 +77,7 @@ impl Example for Form {
     fn example() -> Self {
         let values = [("pain_at_rest", 6), ("pain_in_motion", 9)].map(|(key, value)| (key.to_owned(), value.into()));
         Self {
-            form: FormSummary::example(),
+            summary: FormSummary::example(),
             definition: Some(FormDefinition::example()),
             values: Phi::from(BTreeMap::from(values)),
             evaluation: Phi::from(FormEvaluation::empty()),
@@ -226,7 +229,7 @@ impl Example for UpdateForm {
 #[derive(Debug, Clone, Object)]
 #[oai(example)]
 pub(crate) struct FormVersionInput {
-    /// Version of the form that was read: nothing else is submitted.
+    /// Version of the form that was read: nothing else is submitted or amended.
     #[oai(validator(minimum(value = "1")))]
     pub(crate) version: i64,
 }
@@ -368,32 +371,3 @@ pub(crate) struct FormWriteBackField {
     /// Value that the profile has now; absent if it has none, or if the caller's role doesn't read the field.
     pub(crate) present: Option<Phi<Value>>,
 }
-
-/// Effect of the last signature of a form on a value of the patient's profile.
-///
-/// - `written`: the profile gets the form's value
-/// - `unchanged`: the profile has the form's value already
-/// - `unanswered`: the form has no answer or does not show the field, so that the profile keeps its value
-/// - `not_writable`: the role of the signer, or of the caller who asks beforehand, doesn't write the field
-/// - `archived`: the custom field is archived
-/// - `not_valid`: the present version of the custom field does not accept the value, or protects less than the form,
-///   which also protects answers to fields that a protected answer shows
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-pub(crate) enum WriteBackOutcome {
-    /// The profile gets the form's value.
-    Written,
-    /// The profile has the form's value already.
-    Unchanged,
-    /// The form has no answer.
-    Unanswered,
-    /// The signer's role doesn't write the field.
-    NotWritable,
-    /// The custom field is archived.
-    Archived,
-    /// The custom field does not accept the value any more, or protects it less than the form does.
-    NotValid,
-}
-
-/// Signer whose turn it is.
-pub(crate) type NextSigner = Option<(SignerRole, SigningMeaning)>;

@@ -79,7 +79,7 @@ impl Service {
             None
         };
         let keys = profile_keys(forms.iter().flatten());
-        let profile = self.profile_of(tx, caller, organization, patient, &keys).await?;
+        let profile = self.profiles.present_values(tx, caller, organization, patient, &keys).await?;
         Ok(forms.iter().map(|sources| first_answers(sources, record.as_ref(), &profile)).collect())
     }
 
@@ -98,7 +98,7 @@ impl Service {
         let latest = self.versions.latest(&mut tx, organization, template).await?;
         let sources = sources(&latest.version);
         let keys = profile_keys(&sources);
-        let profile = self.profile_of(&mut tx, caller, organization, patient, &keys).await?;
+        let profile = self.profiles.present_values(&mut tx, caller, organization, patient, &keys).await?;
         let (answers, origins) = first_answers(&sources, Some(&record), &profile);
         let mut values = BTreeMap::new();
         for (key, source) in origins {
@@ -108,21 +108,6 @@ impl Service {
         }
         let prefilled = FormPrefilled { form_template_version: latest.number, values };
         Ok(tx.disclose(Sealed::new(prefilled), |_| Audit::read([&patient])).await?)
-    }
-
-    /// Reads the values of the profile that have these keys, if there are any keys.
-    async fn profile_of(
-        &self,
-        tx: &mut impl Tx,
-        caller: &Caller,
-        organization: OrganizationId,
-        patient: PatientId,
-        keys: &BTreeSet<&str>,
-    ) -> Result<BTreeMap<String, PresentValue>, DatabaseError> {
-        if keys.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        self.profiles.present_values(tx, caller, organization, patient, keys).await
     }
 }
 

@@ -29,10 +29,10 @@ macro_rules! summary_columns {
                            where v.organization_id = forms.organization_id and v.form_id = forms.id) \
               then 'void' else status end as status, \
          version, language, due_at, overdue_at, amends_id, \
-         (select a.id from forms a \
-          where a.organization_id = forms.organization_id and a.amends_id = forms.id \
-            and not exists (select from form_voids v where v.organization_id = a.organization_id and v.form_id = a.id) \
-          order by a.id desc limit 1) as amended_by_id, \
+         (select (array_agg(a.id order by a.id desc))[1] from forms a \
+          where a.amends_id = forms.id \
+            and not exists (select from form_voids v \
+                            where v.organization_id = a.organization_id and v.form_id = a.id)) as amended_by_id, \
          encode(content_hash, 'hex') as content_hash, created_by_user_id, created_at, updated_at, submitted_at, \
          signed_at, \
          (select v.voided_at from form_voids v \

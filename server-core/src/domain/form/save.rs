@@ -37,16 +37,16 @@ impl Service {
         input: &UpdateForm,
     ) -> Result<Disclosed<Form>, FormError> {
         let mut tx = self.begin(caller, id).await?;
-        let mut open = self.held(&mut tx, organization, id).await?;
-        if input.version > open.row.version {
-            return Err(StaleVersion::now(open.row.version).into());
+        let mut open = self.changeable(&mut tx, organization, id).await?;
+        if input.version > open.row.summary.version {
+            return Err(StaleVersion::now(open.row.summary.version).into());
         }
         let mut faults = FieldFaults::default();
         let patch = open.version.compiled.patch(&open.document.answers, &input.values, VALUES, &mut faults);
         // Conflicts come first: an entry that was deleted since looks like a new one, which may be one too many.
-        StaleVersion::check_keys(open.row.version, conflicts(&open.document, &patch.places, input.version))?;
+        StaleVersion::check_keys(open.row.summary.version, conflicts(&open.document, &patch.places, input.version))?;
         faults.check()?;
-        let language = input.language.as_ref().filter(|language| language.as_str() != open.row.language);
+        let language = input.language.as_ref().filter(|language| language.as_str() != open.row.summary.language);
         let changed: Vec<&PatchedPlace> = patch.places.iter().filter(|place| place.changed).collect();
         if changed.is_empty() && language.is_none() {
             // Leaves no history, but what is answered is disclosed.
@@ -54,25 +54,26 @@ impl Service {
             return self.get(caller, organization, id, None, false).await;
         }
 
-        let version = open.row.version + 1;
+        let version = open.row.summary.version + 1;
         for place in &changed {
             open.document.change(place, version);
         }
         open.document.forget();
         open.document.answers = patch.document;
-        let sealed = open.document.seal(open.row.uid, &open.key)?;
-        let reopens = open.row.status == FormStatus::Submitted;
+        let sealed = open.document.seal(open.row.summary.uid, &open.key)?;
+        let reopens = open.row.summary.status == FormStatus::Submitted;
         let fields: Vec<String> = changed.iter().map(|place| place.place.clone()).collect();
         let keys = names(&changed, language.is_some());
         if let Some(language) = language {
-            language.as_str().clone_into(&mut open.row.language);
+            language.as_str().clone_into(&mut open.row.summary.language);
         }
-        let saved = SavedRow { id, version, document: &sealed, language: &open.row.language, reopens, fields: &fields };
+        let saved =
+            SavedRow { id, version, document: &sealed, language: &open.row.summary.language, reopens, fields: &fields };
         let updated_at = repository::form_save(&mut tx, &saved).await?;
-        open.row.version = version;
-        open.row.updated_at = updated_at;
-        open.row.status = FormStatus::Draft;
-        open.row.submitted_at = None;
+        open.row.summary.version = version;
+        open.row.summary.updated_at = updated_at;
+        open.row.summary.status = FormStatus::Draft;
+        open.row.summary.submitted_at = None;
 
         let compiled = &open.version.compiled;
         let evaluation = compiled.evaluate(&patch.answers);

@@ -77,7 +77,7 @@ impl OpenForm {
 
     /// Returns the form as it is answered; its definition is in `language`, or in the language of the form.
     pub(super) fn shown(&self, language: Option<&LanguageTag>, with_definition: bool) -> Result<Form, DatabaseError> {
-        let own = LanguageTag::parse(&self.row.language);
+        let own = LanguageTag::parse(&self.row.summary.language);
         let definition = language.or(own.as_ref()).filter(|_| with_definition);
         let definition = definition.map(|language| self.version.definition(language));
         Ok(Form { definition, ..self.evaluated(self.evaluation())? })
@@ -88,7 +88,7 @@ impl OpenForm {
         let FormDocument { answers, changed_in, prefilled, .. } = &self.document;
         let values: BTreeMap<String, Value> = answers.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         Ok(Form {
-            form: self.row.summary(),
+            summary: self.row.summary.clone(),
             definition: None,
             values: Phi::from(values),
             evaluation: Phi::from(evaluation),
@@ -142,13 +142,13 @@ impl Service {
     pub(super) async fn delete(&self, caller: &Caller, id: FormId) -> Result<(), FormError> {
         let mut tx = self.begin(caller, id).await?;
         let row = repository::form_lock(&mut tx, id).await?.ok_or(FormError::NotFound)?;
-        match row.status {
+        match row.summary.status {
             FormStatus::Draft => {}
             FormStatus::Void => return Err(FormError::Void),
             FormStatus::Submitted | FormStatus::PartlySigned | FormStatus::Signed => return Err(FormError::NotDraft),
         }
         // Row-level security refuses it too, but as an internal error.
-        if caller.role() == Some(Role::Patient) && row.created_by_user_id != caller.user_id {
+        if caller.role() == Some(Role::Patient) && row.summary.created_by_user_id != caller.user_id {
             return Err(FormError::DeletionForbidden);
         }
         repository::form_delete(&mut tx, id).await?;
@@ -156,8 +156,8 @@ impl Service {
         Ok(())
     }
 
-    /// Begins a write of a form, which [`Service::locked`] or [`Service::held`] goes on with: the form is locked in the
-    /// round trip of the begin.
+    /// Begins a write of a form, which [`Service::locked`] or [`Service::changeable`] goes on with: the form is
+    /// locked in the round trip of the begin.
     pub(super) async fn begin(&self, caller: &Caller, id: FormId) -> Result<WriteTx, DatabaseError> {
         self.database.write_attempt(caller, Vec::new(), repository::form_hold_first(id)).await
     }
@@ -170,20 +170,20 @@ impl Service {
         id: FormId,
         version: i64,
     ) -> Result<OpenForm, FormError> {
-        let row = held(tx, id).await?;
-        StaleVersion::check(version, row.version)?;
+        let row = lock(tx, id).await?;
+        StaleVersion::check(version, row.summary.version)?;
         self.opened(tx, organization, row).await
     }
 
     /// Locks a form whose answers can change, whatever version it has, and opens it.
-    pub(super) async fn held(
+    pub(super) async fn changeable(
         &self,
         tx: &mut WriteTx,
         organization: OrganizationId,
         id: FormId,
     ) -> Result<OpenForm, FormError> {
-        let row = held(tx, id).await?;
-        if matches!(row.status, FormStatus::PartlySigned | FormStatus::Signed) {
+        let row = lock(tx, id).await?;
+        if matches!(row.summary.status, FormStatus::PartlySigned | FormStatus::Signed) {
             return Err(FormError::Signed);
         }
         self.opened(tx, organization, row).await
@@ -200,12 +200,13 @@ impl Service {
             return Err(FormError::Erased);
         }
         let key = row.key(&self.encryption, organization)?;
-        let version = self.versions.get(tx, organization, row.form_template_id, row.form_template_version).await?;
+        let (template, number) = (row.summary.form_template_id, row.summary.form_template_version);
+        let version = self.versions.get(tx, organization, template, number).await?;
         let content = row.content(&key)?;
         let (document, signatures) = match &content {
             None => (FormDocument::open(&row, &key)?, Vec::new()),
             Some(content) => {
-                (FormDocument::of_content(content), repository::signatures_get(tx, organization, row.id).await?)
+                (FormDocument::of_content(content), repository::signatures_get(tx, organization, row.summary.id).await?)
             }
         };
         Ok(OpenForm { row, key, document, version, signatures, content })
@@ -213,7 +214,7 @@ impl Service {
 }
 
 /// Locks a form that is not void.
-async fn held(tx: &mut WriteTx, id: FormId) -> Result<FormRow, FormError> {
+async fn lock(tx: &mut WriteTx, id: FormId) -> Result<FormRow, FormError> {
     let row = repository::form_lock(tx, id).await?.ok_or(FormError::NotFound)?;
-    if row.voided_at.is_some() { Err(FormError::Void) } else { Ok(row) }
+    if row.summary.voided_at.is_some() { Err(FormError::Void) } else { Ok(row) }
 }

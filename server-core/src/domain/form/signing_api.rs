@@ -115,8 +115,8 @@ impl SigningApi {
     ///
     /// Returns each field that the form writes back to the patient's profile with what its last signature would do if
     /// the caller gave it now: values that the caller's role doesn't write, or that the custom field doesn't accept or
-    /// protects less, are skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form, which has
-    /// written its values, it compares them with the present profile; the list of a void form is empty.
+    /// protects less, are skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form,
+    /// which has written its values, it compares them with the present profile; the list of a void form is empty.
     #[oai(path = "/forms/:form_id/write-back", method = "get", operation_id = "form_write_back_get")]
     async fn form_write_back_get(
         &self,

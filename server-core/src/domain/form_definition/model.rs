@@ -95,7 +95,7 @@ impl FormDefinition {
 
     /// Returns the signatures that a form needs, at least one, in their order.
     pub(crate) fn signers(&self) -> &[FormSigner] {
-        FormSigner::asked(&self.signatures)
+        if self.signatures.is_empty() { &[FormSigner::USUAL] } else { &self.signatures }
     }
 }
 

@@ -11,12 +11,7 @@ pub(crate) struct FormSigner {
 
 impl FormSigner {
     /// Signature of a form whose definition states none.
-    const USUAL: Self = Self { signer: SignerRole::Specialist, meaning: SigningMeaning::Completion };
-
-    /// Returns the signatures that a definition with these `signatures` asks for.
-    pub(super) fn asked(signatures: &[Self]) -> &[Self] {
-        if signatures.is_empty() { &[Self::USUAL] } else { signatures }
-    }
+    pub(super) const USUAL: Self = Self { signer: SignerRole::Specialist, meaning: SigningMeaning::Completion };
 }
 
 /// Role in which a form is signed.

@@ -1,5 +1,6 @@
 //! Values that signed forms give to the custom fields of their patients.
 
+use poem_openapi::Enum;
 use serde_json::Value;
 use server_shared::value::Line;
 
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     database::{Tx, WriteTx},
-    domain::{field::FieldValue, rules::StaleVersion},
+    domain::field::FieldValue,
     identity::Caller,
     ids::{CustomFieldId, OrganizationId, PatientId},
 };
@@ -31,9 +32,18 @@ pub(crate) struct FormValue<'a> {
     pub(crate) value: Option<&'a Value>,
 }
 
-/// Effect of such a value on the profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FormValueEffect {
+/// Effect of the last signature of a form on a value of the patient's profile.
+///
+/// - `written`: the profile gets the form's value
+/// - `unchanged`: the profile has the form's value already
+/// - `unanswered`: the form has no answer or does not show the field, so that the profile keeps its value
+/// - `not_writable`: the role of the signer, or of the caller who asks beforehand, doesn't write the field
+/// - `archived`: the custom field is archived
+/// - `not_valid`: the present version of the custom field does not accept the value, or protects less than the form,
+///   which also protects answers to fields that a protected answer shows
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub(crate) enum WriteBackOutcome {
     /// The profile gets the value.
     Written,
     /// The profile has the value.
@@ -76,11 +86,7 @@ impl Service {
         if changes(&opener.entries(rows.fields)?, values).is_empty() {
             return Ok(None);
         }
-        let (held, rows) = hold(tx, organization, patient).await?;
-        let version = held.version.ok_or(ProfileError::PatientNotFound)?;
-        if held.patient_id != rows.patient_id {
-            return Err(StaleVersion::now(version - 1).into());
-        }
+        let (held, version, rows) = hold(tx, organization, patient).await?;
         let mut entries = opener.entries(rows.fields)?;
         let changes = changes(&entries, values);
         if changes.is_empty() {
@@ -99,7 +105,7 @@ impl Service {
         organization: OrganizationId,
         patient: PatientId,
         values: &[FormValue<'_>],
-    ) -> Result<Vec<(FormValueEffect, Option<Value>)>, ProfileError> {
+    ) -> Result<Vec<(WriteBackOutcome, Option<Value>)>, ProfileError> {
         let opener = self.opener::<PatientId>(caller, organization, None);
         let rows = repository::profile_get(tx, organization, opener.entity, patient.0).await?;
         let Some(rows) = rows else { return Err(absent(tx, patient).await) };
@@ -117,7 +123,7 @@ impl Service {
 fn changes(entries: &[ProfileEntry], values: &[FormValue<'_>]) -> Vec<Change> {
     let change = |value: &FormValue<'_>| {
         let (place, entry) = entry_of(entries, value)?;
-        let (FormValueEffect::Written, given) = effect(Some(entry), value) else { return None };
+        let (WriteBackOutcome::Written, given) = effect(Some(entry), value) else { return None };
         Some(Change { entry: place, value: given })
     };
     values.iter().filter_map(change).collect()
@@ -129,23 +135,23 @@ fn entry_of<'e>(entries: &'e [ProfileEntry], value: &FormValue<'_>) -> Option<(u
 }
 
 /// Returns the effect of a value, and the value in its form if it is to be written.
-fn effect(entry: Option<&ProfileEntry>, value: &FormValue<'_>) -> (FormValueEffect, Option<FieldValue>) {
-    let Some(json) = value.value else { return (FormValueEffect::Unanswered, None) };
-    let Some(entry) = entry else { return (FormValueEffect::NotWritable, None) };
+fn effect(entry: Option<&ProfileEntry>, value: &FormValue<'_>) -> (WriteBackOutcome, Option<FieldValue>) {
+    let Some(json) = value.value else { return (WriteBackOutcome::Unanswered, None) };
+    let Some(entry) = entry else { return (WriteBackOutcome::NotWritable, None) };
     if entry.archived {
-        return (FormValueEffect::Archived, None);
+        return (WriteBackOutcome::Archived, None);
     }
     if !entry.writable {
-        return (FormValueEffect::NotWritable, None);
+        return (WriteBackOutcome::NotWritable, None);
     }
     let unit = entry.definition.unit.as_ref().map(Line::as_str);
     if value.phi && !entry.definition.phi || value.unit != unit {
-        return (FormValueEffect::NotValid, None);
+        return (WriteBackOutcome::NotValid, None);
     }
     match entry.definition.parse(json, "", entry.value()) {
-        Err(_) => (FormValueEffect::NotValid, None),
-        Ok(given) if entry.is(Some(&given)) => (FormValueEffect::Unchanged, None),
-        Ok(given) => (FormValueEffect::Written, Some(given)),
+        Err(_) => (WriteBackOutcome::NotValid, None),
+        Ok(given) if entry.is(Some(&given)) => (WriteBackOutcome::Unchanged, None),
+        Ok(given) => (WriteBackOutcome::Written, Some(given)),
     }
 }
 
@@ -158,7 +164,7 @@ mod tests {
 
     use super::{
         super::stored::Given,
-        FormValueEffect::{Archived, NotValid, NotWritable, Unanswered, Unchanged, Written},
+        WriteBackOutcome::{Archived, NotValid, NotWritable, Unanswered, Unchanged, Written},
         *,
     };
     use crate::domain::field::{FieldDefinition, FieldType};
@@ -192,7 +198,7 @@ mod tests {
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
-    fn effect_of(entry: &ProfileEntry, value: Value) -> FormValueEffect {
+    fn effect_of(entry: &ProfileEntry, value: Value) -> WriteBackOutcome {
         let value = FormValue { field: entry.id, phi: true, unit: Some("kg"), value: Some(&value) };
         effect(Some(entry), &value).0
     }

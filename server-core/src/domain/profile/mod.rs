@@ -18,7 +18,7 @@ mod tests;
 pub(crate) use api::Api;
 pub(crate) use error::ProfileError;
 pub(crate) use event::ProfileEvent;
-pub(crate) use form_value::{FormValue, FormValueEffect};
+pub(crate) use form_value::{FormValue, WriteBackOutcome};
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use service::Service;
 pub(crate) use stored::PresentValue;

@@ -281,7 +281,7 @@ impl NewValue<'_> {
             "sealed": self.sealed.as_ref().map(hex::encode),
         });
         if let Some(value) = self.clear {
-            row[format!("{}_value", value.form())] = value.to_json();
+            row[value.column()] = value.to_json();
         }
         row
     }

@@ -113,6 +113,9 @@ impl Service {
         patient: PatientId,
         keys: &BTreeSet<&str>,
     ) -> Result<BTreeMap<String, PresentValue>, DatabaseError> {
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         let rows = repository::profile_get(tx, organization, FieldEntity::Patient, patient.0).await?;
         let mut fields = rows.map(|rows| rows.fields).unwrap_or_default();
         fields.retain(|field| keys.contains(field.key.as_str()) && field.archived_at.is_none());
@@ -129,13 +132,7 @@ impl Service {
         owner: O,
         write: &Write<'_>,
     ) -> Result<(Profile, Vec<String>), ProfileError> {
-        let (held, rows) = hold(tx, opener.organization, owner).await?;
-        let version = held.version.ok_or_else(O::not_found)?;
-        if held.patient_id != rows.patient_id {
-            // While this write waited for it, the appointment was given to another patient, so that the values are
-            // about the one before, or its patient was merged. From now on, the appointment stays as it is.
-            return Err(StaleVersion::now(version - 1).into());
-        }
+        let (held, version, rows) = hold(tx, opener.organization, owner).await?;
         let mut entries = opener.entries(rows.fields)?;
         let changes = changes(&entries, write.values, (write.base, version - 1), write.at)?;
         let keys = self.store(tx, caller, opener, owner, (&held, version), (&mut entries, &changes)).await?;
@@ -209,12 +206,12 @@ impl Service {
     }
 }
 
-/// Locks a profile for a write, and reads it.
+/// Locks a profile for a write, and reads it; returns the version that the write makes, too.
 pub(super) async fn hold<O: Owner>(
     tx: &mut WriteTx,
     organization: OrganizationId,
     owner: O,
-) -> Result<(HeldOwner, ProfileRows), ProfileError> {
+) -> Result<(HeldOwner, i64, ProfileRows), ProfileError> {
     let held = repository::profile_hold(tx, organization, O::ENTITY, owner.number()).await?;
     let Some(held) = held else { return Err(absent(tx, owner).await) };
     if !held.open {
@@ -226,7 +223,13 @@ pub(super) async fn hold<O: Owner>(
     if !rows.open {
         return Err(ProfileError::RecordClosed);
     }
-    Ok((held, rows))
+    let version = held.version.ok_or_else(O::not_found)?;
+    if held.patient_id != rows.patient_id {
+        // While this write waited for it, the appointment was given to another patient, so that the values are about
+        // the one before, or its patient was merged. From now on, the appointment stays as it is.
+        return Err(StaleVersion::now(version - 1).into());
+    }
+    Ok((held, version, rows))
 }
 
 /// Returns the error of a record that does not exist, was merged into another one, or that the caller does not see.

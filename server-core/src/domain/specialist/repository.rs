@@ -51,7 +51,7 @@ pub(super) async fn specialist_page(
         .list()
         .among(
             "select x.specialist_id from specialist_specialties x \
-             where x.organization_id = specialists.organization_id and x.specialty_id =",
+             where x.organization_id = (select context_organization()) and x.specialty_id =",
             filter.specialty_id,
         )
         .filter("bookable =", filter.bookable)

@@ -8,7 +8,7 @@ use crate::{
         appointment::{Appointment, patient_of},
         availability::OpenSlot,
         period::Period,
-        rules::InvalidValue,
+        rules::{InvalidValue, too_far},
     },
     identity::Caller,
     ids::{AppointmentId, AppointmentTemplateId, OrganizationId, PatientId, SpecialistId, WaitlistEntryId},
@@ -18,8 +18,6 @@ use crate::{
 const USUAL_RANGE: TimeDelta = TimeDelta::days(90);
 /// Longest requested range: the longest horizon of a schedule.
 const LONGEST_RANGE: TimeDelta = TimeDelta::days(366);
-/// Largest distance of the start from now. A larger one is regarded as a typing error.
-const FURTHEST: TimeDelta = TimeDelta::days(366 * 10);
 
 /// Entry of the waitlist: the request of a patient who waits for a slot.
 #[derive(Debug, Clone, Object)]
@@ -138,8 +136,8 @@ impl CreateWaitlistEntry {
         }
         let from = self.requested_from.map_or(now, Moment::get);
         let to = self.requested_to.map(Moment::get).or_else(|| from.checked_add_signed(USUAL_RANGE)).unwrap_or(from);
-        if from.signed_duration_since(now) > FURTHEST {
-            faults.push(FieldFault::new("/requested_from", "range", "must be within ten years of now"));
+        if let Some(fault) = too_far("/requested_from", from, now) {
+            faults.push(fault);
         } else if to <= from {
             faults.push(FieldFault::new("/requested_to", "order", "must be after requested_from"));
         } else if to.signed_duration_since(from) > LONGEST_RANGE {

@@ -1,10 +1,9 @@
 //! Exports and erasures of a patient that another record was merged into: they reach both.
 
-use futures_util::StreamExt;
 use restartix_sdk::core::types::{CreatePatient, ErasureAction, MergePatient};
 use test_support::{ClerkApi, CoreApp, granted, in_days, refused};
 
-use super::{clinic, count, finished, planting::planted_record};
+use super::{clinic, count, exported, finished, planting::planted_record};
 
 #[tokio::test]
 async fn a_merged_record_is_exported_and_erased_with_its_patient() {
@@ -29,12 +28,7 @@ async fn a_merged_record_is_exported_and_erased_with_its_patient() {
     let wrapped = "select count(*) from data_keys where not of_organization and wrapped <> ''";
     assert_eq!(app.count(wrapped).await, 2, "its key stays");
 
-    let mut stream = granted(admin.gdpr_patient_export().patient_id(stays.id).send().await, 200).into_inner();
-    let mut document = Vec::new();
-    while let Some(chunk) = stream.next().await {
-        document.extend_from_slice(&chunk.unwrap());
-    }
-    let document = String::from_utf8(document).unwrap();
+    let document = exported(&admin, stays.id).await;
     let planted = [
         "Plantedfirst",
         "planted-email@example.org",

@@ -10,6 +10,7 @@ mod merged;
 mod planting;
 mod registry;
 
+use futures_util::StreamExt as _;
 use restartix_sdk::core::types::{ErasureJob, JobState};
 use sqlx::{AssertSqlSafe, PgConnection};
 use test_support::{Actor, ClerkApi, Clinic, CoreApp, CoreBuilder, granted, until};
@@ -37,6 +38,16 @@ async fn outbox_empty(app: &CoreApp) {
         (app.count("select count(*) from audit_outbox").await == 0).then_some(())
     })
     .await;
+}
+
+/// Exports a patient.
+pub(crate) async fn exported(admin: &Actor, patient: i64) -> String {
+    let mut stream = granted(admin.gdpr_patient_export().patient_id(patient).send().await, 200).into_inner();
+    let mut document = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        document.extend_from_slice(&chunk.unwrap());
+    }
+    String::from_utf8(document).unwrap()
 }
 
 pub(crate) async fn finished(admin: &Actor, id: Uuid) -> ErasureJob {

@@ -1,16 +1,16 @@
 //! Requests for operations on form templates that take more than the examples in the specification, and for those on
 //! forms and on the forms of appointments.
 
-use restartix_sdk::core::types::{Form, SignForm, SigningMeaning};
+use restartix_sdk::core::types::{Form, SigningMeaning};
 use serde_json::json;
-use test_support::{Fixture, granted, in_days};
-use uuid::Uuid;
+use test_support::{Fixture, in_days};
 
 use super::fixture::World;
 use crate::{
-    form::{opened, saved, submitted},
+    form::opened,
     form_appointment::{asking, booking},
-    form_template::{create, created, definition, published, redraft, scale},
+    form_submit::{filled, sign, template},
+    form_template::{created, definition, published, redraft, scale},
     form_template_publish::publish,
 };
 
@@ -60,9 +60,7 @@ impl World {
             }
             "form_amend" => {
                 let form = self.to_be_signed("specialist").await;
-                let body = SignForm { meaning: SigningMeaning::Completion, version: form.version };
-                let sign = self.app.specialist().form_sign().form_id(form.id).body(body).send().await;
-                let form = granted(sign, 200);
+                let form = sign(&self.app.specialist(), &form, SigningMeaning::Completion).await;
                 by_id(&form).body(json!({ "version": form.version }))
             }
             "form_void" => {
@@ -83,12 +81,8 @@ impl World {
     /// Creates a submitted form of the patient that is complete with the signature of this role.
     async fn to_be_signed(&self, signer: &str) -> Form {
         let admin = self.app.admin();
-        let mut asks = definition(&[scale("pain")]);
-        asks["signatures"] = json!([{ "signer": signer, "meaning": "completion" }]);
-        let template = create(&admin, &format!("Form {}", Uuid::new_v4()), &asks).await;
-        publish(&admin, &template).await;
-        let form = opened(&admin, template.id, self.patient.id).await;
-        submitted(&admin, &saved(&admin, &form, json!({ "pain": 3 })).await).await
+        let template = template(&admin, &[scale("pain")], &[(signer, "completion")]).await;
+        filled(&admin, &template, self.patient.id, json!({ "pain": 3 })).await
     }
 
     /// Builds requests about the forms that belong to an appointment, or that are due for a patient.

@@ -55,7 +55,7 @@ pub(crate) async fn run(path: &Path) -> Result<bool> {
     );
     let mut report = Report::begin();
     // `None` says that a step failed; the report knows which and why.
-    let _ = play(&run, &cast, &mut report).await;
+    let _ = Box::pin(play(&run, &cast, &mut report)).await;
     Ok(report.end())
 }
 

@@ -138,7 +138,7 @@ impl Morning<'_> {
         Ok(())
     }
 
-    /// The patient consents and the specialist completes; before that the specialist's turn has not come.
+    /// The patient consents, once and not again, and the specialist completes the form.
     async fn sign(&self, form: &Form, trail: &mut Trail) -> Result<Form> {
         let (patient, specialist) = (&self.cast.patient, &self.cast.specialist);
         let body = |version, meaning| types::SignForm { meaning, version };
@@ -151,8 +151,8 @@ impl Morning<'_> {
             "form_sign by the patient: expected a partly signed form, got one that is {}",
             consented.status
         );
-        let early = patient.form_sign().form_id(form.id).body(body(consented.version, SigningMeaning::Consent));
-        ensure!(early.send().await.is_err(), "form_sign by the patient: expected a refusal of its second signature");
+        let again = patient.form_sign().form_id(form.id).body(body(consented.version, SigningMeaning::Consent));
+        refusal("form_sign by the patient again", 409, "form_signature_not_next", again.send().await).await?;
         let completed = body(consented.version, SigningMeaning::Completion);
         let signed = specialist.form_sign().form_id(form.id).body(completed).send().await;
         let signed = answer("form_sign by the specialist", signed).await?;

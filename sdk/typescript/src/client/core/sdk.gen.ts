@@ -1368,8 +1368,8 @@ export const formVoid = <ThrowOnError extends boolean = true>(options: Options<F
  *
  * Returns each field that the form writes back to the patient's profile with what its last signature would do if
  * the caller gave it now: values that the caller's role doesn't write, or that the custom field doesn't accept or
- * protects less, are skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form, which has
- * written its values, it compares them with the present profile; the list of a void form is empty.
+ * protects less, are skipped. Fields that are hidden or unanswered leave the profile as it is. Of a signed form,
+ * which has written its values, it compares them with the present profile; the list of a void form is empty.
  */
 export const formWriteBackGet = <ThrowOnError extends boolean = true>(options: Options<FormWriteBackGetData, ThrowOnError>) => options.client.get<FormWriteBackGetResponses, FormWriteBackGetErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

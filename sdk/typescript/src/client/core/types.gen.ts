@@ -2877,7 +2877,7 @@ export type FormTranslation = {
  */
 export type FormVersionInput = {
     /**
-     * Version of the form that was read: nothing else is submitted.
+     * Version of the form that was read: nothing else is submitted or amended.
      */
     version: number;
 };

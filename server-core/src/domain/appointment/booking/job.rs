@@ -24,9 +24,9 @@ pub(crate) async fn holds_expire(across: Across, database: Database) -> Result<u
             let mut tx = database.write(&caller).await?;
             let expired = repository::lapsed_expire(&mut tx, organization, BATCH).await?;
             let count = expired.len();
-            let mut events = AppointmentEvent::of_holds(AppointmentEvent::Expired, expired).into_iter();
-            let Some(first) = events.next() else { break };
-            tx.commit(Events::from(first).and(events)).await?;
+            let expired = AppointmentEvent::of_holds(AppointmentEvent::Expired, expired);
+            let Some(events) = Events::all(expired) else { break };
+            tx.commit(events).await?;
             ended += u64::try_from(count).unwrap_or_default();
         }
     }

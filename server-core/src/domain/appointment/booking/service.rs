@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        error::AppointmentError,
+        error::{AppointmentError, unknown_patient},
         event::{AppointmentEvent, HoldEnd},
         model::Appointment,
         row::AppointmentRow,
@@ -28,9 +28,6 @@ use crate::{
     identity::{Actor, Caller},
     ids::{AppointmentId, OrganizationId, PatientId, SpecialistId, UserId, WaitlistEntryId},
 };
-
-/// Message of the fault of a patient who does not exist, or whom the caller does not see.
-const UNKNOWN_PATIENT: &str = "is no patient of this organization that you may see";
 
 impl Service {
     /// Holds an open slot for the caller.
@@ -84,7 +81,7 @@ impl Service {
         let sealed = TitleSeal::of(&self.keys, organization).await?.seal(Titled::Appointment, uid, title);
         let mut tx = self.database.write_locked(caller, locks).await?;
         let named = (uid, sealed.as_deref());
-        let (appointment, expired) = slot_take(&mut tx, organization, caller.user_id, wanted, named, hold).await?;
+        let (appointment, expired) = open_slot_take(&mut tx, organization, caller.user_id, wanted, named, hold).await?;
         let taken = if hold.is_some() { AppointmentEvent::Held } else { AppointmentEvent::Booked };
         tx.commit(Events::from(taken((&appointment).into())).and(expired)).await?;
         Ok(appointment.with(title.to_owned()))
@@ -107,12 +104,9 @@ impl Service {
         let locks = vec![Lock::Specialist(organization, specialist), Lock::Patient(organization, patient)];
         let mut tx = self.database.write_locked(caller, locks).await?;
         let slot = slot_of_template(&mut tx, organization, booking).await?;
-        let block = Period { start: slot.block_start, end: slot.block_end };
-        let expired = expire(&mut tx, &[specialist], patient, &[block]).await?;
         let wanted = Wanted { specialist, patient, template: Some(template), started_at };
         let named = (uid, sealed.as_deref());
-        let taken = repository::slot_take(&mut tx, organization, caller.user_id, &wanted, &slot, named, None).await?;
-        let row = taken.ok_or_else(unknown_patient)?;
+        let (row, expired) = slot_take(&mut tx, organization, caller.user_id, &wanted, &slot, named, None).await?;
         let events = Events::from(AppointmentEvent::Created((&row).into())).and(expired);
         Ok((tx, row.with(title.to_owned()), events))
     }
@@ -162,7 +156,7 @@ pub(crate) async fn offer_make(
     wanted: &Wanted,
     entry: WaitlistEntryId,
 ) -> Result<(AppointmentRow, Vec<AppointmentEvent>), AppointmentError> {
-    slot_take(tx, organization, None, wanted, (Uuid::new_v4(), None), Some(&Hold::offer(entry))).await
+    open_slot_take(tx, organization, None, wanted, (Uuid::new_v4(), None), Some(&Hold::offer(entry))).await
 }
 
 /// Expires the offers of an entry; returns each with its specialist.
@@ -182,9 +176,8 @@ pub(crate) async fn offer_withdraw(
     repository::offer_end(tx, entry, true).await
 }
 
-/// Holds or books an open slot; returns the appointment and the events of lapsed holds that it expired. `named` is the
-/// uid and the sealed title. The caller holds the locks of specialist and patient.
-async fn slot_take(
+/// Holds or books a slot like [`slot_take`] if it is open.
+async fn open_slot_take(
     tx: &mut impl Tx,
     organization: OrganizationId,
     user: Option<UserId>,
@@ -192,13 +185,26 @@ async fn slot_take(
     named: (Uuid, Option<&[u8]>),
     hold: Option<&Hold>,
 ) -> Result<(AppointmentRow, Vec<AppointmentEvent>), AppointmentError> {
-    let Wanted { specialist, patient, template, started_at } = *wanted;
+    let Wanted { specialist, template, started_at, .. } = *wanted;
     let slot = open_slot(tx, organization, specialist, template, started_at, Utc::now(), None).await?;
+    slot_take(tx, organization, user, wanted, &slot, named, hold).await
+}
+
+/// Holds or books a slot; returns the appointment and the events of lapsed holds that it expired. `named` is the uid
+/// and the sealed title. The caller holds the locks of specialist and patient.
+async fn slot_take(
+    tx: &mut impl Tx,
+    organization: OrganizationId,
+    user: Option<UserId>,
+    wanted: &Wanted,
+    slot: &OpenSlot,
+    named: (Uuid, Option<&[u8]>),
+    hold: Option<&Hold>,
+) -> Result<(AppointmentRow, Vec<AppointmentEvent>), AppointmentError> {
     let block = Period { start: slot.block_start, end: slot.block_end };
-    let expired = expire(tx, &[specialist], patient, &[block]).await?;
-    let taken = repository::slot_take(tx, organization, user, wanted, &slot, named, hold).await?;
-    let appointment = taken.ok_or_else(unknown_patient)?;
-    Ok((appointment, expired))
+    let expired = expire(tx, &[wanted.specialist], wanted.patient, &[block]).await?;
+    let taken = repository::slot_take(tx, organization, user, wanted, slot, named, hold).await?;
+    Ok((taken.ok_or_else(unknown_patient)?, expired))
 }
 
 /// Returns the time and terms of a booking with a template; refuses it with the fault of each reference that does not
@@ -218,7 +224,7 @@ async fn slot_of_template(
         unknown("/specialist_id", "is no specialist of this organization");
     }
     if !terms.patient {
-        unknown("/patient_id", UNKNOWN_PATIENT);
+        faults.extend(unknown_patient().into_faults());
     }
     InvalidValue::check(faults)?;
     let minutes = |minutes: Option<i32>| TimeDelta::minutes(minutes.unwrap_or_default().into());
@@ -234,10 +240,6 @@ async fn slot_of_template(
         cancellation_cutoff_minutes: terms.cancellation_cutoff_minutes.unwrap_or_default(),
         reschedule_cutoff_minutes: terms.reschedule_cutoff_minutes.unwrap_or_default(),
     })
-}
-
-fn unknown_patient() -> InvalidValue {
-    InvalidValue::new("/patient_id", "unknown_reference", UNKNOWN_PATIENT)
 }
 
 /// Books a hold of `holder`. The caller holds the locks of specialist and patient.

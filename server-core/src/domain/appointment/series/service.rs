@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     super::{
         booking,
-        error::AppointmentError,
+        error::{AppointmentError, unknown_patient},
         event::{AppointmentEvent, AppointmentSeriesEvent},
         row::AppointmentRow,
         service::{Service, check_own, check_period},
@@ -91,8 +91,7 @@ impl Service {
         let offered =
             availability::offered(&mut tx, organization, specialist_id, template_id, within.start, within.end).await?;
         if !repository::patient_is_there(&mut tx, organization, patient_id).await? {
-            let message = "is no patient of this organization that you may see";
-            return Err(InvalidValue::new("/patient_id", "unknown_reference", message).into());
+            return Err(unknown_patient().into());
         }
         if let Some(specialty) = specialty_id {
             check_specialty(&mut tx, organization, specialty).await?;

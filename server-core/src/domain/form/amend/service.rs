@@ -34,7 +34,7 @@ impl Service {
         let mut tx = self.begin(caller, id).await?;
         let open = self.locked(&mut tx, organization, id, version).await?;
         check(&open.row)?;
-        let origin = FilledFrom { patient: None, profile: None, form_id: Some(id.0), at: Utc::now() };
+        let origin = FilledFrom { patient: None, profile: None, form_id: Some(id), at: Utc::now() };
         let answers = open.document.answers;
         let prefilled: BTreeMap<_, _> = answers.keys().map(|key| (key.clone(), origin.clone())).collect();
         let document = FormDocument::begun(answers, prefilled);
@@ -47,7 +47,7 @@ impl Service {
             form_version: 1,
             kind: FormHistoryKind::Created,
             fields: &fields,
-            form_template_version: open.row.form_template_version,
+            form_template_version: open.row.summary.form_template_version,
         };
         forms::change_insert(&mut tx, organization, &change).await?;
         repository::appointment_pass(&mut tx, organization, id, amendment).await?;
@@ -60,7 +60,7 @@ impl Service {
 
 /// Refuses a form that can't be amended.
 fn check(row: &FormRow) -> Result<(), FormError> {
-    match (row.status, row.amended_by_id) {
+    match (row.summary.status, row.summary.amended_by_id) {
         (FormStatus::Void, _) => Err(FormError::Void),
         (FormStatus::Draft | FormStatus::Submitted | FormStatus::PartlySigned, _) => Err(FormError::NotSigned),
         (FormStatus::Signed, Some(amended_by_id)) => Err(FormError::Amended { amended_by_id }),

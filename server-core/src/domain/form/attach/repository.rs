@@ -20,6 +20,7 @@ pub(super) struct Common {
     pub(super) patient: PatientId,
     pub(super) data_key_id: Uuid,
     pub(super) appointment: AppointmentId,
+    /// Start of the appointment; `None` if it has begun already.
     pub(super) due_at: Option<DateTime<Utc>>,
 }
 

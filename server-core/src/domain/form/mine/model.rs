@@ -34,7 +34,7 @@ pub(crate) struct DueForm {
 impl Example for DueForm {
     fn example() -> Self {
         let form = Form::example();
-        let appointment_started_at = form.form.due_at;
+        let appointment_started_at = form.summary.due_at;
         Self { form, appointment_started_at }
     }
 }

@@ -12,6 +12,7 @@ pub(super) struct DueRow {
     pub(super) id: FormId,
     pub(super) form_template_id: FormTemplateId,
     pub(super) form_template_version: i32,
+    /// Start of the appointment that the form belongs to; `None` if it belongs to none.
     pub(super) appointment_started_at: Option<DateTime<Utc>>,
 }
 

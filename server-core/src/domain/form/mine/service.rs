@@ -35,7 +35,7 @@ impl Service {
         let asked = self.versions.all(&mut tx, organization, asked).await?;
         let rows = repository::form_rows(&mut tx, &due).await?;
         let sealed = rows.try_map(|rows| self.due_shown(organization, rows, &due, &asked, language))?;
-        Ok(tx.disclose(sealed, |forms| Audit::read(forms.data.iter().map(|due| &due.form.form.id))).await?)
+        Ok(tx.disclose(sealed, |forms| Audit::read(forms.data.iter().map(|due| &due.form.summary.id))).await?)
     }
 
     /// Opens drafts, and returns them in the order of `due`.
@@ -47,14 +47,14 @@ impl Service {
         asked: &NamedVersions,
         language: Option<&LanguageTag>,
     ) -> Result<DueForms, DatabaseError> {
-        let mut rows: HashMap<FormId, FormRow> = rows.into_iter().map(|row| (row.id, row)).collect();
+        let mut rows: HashMap<FormId, FormRow> = rows.into_iter().map(|row| (row.summary.id, row)).collect();
         let mut data = Vec::with_capacity(due.len());
         for DueRow { id, appointment_started_at, .. } in due {
             // A form that was deleted, submitted, migrated or erased between the two statements is left out.
-            let Some(row) = rows.remove(id).filter(|row| row.status == FormStatus::Draft && !row.is_erased()) else {
-                continue;
-            };
-            let Some(version) = asked.get(&(row.form_template_id, row.form_template_version)) else { continue };
+            let waits = |row: &FormRow| row.summary.status == FormStatus::Draft && !row.is_erased();
+            let Some(row) = rows.remove(id).filter(waits) else { continue };
+            let template = (row.summary.form_template_id, row.summary.form_template_version);
+            let Some(version) = asked.get(&template) else { continue };
             let key = row.key(&self.encryption, organization)?;
             let document = FormDocument::open(&row, &key)?;
             let version = Arc::clone(version);

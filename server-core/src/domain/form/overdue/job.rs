@@ -52,9 +52,8 @@ async fn mark(database: &Database, organization: OrganizationId, forms: &[FormId
     let mut tx = database.write(&caller).await?;
     let marked = repository::overdue_mark(&mut tx, organization, forms).await?;
     let count = u64::try_from(marked.len()).unwrap_or_default();
-    let mut events = marked.into_iter().map(FormEvent::Overdue);
-    if let Some(first) = events.next() {
-        tx.commit(Events::from(first).and(events)).await?;
+    if let Some(events) = Events::all(marked.into_iter().map(FormEvent::Overdue)) {
+        tx.commit(events).await?;
     }
     Ok(count)
 }

@@ -36,7 +36,7 @@ impl Service {
         let locks = vec![Lock::FieldsRead(organization)];
         let mut tx = self.database.write_attempt(caller, locks, form_hold_first(id)).await?;
         let mut open = self.locked(&mut tx, organization, id, input.version).await?;
-        match open.row.status {
+        match open.row.summary.status {
             FormStatus::Submitted | FormStatus::PartlySigned => {}
             FormStatus::Draft => return Err(FormError::NotSubmitted),
             FormStatus::Signed => return Err(FormError::Signed),
@@ -46,15 +46,15 @@ impl Service {
         let next = signers.get(given).copied();
         let signature = FormSigner { signer, meaning: input.meaning };
         if next != Some(signature) {
-            return Err(FormError::SignatureNotNext { next: next.map(|next| (next.signer, next.meaning)) });
+            return Err(FormError::SignatureNotNext { next });
         }
         let is_last = given + 1 == signers.len();
         let frozen = frozen(&mut tx, &open).await?;
         let hash = frozen.as_ref().map(|frozen| hex::encode(frozen.hash));
-        let hash = hash.or_else(|| open.row.content_hash.clone()).unwrap_or_default();
+        let hash = hash.or_else(|| open.row.summary.content_hash.clone()).unwrap_or_default();
         let signed_at = Utc::now().trunc_subsecs(6);
         let statement = FormStatement {
-            form_uid: open.row.uid,
+            form_uid: open.row.summary.uid,
             position: i32::try_from(given + 1).unwrap_or(i32::MAX),
             content_hash: hash.clone(),
             previous_hash: open.signatures.last().map(|before| before.hash.clone()),
@@ -72,7 +72,7 @@ impl Service {
         let status = if is_last { FormStatus::Signed } else { FormStatus::PartlySigned };
         let new = NewSignature {
             form: id,
-            version: open.row.version + 1,
+            version: open.row.summary.version + 1,
             status,
             position: statement.position,
             statement: &stated,
@@ -90,11 +90,11 @@ impl Service {
             open.document = FormDocument::of_content(&frozen.json);
             open.content = Some(frozen.json);
         }
-        open.row.status = status;
-        open.row.version += 1;
-        open.row.updated_at = at;
-        open.row.content_hash = Some(hash);
-        open.row.signed_at = is_last.then_some(signed_at);
+        open.row.summary.status = status;
+        open.row.summary.version += 1;
+        open.row.summary.updated_at = at;
+        open.row.summary.content_hash = Some(hash);
+        open.row.summary.signed_at = is_last.then_some(signed_at);
         open.signatures.push(FormSignature { statement, hash: hex::encode(stated_hash) });
         let form = Sealed::new(open.shown(None, false)?);
         Ok(tx.commit_sealed(form, |_| events).await?)
@@ -120,10 +120,10 @@ fn signer(caller: &Caller) -> Result<(UserId, SignerRole), FormError> {
 
 /// Returns the content that the first signature freezes; `None` if it is frozen already.
 async fn frozen(tx: &mut WriteTx, open: &OpenForm) -> Result<Option<FrozenContent>, FormError> {
-    if open.row.status != FormStatus::Submitted {
+    if open.row.summary.status != FormStatus::Submitted {
         return Ok(None);
     }
-    let amends = match open.row.amends_id {
+    let amends = match open.row.summary.amends_id {
         Some(amended) => Some(repository::form_uid(tx, amended).await?),
         None => None,
     };

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::{
     super::{
         answers::answer_rows,
+        document::is_entry,
         error::FormError,
         event::FormEvent,
         model::{Form, FormStatus},
@@ -34,7 +35,7 @@ impl Service {
     ) -> Result<Disclosed<Form>, FormError> {
         let mut tx = self.begin(caller, id).await?;
         let mut open = self.locked(&mut tx, organization, id, version).await?;
-        match open.row.status {
+        match open.row.summary.status {
             FormStatus::Draft => {}
             FormStatus::Submitted => return Err(FormError::Submitted),
             FormStatus::PartlySigned | FormStatus::Signed => return Err(FormError::Signed),
@@ -50,11 +51,11 @@ impl Service {
         compiled.require_by_entry(&answers, &evaluation, VALUES, &mut missing);
         checked(&found, &missing, &open.document.answers)?;
 
-        let version = open.row.version + 1;
+        let version = open.row.summary.version + 1;
         let dropped = compiled.hidden_places(&answers, &evaluation);
         for place in &dropped {
-            let deleted = place.split('/').count() == 2;
-            open.document.change(&PatchedPlace { place: place.clone(), changed: true, deleted }, version);
+            let change = PatchedPlace { place: place.clone(), changed: true, deleted: is_entry(place) };
+            open.document.change(&change, version);
         }
         open.document.forget();
         open.document.answers = compiled.write(&answers, Some(&evaluation));
@@ -62,15 +63,15 @@ impl Service {
         let submission = Submission {
             form: id,
             version,
-            document: &open.document.seal(open.row.uid, &open.key)?,
+            document: &open.document.seal(open.row.summary.uid, &open.key)?,
             dropped: &dropped,
             answers: &answer_rows(&clear, &template.content.definition),
         };
         let at = repository::form_submit(&mut tx, &submission).await?;
-        open.row.status = FormStatus::Submitted;
-        open.row.version = version;
-        open.row.submitted_at = Some(at);
-        open.row.updated_at = at;
+        open.row.summary.status = FormStatus::Submitted;
+        open.row.summary.version = version;
+        open.row.summary.submitted_at = Some(at);
+        open.row.summary.updated_at = at;
         let form = Sealed::new(open.shown(None, false)?);
         Ok(tx.commit_sealed(form, |_| FormEvent::Submitted(id)).await?)
     }

@@ -30,11 +30,11 @@ impl Service {
         let uid = Uuid::now_v7();
         let reason = open.key.row(VOIDS, uid).seal(REASON, Some(input.reason.as_str())).unwrap_or_default();
         let voided = repository::form_void(&mut tx, id, uid, &reason).await?;
-        open.row.status = FormStatus::Void;
-        open.row.voided_at = Some(voided.voided_at);
+        open.row.summary.status = FormStatus::Void;
+        open.row.summary.voided_at = Some(voided.voided_at);
         if let Some(version) = voided.version {
-            open.row.version = version;
-            open.row.updated_at = voided.voided_at;
+            open.row.summary.version = version;
+            open.row.summary.updated_at = voided.voided_at;
         }
         open.row.void_uid = Some(uid);
         open.row.void_reason_encrypted = Some(reason);

@@ -6,17 +6,14 @@ use server_shared::{
 
 use super::super::{
     error::FormError,
-    model::{FormStatus, FormWriteBack, FormWriteBackField, WriteBackOutcome},
+    model::{FormStatus, FormWriteBack, FormWriteBackField},
     repository,
     service::{OpenForm, Service},
 };
 use crate::{
     audit::Audit,
     database::{Disclosed, Sealed, WriteTx},
-    domain::{
-        field::FieldDefinition,
-        profile::{FormValue, FormValueEffect},
-    },
+    domain::{field::FieldDefinition, profile::FormValue},
     event::Events,
     identity::{Caller, Permission},
     ids::{CustomFieldId, FormId, OrganizationId},
@@ -27,8 +24,8 @@ struct BackField<'a> {
     key: &'a Key,
     custom_field: CustomFieldId,
     profile_key: &'a Key,
-    /// `true` if the form protects the answer: it is protected health information, or a protected answer decides whether
-    /// it is there.
+    /// `true` if the form protects the answer: it is protected health information, or a protected answer decides
+    /// whether it is there.
     protected: bool,
     /// Definition that the form has of the custom field.
     definition: &'a FieldDefinition,
@@ -58,8 +55,8 @@ impl Service {
         let mut tx = self.database.disclose(caller).await?;
         let row = repository::form_get(&mut tx, id).await?.ok_or(FormError::NotFound)?;
         let open = self.opened(&mut tx, organization, row).await?;
-        let patient = open.row.patient_id;
-        let fields = if open.row.status == FormStatus::Void { Vec::new() } else { written_back(&open) };
+        let patient = open.row.summary.patient_id;
+        let fields = if open.row.summary.status == FormStatus::Void { Vec::new() } else { written_back(&open) };
         let given: Vec<FormValue<'_>> = fields.iter().map(BackField::given).collect();
         let effects = match given.as_slice() {
             [] => Vec::new(),
@@ -67,10 +64,10 @@ impl Service {
         };
         // A key for forms is none for profiles.
         let sees_profile = caller.may(Permission::PatientRead).is_ok();
-        let fields = fields.iter().zip(effects).map(|(field, (effect, present))| FormWriteBackField {
+        let fields = fields.iter().zip(effects).map(|(field, (outcome, present))| FormWriteBackField {
             key: field.key.clone(),
             profile_key: field.profile_key.clone(),
-            outcome: effect.into(),
+            outcome,
             value: field.value.clone().map(Phi::from),
             present: present.filter(|_| sees_profile).map(Phi::from),
         });
@@ -90,7 +87,7 @@ impl Service {
         let fields = written_back(open);
         let given: Vec<FormValue<'_>> =
             fields.iter().filter(|field| field.value.is_some()).map(BackField::given).collect();
-        let patient = open.row.patient_id;
+        let patient = open.row.summary.patient_id;
         let written = self.profiles.form_values_write(tx, caller, organization, patient, &given).await?;
         Ok(written.map(Events::from))
     }
@@ -117,17 +114,4 @@ fn written_back(open: &OpenForm) -> Vec<BackField<'_>> {
         })
     });
     back.collect()
-}
-
-impl From<FormValueEffect> for WriteBackOutcome {
-    fn from(effect: FormValueEffect) -> Self {
-        match effect {
-            FormValueEffect::Written => Self::Written,
-            FormValueEffect::Unchanged => Self::Unchanged,
-            FormValueEffect::Unanswered => Self::Unanswered,
-            FormValueEffect::NotWritable => Self::NotWritable,
-            FormValueEffect::Archived => Self::Archived,
-            FormValueEffect::NotValid => Self::NotValid,
-        }
-    }
 }

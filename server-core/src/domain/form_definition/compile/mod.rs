@@ -141,9 +141,7 @@ impl Compiled {
         let by_key = places(items.iter().map(|item: &ItemRule| &item.key));
         Ok(Self { sections, items, by_key, order: order.into_iter().map(node).collect(), expressions })
     }
-}
 
-impl Compiled {
     /// Returns the definition of a field outside of groups; `None` for any other key.
     pub(crate) fn field(&self, key: &Key) -> Option<&FieldDefinition> {
         match &self.items.get(*self.by_key.get(key.as_str())?)?.content {

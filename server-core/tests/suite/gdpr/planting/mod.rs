@@ -20,10 +20,9 @@ use test_support::{
 use uuid::Uuid;
 
 use self::{
+    form::{SIGNED, VOIDED},
     rows::rows,
-    table::{
-        CLINIC, CLOSED, PATIENT, PLANTINGS, SEGMENT, SIGNED, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, TWIN, VOIDED,
-    },
+    table::{CLINIC, CLOSED, PATIENT, PLANTINGS, SEGMENT, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, TWIN},
 };
 use super::{count, execute, registry::Personal};
 
@@ -228,7 +227,7 @@ async fn needles(owner: &mut PgConnection, person: &Person, patient: &Patient) -
         ("$VOIDED", VOIDED.to_string()),
     ]);
     let mut needles = Vec::new();
-    for &(table, found_by, values) in PLANTINGS {
+    for &(table, found_by, values) in PLANTINGS.iter().chain(form::PLANTINGS) {
         needles.extend(values.iter().map(|&(column, value, after)| {
             let value = names.get(value).cloned().unwrap_or_else(|| value.to_owned());
             Needle { table, column, found_by, value, after }
