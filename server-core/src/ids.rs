@@ -149,6 +149,10 @@ record_id!(
     WaitlistEntryId of "waitlist_entry"
 );
 record_id!(
+    /// Id of a segment of patients.
+    SegmentId of "segment"
+);
+record_id!(
     /// Id of an API key of an organization.
     ApiKeyId of "api_key"
 );

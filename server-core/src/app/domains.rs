@@ -12,7 +12,8 @@ use crate::{
     domain::{
         api_key, appointment, appointment_form, appointment_template, availability, calendar, clerk_event, consent,
         custom_field, export, form, form_template, gdpr, impersonation, invitation, me, member, onboarding,
-        organization, organization_settings, patient, profile, schedule, specialist, specialty, user, video, waitlist,
+        organization, organization_settings, patient, profile, schedule, segment, specialist, specialty, user, video,
+        waitlist,
     },
     encryption::{Encryption, OrganizationKeys, texts_seal},
     event::Reactions,
@@ -51,8 +52,8 @@ type Accounts = (user::KeyApi, me::Api);
 type Organizations = (organization::Api, organization_settings::Api);
 /// Members of organizations, invitations, and the deletion of accounts.
 type Members = (member::Api, invitation::Api, gdpr::AccountApi);
-/// Records of patients, and their onboarding.
-type Patients = (patient::Api, onboarding::Api);
+/// Records of patients, their onboarding, and segments of them.
+type Patients = (patient::Api, onboarding::Api, segment::Api);
 /// Custom fields, the profiles that have their values, and forms with their templates.
 type Fields = (custom_field::Api, profile::Api, form_template::Api, form::Api);
 /// Appointments, and the creation of their forms.
@@ -73,6 +74,7 @@ pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
     consent::HOLDINGS,
     patient::HOLDINGS,
     form::HOLDINGS,
+    segment::HOLDINGS,
     schedule::HOLDINGS,
     specialist::HOLDINGS,
     profile::HOLDINGS,
@@ -92,6 +94,15 @@ pub(super) fn reactions() -> Reactions {
         .on("consents follow a patient to its user", consent::patient_join)
         .on("freed time is offered to waiting patients", waitlist::offer_freed)
         .on("open slots are offered to patients who join the waitlist", waitlist::offer_open)
+        .on("segments follow patients", segment::patients_follow)
+        .on("segments follow profiles", segment::profiles_follow)
+        .on("segments follow appointments", segment::appointments_follow)
+        .on("segments follow forms", segment::forms_follow)
+        .on("segments follow custom fields", segment::fields_follow)
+        .on("segments follow form templates", segment::form_templates_follow)
+        .on("segments follow the time zone", segment::zones_follow)
+        .on("segments follow those that they read", segment::segments_follow)
+        .on("new rules are evaluated", segment::segment_evaluate)
 }
 
 /// Services used by both operations and jobs.
@@ -132,6 +143,8 @@ impl Domains {
                 patients: people.patients.clone(),
                 telemetry: telemetry.clone(),
             })
+            .handle(segment::SegmentsFollower { across: across.clone() })
+            .handle(segment::SegmentEvaluator { segments: segment::Service::new(self.database.clone()) })
             .handle(invitation::Inviter { invitations: people.invitations.clone(), clerk: provider.clone() })
             .handle(gdpr::Eraser {
                 database: self.database.clone(),
@@ -177,7 +190,7 @@ impl Domains {
             api_key::Api { api_keys: api_key::Service::new(database.clone(), secrets.api_keys) },
             specialty::Api { specialties: specialty::Service::new(database.clone()) },
             specialist::Api { specialists },
-            (patients.api(), onboarding::Api { onboarding }),
+            (patients.api(), onboarding::Api { onboarding }, segment::Service::new(database.clone()).api()),
             (
                 custom_field::Api { custom_fields: custom_field::Service::new(database.clone()) },
                 profile::Api { profiles },
@@ -258,14 +271,15 @@ fn waiting(database: &Database, keys: &OrganizationKeys) -> waitlist::Service {
 }
 
 /// Registers the periodic tasks: they delete rows that are no longer needed, expire lapsed holds, offer open slots to
-/// waiting patients, find overdue forms and seal remaining clear texts.
+/// waiting patients, evaluate segments that are due, find overdue forms and seal remaining clear texts.
 fn housekeeping(
     runner: Runner,
     across: &Across,
     database: &Database,
     (keys, encryption): (&OrganizationKeys, &Arc<Encryption>),
 ) -> Runner {
-    let [answers, sessions, holds, awaited, invited, texts, departed, values, due] = [(); 9].map(|()| across.clone());
+    let [answers, sessions, holds, awaited, invited, texts, departed, values, due, segments] =
+        [(); 10].map(|()| across.clone());
     let (keys, encryption) = (keys.clone(), Arc::clone(encryption));
     let offerer = waitlist::Offerer { waitlist: waiting(database, &keys), across: across.clone() };
     let (database, of_forms) = (database.clone(), database.clone());
@@ -283,6 +297,7 @@ fn housekeeping(
             values_refresh(values.clone(), Arc::clone(&encryption))
         })
         .every("forms_overdue", Duration::from_mins(1), move || form::forms_overdue(due.clone(), of_forms.clone()))
+        .every("segments_sweep", Duration::from_secs(20), move || segment::segments_sweep(segments.clone()))
         .every("holds_expire", Duration::from_mins(1), move || {
             appointment::holds_expire(holds.clone(), database.clone())
         })

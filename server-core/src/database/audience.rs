@@ -54,7 +54,10 @@ impl Audiences {
             r#"
             select exists (select from waitlist_entries
                            where organization_id = $1 and booked_at is null and deleted_at is null
-                             and requested_to > now()) as "waiting!"
+                             and requested_to > now()) as "waiting!",
+                   exists (select from segments where organization_id = $1) as "segments!",
+                   exists (select from segments where organization_id = $1 and 'appointments' = any (sources))
+                       as "appointment_segments!"
             "#,
             organization.0
         )

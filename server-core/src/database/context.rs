@@ -52,6 +52,8 @@ pub(crate) enum Lock {
     /// The definitions of an organization's custom fields, against their change and their use in profiles and form
     /// templates.
     Fields(OrganizationId),
+    /// The rules of an organization's segments.
+    Segments(OrganizationId),
 }
 
 /// Begin of a transaction.
@@ -159,6 +161,7 @@ fn taking(locks: &[Lock]) -> String {
             Lock::Specialist(organization, specialist) => ("specialist", organization.0, specialist.0),
             Lock::Patient(organization, patient) => ("patient", organization.0, patient.0),
             Lock::FieldsRead(organization) | Lock::Fields(organization) => ("fields", organization.0, 0),
+            Lock::Segments(organization) => ("segments", organization.0, 0),
         };
         let shared = if matches!(lock, Lock::FieldsRead(_)) { "_shared" } else { "" };
         // A part of the select that enters the context, which evaluates from left to right: a statement for each lock

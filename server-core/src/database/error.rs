@@ -67,6 +67,12 @@ impl DatabaseError {
         code.is_some_and(|code| code == "40001" || code == "40P01")
     }
 
+    /// Returns `true` if the statement was stopped because it took longer than its transaction allows.
+    pub(crate) fn is_timeout(&self) -> bool {
+        let Self::Failed(error) = self else { return false };
+        error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "57014")
+    }
+
     /// Returns the error for a transaction used after its end. The types make that impossible, so it is a bug.
     pub(super) fn ended() -> Self {
         Self::Damaged("the transaction has ended".to_owned())

@@ -341,6 +341,14 @@ impl<'c> SealedList<'c> {
         Self(narrow(self.0))
     }
 
+    /// Restricts the read to rows whose `id` the subquery `query` returns for `value`, like [`List::among`].
+    pub(crate) fn among<'v, T>(self, query: &'static str, value: Option<T>) -> Self
+    where
+        T: Encode<'v, Postgres> + Type<Postgres>,
+    {
+        Self(self.0.among(query, value))
+    }
+
     /// Reads the rows of the page and the total like [`List::rows`].
     pub(crate) async fn rows<T>(
         self,

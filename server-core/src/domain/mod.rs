@@ -30,6 +30,7 @@ pub(crate) mod period;
 pub(crate) mod profile;
 pub(crate) mod rules;
 pub(crate) mod schedule;
+pub(crate) mod segment;
 pub(crate) mod specialist;
 pub(crate) mod specialty;
 pub(crate) mod table;
@@ -71,6 +72,8 @@ pub(crate) enum Tag {
     CustomFields,
     /// Values of custom fields. Each profile that is returned leaves an audit entry.
     Profiles,
+    /// Segments: patients for whom a rule is true, their history, and explanations.
+    Segments,
     /// Appointments and holds. A specialist and a patient have at most one at a time.
     Appointments,
     /// Series of appointments that repeat by a rule.

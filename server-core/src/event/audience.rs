@@ -8,9 +8,13 @@
 pub(crate) struct Audience {
     /// Somebody is on the waitlist.
     pub(crate) waiting: bool,
+    /// The organization has segments.
+    pub(crate) segments: bool,
+    /// The rule of a segment reads appointments.
+    pub(crate) appointment_segments: bool,
 }
 
 impl Audience {
     /// Every listener, assumed where the audience is unknown or the event concerns no organization.
-    pub(crate) const EVERYBODY: Self = Self { waiting: true };
+    pub(crate) const EVERYBODY: Self = Self { waiting: true, segments: true, appointment_segments: true };
 }

@@ -126,7 +126,8 @@ mod tests {
         let reactions = Reactions::default().on("things are followed", follow);
         let origin = Origin::own(Actor::System, "thing_move", Uuid::now_v7());
         let jobs = |events: Events, waiting: bool| {
-            let jobs = reactions.jobs(&events.into_parts().1, Audience { waiting }, &origin).unwrap();
+            let jobs =
+                reactions.jobs(&events.into_parts().1, Audience { waiting, ..Audience::EVERYBODY }, &origin).unwrap();
             jobs.into_iter().map(|job| (job.kind, job.payload)).collect::<Vec<_>>()
         };
         let expected = |thing: i64| ("thing_follow", serde_json::json!(thing));

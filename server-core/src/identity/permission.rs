@@ -220,6 +220,10 @@ permissions! {
     SpecialistProfileWrite @ SpecialistsWrite: [Admin, Specialist, Staff];
     /// Set values in the profile of an appointment; specialists and patients of their own.
     AppointmentProfileWrite @ AppointmentsWrite: [Admin, Specialist, Staff, Patient];
+    /// See and evaluate segments and their members; specialists the members whom they treat.
+    SegmentRead: [Admin, Specialist, Staff];
+    /// Try rules; create, change and delete segments.
+    SegmentWrite: [Admin];
     /// See appointments; specialists and patients their own.
     AppointmentRead @ AppointmentsRead: [Admin, Specialist, Staff, Patient];
     /// Create and change appointments and set their status; specialists their own.

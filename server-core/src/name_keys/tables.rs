@@ -20,6 +20,7 @@ pub(super) static TABLES: &[KeyedTable] = &[
     KeyedTable { table: "specialties", parts: &["name"], form: name::<200> },
     KeyedTable { table: "appointment_templates", parts: &["name"], form: name::<200> },
     KeyedTable { table: "form_templates", parts: &["name"], form: name::<200> },
+    KeyedTable { table: "segments", parts: &["name"], form: name::<200> },
     KeyedTable { table: "organizations", parts: &["name"], form: name::<200> },
     // The identity provider may have no name of a user, and a closed account has none.
     KeyedTable { table: "users", parts: &["name"], form: |text| name::<200>(text).or(blank(text)) },

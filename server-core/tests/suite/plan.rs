@@ -47,6 +47,10 @@ fn literal(kind: &str, value: Option<&Vec<u8>>) -> String {
             let ids = elements(bytes).map(|id| i64::from_be_bytes(id.try_into().unwrap()).to_string());
             format!("'{{{}}}'::bigint[]", ids.collect::<Vec<_>>().join(","))
         }
+        "integer[]" => {
+            let numbers = elements(bytes).map(|number| i32::from_be_bytes(number.try_into().unwrap()).to_string());
+            format!("'{{{}}}'::integer[]", numbers.collect::<Vec<_>>().join(","))
+        }
         "text[]" => {
             let texts = elements(bytes).map(|text| String::from_utf8(text.to_vec()).unwrap());
             format!("'{{{}}}'::text[]", texts.collect::<Vec<_>>().join(","))
@@ -68,7 +72,7 @@ fn elements(array: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Prepares a statement under a name; returns the literals of its parameters.
-async fn prepare(database: &mut PgConnection, name: &str, statement: &Statement) -> String {
+pub(crate) async fn prepare(database: &mut PgConnection, name: &str, statement: &Statement) -> String {
     database.execute(AssertSqlSafe(format!("prepare {name} as {}", statement.sql))).await.unwrap();
     let kinds: Vec<String> =
         sqlx::query_scalar("select unnest(parameter_types)::text from pg_prepared_statements where name = $1")
@@ -235,7 +239,7 @@ async fn shapes(world: &World) -> BTreeMap<String, (Statement, String)> {
 }
 
 /// Returns the plan of a prepared statement with its values.
-async fn plan(database: &mut PgConnection, mode: &str, call: &str) -> Value {
+pub(crate) async fn plan(database: &mut PgConnection, mode: &str, call: &str) -> Value {
     database.execute(AssertSqlSafe(format!("set plan_cache_mode = {mode}"))).await.unwrap();
     let explain = format!("explain (format json, costs off) execute {call}");
     let mut plan: Value = sqlx::query_scalar(AssertSqlSafe(explain)).fetch_one(database).await.unwrap();

@@ -291,6 +291,7 @@ async fn cores_tables_withstand() {
         let body = BeginImpersonation { minutes: None, reason: "A test".to_owned() };
         granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201);
         crate::profile::noted(&admin, record).await;
+        crate::segment::rows_add(&admin).await;
         granted(admin.calendar_feed_create().send().await, 201);
         let body = ConnectUser { email: Some("new@example.org".to_owned()), user_id: None, role: MemberRole::Staff };
         granted(admin.member_connect().organization_id(organization.id).body(body).send().await, 201);

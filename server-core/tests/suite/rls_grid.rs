@@ -84,6 +84,7 @@ async fn seed(app: &CoreApp) -> (i64, i64) {
     for patient in [own, other] {
         crate::profile::noted(&admin, patient).await;
     }
+    crate::segment::rows_add(&admin).await;
     crate::waitlist::settled(app).await;
     let begin = restartix_sdk::core::types::BeginImpersonation { minutes: None, reason: "A test".to_owned() };
     granted(admin.patient_impersonate().patient_id(own).body(begin).send().await, 201);

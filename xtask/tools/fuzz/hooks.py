@@ -332,6 +332,21 @@ def fields_end() -> None:
     sql(f"delete from custom_fields f where {old} and f.id <> {kept} and {unused}")
 
 
+# Rules at random name nothing that exists.
+RULE = {"op": "or", "rules": [{"op": "equals", "attribute": "has_email", "value": truth} for truth in (True, False)]}
+
+
+def segments_end() -> None:
+    """Delete the segments of earlier cases: a clinic has two hundred at most."""
+    kept = shared.rows.get("segment", {}).get("id", 0)
+    sql(f"delete from segments where name like 'Fuzzed %' and created_at < now() - interval '5 seconds' and id <> {kept}")
+
+
+def segment() -> dict:
+    segments_end()
+    return core("POST", "/v1/segments", {"name": f"Fuzzed {uuid.uuid4()}", "rule": RULE})
+
+
 def custom_field() -> dict:
     fields_end()
     return core("POST", "/v1/custom-fields", field_body("patient", f"fuzzed_{uuid.uuid4().hex}"))
@@ -472,6 +487,7 @@ MAKERS = {
     "invitation_id": invitation,
     "job_id": erasure,
     "user_id": colleague,
+    "segment_id": segment,
     "specialty_id": specialty,
     "specialist_id": specialist,
     "patient_id": patient,
@@ -565,6 +581,12 @@ def body_fill(case, row: dict | None) -> None:
         body |= {part: value for part, value in valid.items() if part in body}
     if name.endswith("_profile_update"):
         profile_fill(case, body)
+    if name in ("segment_create", "segment_update", "segment_preview"):
+        segments_end()
+        body["rule"] = RULE
+        if "name" in body:
+            body["name"] = f"Fuzzed {uuid.uuid4()}"
+        body.pop("segment_id", None)
     if name in ("appointment_create", "appointment_update"):
         body |= slot()
         body["specialist_id"] = shared(specialist)["id"]
@@ -693,6 +715,8 @@ def query_fill(case) -> None:
             query.pop(part, None)
     elif name == "patient_prefill_get":
         query["form_template_id"] = shared(published_form_template)["id"]
+    elif name == "segment_explain":
+        query["patient_id"] = shared(patient)["id"]
     elif name == "waitlist_entry_accept":
         # The parameter is optional, so any offer can be accepted.
         query.pop("appointment_id", None)

@@ -11,7 +11,7 @@ use poem_openapi::Enum;
 /// - `completed`: took place
 /// - `cancelled`: cancelled by the patient or the clinic
 /// - `no_show`: the patient did not come
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub(crate) enum AppointmentStatus {

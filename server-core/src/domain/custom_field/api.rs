@@ -124,8 +124,8 @@ impl Api {
 
     /// Delete or archive a custom field
     ///
-    /// Archives a field that profiles or form templates refer to: its values stay, and can no longer be written.
-    /// Deletes any other, together with its versions. Archiving again changes nothing.
+    /// Archives a field that profiles, form templates or segments refer to: its values stay, and can no longer be
+    /// written. Deletes any other, together with its versions. Archiving again changes nothing.
     #[oai(path = "/custom-fields/:custom_field_id", method = "delete", operation_id = "custom_field_delete")]
     async fn custom_field_delete(
         &self,

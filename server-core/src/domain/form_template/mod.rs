@@ -11,4 +11,5 @@ mod stored;
 
 pub(crate) use api::Api;
 pub(crate) use content::Content;
+pub(crate) use event::FormTemplateEvent;
 pub(crate) use service::Service;

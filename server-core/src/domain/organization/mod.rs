@@ -6,4 +6,5 @@ mod repository;
 mod service;
 
 pub(crate) use api::Api;
+pub(crate) use event::OrganizationEvent;
 pub(crate) use service::Service;

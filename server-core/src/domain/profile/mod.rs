@@ -17,6 +17,7 @@ mod tests;
 
 pub(crate) use api::Api;
 pub(crate) use error::ProfileError;
+pub(crate) use event::ProfileEvent;
 pub(crate) use form_value::{FormValue, WriteBackOutcome};
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use service::Service;

@@ -15,6 +15,7 @@ use super::{
     fixture::{Surroundings, World, impersonating, not_found, planned},
     granted_to,
     plain::make,
+    segment::rule_naming,
     stores::Stores,
 };
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     form::opened,
     form_template::{create, definition, scale},
     form_template_publish::publish,
+    segment::everybody,
     waitlist::{settled, wait, wish},
 };
 
@@ -72,6 +74,7 @@ struct Foreign {
     job_id: Uuid,
     export_id: Uuid,
     form_id: i64,
+    segment_id: i64,
     /// Records of nouns that can be created from their example, by the parameter that refers to them.
     plain: BTreeMap<String, Value>,
 }
@@ -139,6 +142,7 @@ impl Foreign {
             job_id: planned(&admin, gone).await,
             export_id: granted(export, 202).id,
             form_id,
+            segment_id: crate::segment::create(&admin, everybody()).await.id,
             patient,
             plain: BTreeMap::new(),
         };
@@ -158,7 +162,7 @@ impl Foreign {
     fn value(&self, operation: &str, name: &str) -> Option<Value> {
         Some(match name {
             "slug" if operation == "appointment_template_find" => json!(self.template.slug),
-            "template_id" | "appointment_template_id" => json!(self.template.id),
+            "template_id" | "appointment_template_id" | "appointment_template_ids" => json!(self.template.id),
             "hold_id" => json!(self.hold_id),
             "waitlist_entry_id" => json!(self.waitlist_entry_id),
             "organization_id" => json!(self.organization_id),
@@ -180,6 +184,7 @@ impl Foreign {
             // No request has the id of an appointment.
             "request_id" => json!(self.appointment_uid),
             "form_id" => json!(self.form_id),
+            "segment_id" => json!(self.segment_id),
             "search" => json!(MARK),
             "email" => json!("hidden@example.org"),
             "phone" => json!("+49 555 0199"),
@@ -223,6 +228,9 @@ fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
         ("patient_prefill_get", "form_template_id", _) => Outcome::Refused(422, "validation_failed".into()),
         // The current offer, if any, is for another appointment.
         ("waitlist_entry_accept", "appointment_id", _) => Outcome::Refused(409, "offer_expired".into()),
+        // Its own code is that of the patient.
+        ("segment_explain", "segment_id", _) => Outcome::Refused(404, "segment_not_found".into()),
+        ("segment_explain", "patient_id", _) => Outcome::Refused(404, "patient_not_found".into()),
         (_, "organization_id" | "slug", Location::Path) => Outcome::Refused(404, "organization_not_found".into()),
         (id, _, Location::Path) => Outcome::Refused(404, not_found(id)),
         ("calendar_search", _, _) | (_, _, Location::Query) => Outcome::Nothing,
@@ -268,7 +276,14 @@ async fn what_is_another_clinics_is_not_there_in_the_matrix() {
                     Fixture::default().body(json!({ "patient": patient, "login": { "user_id": value } }))
                 }
                 _ if operation.id == "csv_export" => world.export_naming(parameter, &value).await,
-                _ => home.clone().naming(parameter, &value),
+                _ => match rule_naming(&parameter.pointer, &value) {
+                    Some(rule) => {
+                        let mut body = home.json().cloned().unwrap_or_default();
+                        body["rule"] = rule;
+                        home.clone().body(body)
+                    }
+                    None => home.clone().naming(parameter, &value),
+                },
             };
             if operation.id == "csv_export" {
                 // The fixture may have made a template.

@@ -13,6 +13,7 @@ mod people;
 mod plain;
 mod role_change;
 mod scheduling;
+mod segment;
 mod spelling;
 mod stores;
 

@@ -2,7 +2,7 @@
 
 use test_support::{Checksums, Contents, CoreApp, LeftOut, eventually};
 
-const LEFT_OUT: [LeftOut; 5] = [
+const LEFT_OUT: [LeftOut; 13] = [
     // The audit rows of refusals are expected.
     LeftOut::Rows("public.audit_log", "t.outcome <> 'succeeded'"),
     LeftOut::Rows(
@@ -15,6 +15,15 @@ const LEFT_OUT: [LeftOut; 5] = [
     LeftOut::Rows("public.jobs", "t.kind <> 'gdpr_erasure'"),
     // Written once a minute for all keys in use.
     LeftOut::Column("public.api_keys", "last_used_at"),
+    // Segments are evaluated concurrently.
+    LeftOut::Rows("public.segment_members", "true"),
+    LeftOut::Rows("public.segment_history", "true"),
+    LeftOut::Column("public.segments", "due_at"),
+    LeftOut::Column("public.segments", "evaluated_at"),
+    LeftOut::Column("public.segments", "evaluated_rule_version"),
+    LeftOut::Column("public.segments", "evaluations"),
+    LeftOut::Column("public.segments", "member_count"),
+    LeftOut::Column("public.segments", "missing_count"),
 ];
 
 /// Checksums of a Core's database.

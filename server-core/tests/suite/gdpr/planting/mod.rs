@@ -22,7 +22,7 @@ use uuid::Uuid;
 use self::{
     form::{SIGNED, VOIDED},
     rows::rows,
-    table::{CLINIC, CLOSED, PATIENT, PLANTINGS, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, TWIN},
+    table::{CLINIC, CLOSED, PATIENT, PLANTINGS, SEGMENT, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, TWIN},
 };
 use super::{count, execute, registry::Personal};
 
@@ -223,6 +223,7 @@ async fn needles(owner: &mut PgConnection, person: &Person, patient: &Patient) -
         ("$TEMPLATE", TEMPLATE.to_string()),
         ("$CLINIC", CLINIC.to_string()),
         ("$SIGNED", SIGNED.to_string()),
+        ("$SEGMENT", SEGMENT.to_string()),
         ("$VOIDED", VOIDED.to_string()),
     ]);
     let mut needles = Vec::new();

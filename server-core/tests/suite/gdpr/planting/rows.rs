@@ -3,7 +3,7 @@
 use test_support::{CoreApp, in_days};
 use uuid::Uuid;
 
-use super::table::{CLINIC, ELSEWHERE, PATIENT, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, USER};
+use super::table::{CLINIC, ELSEWHERE, PATIENT, SEGMENT, SPECIALIST, SPECIALTY, TEMPLATE, TREATING, USER};
 
 /// Returns statements for values that no operation stores, or not as unique ones.
 pub(super) fn rows(app: &CoreApp) -> Vec<String> {
@@ -35,6 +35,17 @@ fn people(app: &CoreApp) -> Vec<String> {
                      '1971-01-01 00:00:01.700181+00')"
         ),
         format!("update patient_merges set merged_at = '1971-01-01 00:00:01.700191+00' where owner_id = {PATIENT}"),
+        // Whenever it is evaluated, the person stays a member until it has no login any more.
+        format!(
+            "insert into segments (id, organization_id, name, rule, sources, due_at) overriding system value
+             values ({SEGMENT}, {home}, 'Planted', '{{\"op\": \"equals\", \"attribute\": \"has_login\", \"value\": true}}',
+                     '{{patients}}', '2999-01-01');
+             insert into segment_members (organization_id, segment_id, patient_id, joined_at)
+             values ({home}, {SEGMENT}, {PATIENT}, '1971-01-01 00:00:01.700221+00');
+             insert into segment_history (organization_id, segment_id, patient_id, kind, evaluation, rule_version,
+                                          happened_at)
+             values ({home}, {SEGMENT}, {PATIENT}, 'joined', 1, 1, '1971-01-01 00:00:01.700222+00')"
+        ),
         // The person works here, too, and has a specialist record.
         format!(
             "insert into specialists (organization_id, user_id, name, name_folded, name_sort, name_keys_version, title,

@@ -10,6 +10,8 @@ pub(super) const TREATING: i64 = 5_100_007_623;
 pub(super) const SPECIALTY: i64 = 6_200_118_734;
 pub(super) const TEMPLATE: i64 = 2_800_885_401;
 pub(super) const CLINIC: i64 = 4_000_996_512;
+/// Segment that the person is a member of.
+pub(super) const SEGMENT: i64 = 1_900_663_178;
 
 /// User agent of a former action of the person in the other clinic, which belongs to that clinic.
 pub(in crate::gdpr) const ELSEWHERE: &str = "planted-agent-elsewhere";
@@ -39,10 +41,11 @@ const OTHER: After = Stays("of somebody else's invitation, which nobody is said 
 const OTHERS: After = Stays("of another patient's appointment, which nobody is said to have moved");
 
 /// Columns whose values can't be unique; their rows are found by other columns.
-pub(super) const CLOSED: [(&str, &str, &str); 20] = [
+pub(super) const CLOSED: [(&str, &str, &str); 21] = [
     ("forms", "status", "one of four states"),
     ("form_answers", "boolean_value", "yes or no"),
     ("form_changes", "kind", "one of seven kinds"),
+    ("segment_history", "kind", "joined or left"),
     ("invitations", "kind", "one of three kinds"),
     ("invitations", "role", "one of four roles"),
     ("invitations", "status", "one of four states"),
@@ -324,6 +327,24 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("owner_id", "$SPECIALIST", NotThere),
             ("created_at", "01.700187", Nowhere),
             ("updated_at", "01.700188", Nowhere),
+        ],
+    ),
+    (
+        "segment_members",
+        "patient:patient_id",
+        &[
+            ("patient_id", "$PATIENT", NotThere),
+            ("segment_id", "$SEGMENT", NotThere),
+            ("joined_at", "01.700221", Nowhere),
+        ],
+    ),
+    (
+        "segment_history",
+        "patient:patient_id",
+        &[
+            ("patient_id", "$PATIENT", NotThere),
+            ("segment_id", "$SEGMENT", NotThere),
+            ("happened_at", "01.700222", Nowhere),
         ],
     ),
     (
