@@ -31,7 +31,8 @@ pub(crate) struct FormEvaluation {
     pub(crate) hidden_answers: Vec<String>,
     /// Faults of the answers, at most 100. An answer with a fault counts as missing.
     pub(crate) faults: Vec<AnswerFault>,
-    /// Answers that are required and missing, at most 100, as the faults that submitting the form would report.
+    /// Answers that are required and missing, at most 100. Pointers name entries of groups by their index; submitting the
+    /// form names them by their ids.
     pub(crate) missing_answers: Vec<AnswerFault>,
     /// Answers as submitting the form would keep them: each in its one form, without those that are faulty or hidden.
     pub(crate) kept_answers: BTreeMap<String, Value>,
