@@ -87,7 +87,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let stores = Stores::connect(&config).await?;
     let (across, limiter) = (stores.across.clone(), stores.limiter.clone());
     jobs.spawn("rate limits", |stop| limiter.clone().share(stop));
-    let (telemetry, exports) = telemetry_clients(&config.telemetry)?;
+    let (telemetry, rights_telemetry) = telemetry_clients(&config.telemetry)?;
     let secrets = KnownSecrets::new(&config.api_key_pepper);
     let callers = Callers::new(&across, &secrets);
     let encryption = Arc::new(Encryption::new(config.encryption));
@@ -122,7 +122,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
             keys.clone(),
             HOLDINGS,
             stores.storage.clone(),
-            exports,
+            rights_telemetry,
             people.members.clone(),
         ),
         people,

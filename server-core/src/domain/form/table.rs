@@ -175,8 +175,8 @@ impl Tabular for FormTable {
             // Nothing is published within the snapshot.
             let PlacedVersion { version, places } = self
                 .versions
-                .get(&row.form_template_version)
-                .ok_or_else(|| DatabaseError::Damaged(format!("form {} asks a version that there is not", row.uid)))?;
+                .get(&row.summary.form_template_version)
+                .ok_or_else(|| DatabaseError::Damaged(format!("form {} asks a version that there is not", row.summary.uid)))?;
             for (place, cell) in places.iter().zip(self.answers(&row, version)?) {
                 cells[begin + place] = cell;
             }
@@ -188,29 +188,29 @@ impl Tabular for FormTable {
 /// Makes the cell of a column that is no field's.
 fn cell(column: FormColumn, row: &FormRow) -> Cell {
     match column {
-        FormColumn::Id => row.id.0.into(),
-        FormColumn::Uid => row.uid.into(),
-        FormColumn::PatientId => row.patient_id.0.into(),
-        FormColumn::AppointmentId => row.appointment_id.map(|id| id.0).into(),
-        FormColumn::FormTemplateVersion => i64::from(row.form_template_version).into(),
-        FormColumn::Status => Cell::name(match row.status {
+        FormColumn::Id => row.summary.id.0.into(),
+        FormColumn::Uid => row.summary.uid.into(),
+        FormColumn::PatientId => row.summary.patient_id.0.into(),
+        FormColumn::AppointmentId => row.summary.appointment_id.map(|id| id.0).into(),
+        FormColumn::FormTemplateVersion => i64::from(row.summary.form_template_version).into(),
+        FormColumn::Status => Cell::name(match row.summary.status {
             FormStatus::Draft => "draft",
             FormStatus::Submitted => "submitted",
             FormStatus::PartlySigned => "partly_signed",
             FormStatus::Signed => "signed",
             FormStatus::Void => "void",
         }),
-        FormColumn::Language => Cell::text(row.language.clone()),
-        FormColumn::DueAt => row.due_at.into(),
-        FormColumn::OverdueAt => row.overdue_at.into(),
-        FormColumn::AmendsId => row.amends_id.map(|id| id.0).into(),
-        FormColumn::AmendedById => row.amended_by_id.map(|id| id.0).into(),
-        FormColumn::CreatedByUserId => row.created_by_user_id.map(|id| id.0).into(),
-        FormColumn::CreatedAt => row.created_at.into(),
-        FormColumn::UpdatedAt => row.updated_at.into(),
-        FormColumn::SubmittedAt => row.submitted_at.into(),
-        FormColumn::SignedAt => row.signed_at.into(),
-        FormColumn::VoidedAt => row.voided_at.into(),
+        FormColumn::Language => Cell::text(row.summary.language.clone()),
+        FormColumn::DueAt => row.summary.due_at.into(),
+        FormColumn::OverdueAt => row.summary.overdue_at.into(),
+        FormColumn::AmendsId => row.summary.amends_id.map(|id| id.0).into(),
+        FormColumn::AmendedById => row.summary.amended_by_id.map(|id| id.0).into(),
+        FormColumn::CreatedByUserId => row.summary.created_by_user_id.map(|id| id.0).into(),
+        FormColumn::CreatedAt => row.summary.created_at.into(),
+        FormColumn::UpdatedAt => row.summary.updated_at.into(),
+        FormColumn::SubmittedAt => row.summary.submitted_at.into(),
+        FormColumn::SignedAt => row.summary.signed_at.into(),
+        FormColumn::VoidedAt => row.summary.voided_at.into(),
         FormColumn::IsErased => row.is_erased().into(),
     }
 }
