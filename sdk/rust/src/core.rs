@@ -137,6 +137,144 @@ pub mod types {
             Default::default()
         }
     }
+    /**Column of a table of appointments.
+
+- `id`: id of the appointment
+- `uid`: random UUID, for links and calendar feeds
+- `title`: subject
+- `status`: status
+- `started_at`: start
+- `ended_at`: end
+- `specialist_id`: id of the specialist
+- `patient_id`: id of the patient
+- `appointment_template_id`: id of the appointment template that it was booked with
+- `appointment_series_id`: id of its series
+- `specialty_id`: id of its specialty
+- `modality`: form of the meeting
+- `user_id`: id of the user who booked it
+- `hold_expires_at`: time at which a hold lapses
+- `cancelled_at`: time of the cancellation
+- `cancellation_reason`: reason for the cancellation
+- `created_at`: time of creation
+- `updated_at`: time of the last change*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum AppointmentColumn {
+        #[serde(rename = "id")]
+        Id,
+        #[serde(rename = "uid")]
+        Uid,
+        #[serde(rename = "title")]
+        Title,
+        #[serde(rename = "status")]
+        Status,
+        #[serde(rename = "started_at")]
+        StartedAt,
+        #[serde(rename = "ended_at")]
+        EndedAt,
+        #[serde(rename = "specialist_id")]
+        SpecialistId,
+        #[serde(rename = "patient_id")]
+        PatientId,
+        #[serde(rename = "appointment_template_id")]
+        AppointmentTemplateId,
+        #[serde(rename = "appointment_series_id")]
+        AppointmentSeriesId,
+        #[serde(rename = "specialty_id")]
+        SpecialtyId,
+        #[serde(rename = "modality")]
+        Modality,
+        #[serde(rename = "user_id")]
+        UserId,
+        #[serde(rename = "hold_expires_at")]
+        HoldExpiresAt,
+        #[serde(rename = "cancelled_at")]
+        CancelledAt,
+        #[serde(rename = "cancellation_reason")]
+        CancellationReason,
+        #[serde(rename = "created_at")]
+        CreatedAt,
+        #[serde(rename = "updated_at")]
+        UpdatedAt,
+    }
+    impl ::std::fmt::Display for AppointmentColumn {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Id => f.write_str("id"),
+                Self::Uid => f.write_str("uid"),
+                Self::Title => f.write_str("title"),
+                Self::Status => f.write_str("status"),
+                Self::StartedAt => f.write_str("started_at"),
+                Self::EndedAt => f.write_str("ended_at"),
+                Self::SpecialistId => f.write_str("specialist_id"),
+                Self::PatientId => f.write_str("patient_id"),
+                Self::AppointmentTemplateId => f.write_str("appointment_template_id"),
+                Self::AppointmentSeriesId => f.write_str("appointment_series_id"),
+                Self::SpecialtyId => f.write_str("specialty_id"),
+                Self::Modality => f.write_str("modality"),
+                Self::UserId => f.write_str("user_id"),
+                Self::HoldExpiresAt => f.write_str("hold_expires_at"),
+                Self::CancelledAt => f.write_str("cancelled_at"),
+                Self::CancellationReason => f.write_str("cancellation_reason"),
+                Self::CreatedAt => f.write_str("created_at"),
+                Self::UpdatedAt => f.write_str("updated_at"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for AppointmentColumn {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "id" => Ok(Self::Id),
+                "uid" => Ok(Self::Uid),
+                "title" => Ok(Self::Title),
+                "status" => Ok(Self::Status),
+                "started_at" => Ok(Self::StartedAt),
+                "ended_at" => Ok(Self::EndedAt),
+                "specialist_id" => Ok(Self::SpecialistId),
+                "patient_id" => Ok(Self::PatientId),
+                "appointment_template_id" => Ok(Self::AppointmentTemplateId),
+                "appointment_series_id" => Ok(Self::AppointmentSeriesId),
+                "specialty_id" => Ok(Self::SpecialtyId),
+                "modality" => Ok(Self::Modality),
+                "user_id" => Ok(Self::UserId),
+                "hold_expires_at" => Ok(Self::HoldExpiresAt),
+                "cancelled_at" => Ok(Self::CancelledAt),
+                "cancellation_reason" => Ok(Self::CancellationReason),
+                "created_at" => Ok(Self::CreatedAt),
+                "updated_at" => Ok(Self::UpdatedAt),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for AppointmentColumn {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for AppointmentColumn {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///Forms of an appointment.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct AppointmentForms {
@@ -524,6 +662,36 @@ replaced one keeps it.*/
             Default::default()
         }
     }
+    ///Table of appointments.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+    pub struct AppointmentsExport {
+        ///Columns in their order; if it is empty, all that the caller's role reads.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub columns: ::std::vec::Vec<AppointmentColumn>,
+        ///Selects appointments that end after this time.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub from: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///Selects appointments of this patient.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub patient_id: ::std::option::Option<i64>,
+        ///Selects appointments of this specialist.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub specialist_id: ::std::option::Option<i64>,
+        ///Selects appointments with this status.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub status: ::std::option::Option<AppointmentStatus>,
+        ///Selects appointments booked with this appointment template.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub template_id: ::std::option::Option<i64>,
+        ///Selects appointments that begin before this time.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub to: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+    }
+    impl AppointmentsExport {
+        pub fn builder() -> builder::AppointmentsExport {
+            Default::default()
+        }
+    }
     ///Request to attach forms to an appointment.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
     pub struct AttachForms {
@@ -534,6 +702,176 @@ lists, none without a template.*/
     }
     impl AttachForms {
         pub fn builder() -> builder::AttachForms {
+            Default::default()
+        }
+    }
+    /**Column of a table of entries of the audit trail.
+
+- `id`: id of the entry
+- `occurred_at`: time
+- `actor_kind`: kind of the actor
+- `actor_user_id`: id of the user who acted
+- `actor_api_key_id`: id of the API key that acted
+- `impersonator_user_id`: id of the administrator who acted as the user
+- `action`: action
+- `entity_type`: type of the entity
+- `entity_id`: id of the entity
+- `changed_fields`: names of the changed fields, separated by `|`
+- `operation_id`: operation of the request
+- `request_id`: id of the request
+- `outcome`: outcome
+- `error_code`: code of the error
+- `occurrences`: number of requests that the entry stands for
+- `ip`: network address of the actor
+- `user_agent`: user agent of the actor
+- `client_request_id`: id that the client gave the request*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum AuditColumn {
+        #[serde(rename = "id")]
+        Id,
+        #[serde(rename = "occurred_at")]
+        OccurredAt,
+        #[serde(rename = "actor_kind")]
+        ActorKind,
+        #[serde(rename = "actor_user_id")]
+        ActorUserId,
+        #[serde(rename = "actor_api_key_id")]
+        ActorApiKeyId,
+        #[serde(rename = "impersonator_user_id")]
+        ImpersonatorUserId,
+        #[serde(rename = "action")]
+        Action,
+        #[serde(rename = "entity_type")]
+        EntityType,
+        #[serde(rename = "entity_id")]
+        EntityId,
+        #[serde(rename = "changed_fields")]
+        ChangedFields,
+        #[serde(rename = "operation_id")]
+        OperationId,
+        #[serde(rename = "request_id")]
+        RequestId,
+        #[serde(rename = "outcome")]
+        Outcome,
+        #[serde(rename = "error_code")]
+        ErrorCode,
+        #[serde(rename = "occurrences")]
+        Occurrences,
+        #[serde(rename = "ip")]
+        Ip,
+        #[serde(rename = "user_agent")]
+        UserAgent,
+        #[serde(rename = "client_request_id")]
+        ClientRequestId,
+    }
+    impl ::std::fmt::Display for AuditColumn {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Id => f.write_str("id"),
+                Self::OccurredAt => f.write_str("occurred_at"),
+                Self::ActorKind => f.write_str("actor_kind"),
+                Self::ActorUserId => f.write_str("actor_user_id"),
+                Self::ActorApiKeyId => f.write_str("actor_api_key_id"),
+                Self::ImpersonatorUserId => f.write_str("impersonator_user_id"),
+                Self::Action => f.write_str("action"),
+                Self::EntityType => f.write_str("entity_type"),
+                Self::EntityId => f.write_str("entity_id"),
+                Self::ChangedFields => f.write_str("changed_fields"),
+                Self::OperationId => f.write_str("operation_id"),
+                Self::RequestId => f.write_str("request_id"),
+                Self::Outcome => f.write_str("outcome"),
+                Self::ErrorCode => f.write_str("error_code"),
+                Self::Occurrences => f.write_str("occurrences"),
+                Self::Ip => f.write_str("ip"),
+                Self::UserAgent => f.write_str("user_agent"),
+                Self::ClientRequestId => f.write_str("client_request_id"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for AuditColumn {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "id" => Ok(Self::Id),
+                "occurred_at" => Ok(Self::OccurredAt),
+                "actor_kind" => Ok(Self::ActorKind),
+                "actor_user_id" => Ok(Self::ActorUserId),
+                "actor_api_key_id" => Ok(Self::ActorApiKeyId),
+                "impersonator_user_id" => Ok(Self::ImpersonatorUserId),
+                "action" => Ok(Self::Action),
+                "entity_type" => Ok(Self::EntityType),
+                "entity_id" => Ok(Self::EntityId),
+                "changed_fields" => Ok(Self::ChangedFields),
+                "operation_id" => Ok(Self::OperationId),
+                "request_id" => Ok(Self::RequestId),
+                "outcome" => Ok(Self::Outcome),
+                "error_code" => Ok(Self::ErrorCode),
+                "occurrences" => Ok(Self::Occurrences),
+                "ip" => Ok(Self::Ip),
+                "user_agent" => Ok(Self::UserAgent),
+                "client_request_id" => Ok(Self::ClientRequestId),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for AuditColumn {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for AuditColumn {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Table of entries of the audit trail. Entries about requests to Telemetry are in Telemetry's own trail.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct AuditExport {
+        ///Selects entries with this action, e.g. `updated`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub action: ::std::option::Option<::std::string::String>,
+        ///Selects entries of this user.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub actor_user_id: ::std::option::Option<i64>,
+        ///Columns in their order; if it is empty, all that the caller's role reads.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub columns: ::std::vec::Vec<AuditColumn>,
+        ///Selects entries of the entity with this id; ids are unique only within an entity type.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub entity_id: ::std::option::Option<::std::string::String>,
+        ///Selects entries of this entity type, e.g. `appointment`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub entity_type: ::std::option::Option<::std::string::String>,
+        ///Selects entries from this time on. Required, because a trail is kept for years.
+        pub from: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Selects entries of the request with this id.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub request_id: ::std::option::Option<::uuid::Uuid>,
+        ///Selects entries before this time; all until now if left out.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub to: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+    }
+    impl AuditExport {
+        pub fn builder() -> builder::AuditExport {
             Default::default()
         }
     }
@@ -1284,6 +1622,37 @@ out.*/
             Default::default()
         }
     }
+    /**Request for a table as CSV: exactly one of `patients`, `appointments`, `forms` and `audit`, and the form of the file.
+
+A filter selects the rows that the list of the entity would show with the same filter; without filters, all.*/
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+    pub struct CsvExportInput {
+        ///Appointments and holds, in the order of their start; absent if another entity is exported.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub appointments: ::std::option::Option<AppointmentsExport>,
+        /**Entries of the audit trail about requests to this service, in the order of time; absent if another entity is
+exported.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub audit: ::std::option::Option<AuditExport>,
+        /**`true` to begin the file with the byte order mark, by which some spreadsheets know UTF-8. Other programs read it
+as a part of the first header.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub byte_order_mark: ::std::option::Option<bool>,
+        ///Character between the cells.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub delimiter: ::std::option::Option<ExportDelimiter>,
+        ///Forms of one template, in the order of their creation; absent if another entity is exported.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub forms: ::std::option::Option<FormsExport>,
+        ///Patients, in the order of their creation; absent if another entity is exported.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub patients: ::std::option::Option<PatientsExport>,
+    }
+    impl CsvExportInput {
+        pub fn builder() -> builder::CsvExportInput {
+            Default::default()
+        }
+    }
     ///Field that a clinic adds to profiles.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct CustomField {
@@ -1770,6 +2139,252 @@ are added once Telemetry has finished its part.*/
     impl ErrorEnvelope {
         pub fn builder() -> builder::ErrorEnvelope {
             Default::default()
+        }
+    }
+    /**Character between the cells of a file.
+
+- `comma`: `,`, as RFC 4180 says
+- `semicolon`: `;`, for spreadsheets of regions where a comma separates decimals*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ExportDelimiter {
+        #[serde(rename = "comma")]
+        Comma,
+        #[serde(rename = "semicolon")]
+        Semicolon,
+    }
+    impl ::std::fmt::Display for ExportDelimiter {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Comma => f.write_str("comma"),
+                Self::Semicolon => f.write_str("semicolon"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ExportDelimiter {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "comma" => Ok(Self::Comma),
+                "semicolon" => Ok(Self::Semicolon),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ExportDelimiter {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ExportDelimiter {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    /**Rows that are exported.
+
+- `patients`: patients
+- `appointments`: appointments and holds
+- `forms`: forms of one template
+- `audit`: entries of the audit trail*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ExportEntity {
+        #[serde(rename = "patients")]
+        Patients,
+        #[serde(rename = "appointments")]
+        Appointments,
+        #[serde(rename = "forms")]
+        Forms,
+        #[serde(rename = "audit")]
+        Audit,
+    }
+    impl ::std::fmt::Display for ExportEntity {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Patients => f.write_str("patients"),
+                Self::Appointments => f.write_str("appointments"),
+                Self::Forms => f.write_str("forms"),
+                Self::Audit => f.write_str("audit"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ExportEntity {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "patients" => Ok(Self::Patients),
+                "appointments" => Ok(Self::Appointments),
+                "forms" => Ok(Self::Forms),
+                "audit" => Ok(Self::Audit),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ExportEntity {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ExportEntity {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Export into a file.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct ExportJob {
+        ///Size of the file in bytes; absent until it is complete.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub bytes: ::std::option::Option<i64>,
+        ///Time of the request.
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        /**Link to the file, valid for five minutes from this answer; absent unless `state` is `succeeded`. Whoever has it
+needs no other credential.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub download_url: ::std::option::Option<::std::string::String>,
+        ///Rows that are exported.
+        pub entity: ExportEntity,
+        /**Reason of the failure; absent unless `state` is `failed`. `export_withdrawn`: a person was erased meanwhile or
+since, who may be in the file; ask for another export. `asker_not_allowed`: the person who asked for it is no
+administrator any more.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub error_code: ::std::option::Option<::std::string::String>,
+        ///Time until which the file is kept; absent until it is complete.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub expires_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///Name of the file.
+        pub file_name: ::std::string::String,
+        ///Time at which it succeeded or failed; absent before that.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub finished_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Id of the export.
+        pub id: ::uuid::Uuid,
+        ///Number of rows that the file is going to have, counted in the snapshot that it is made of; absent before that.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub rows_planned: ::std::option::Option<i64>,
+        ///Number of rows that are written so far.
+        pub rows_written: i64,
+        ///Time at which the present or last attempt began; absent before the first.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub started_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///State of the export. Failed attempts are repeated automatically.
+        pub state: ExportState,
+    }
+    impl ExportJob {
+        pub fn builder() -> builder::ExportJob {
+            Default::default()
+        }
+    }
+    /**State of an export.
+
+- `queued`: it waits for its turn
+- `running`: rows are read and written
+- `succeeded`: the file can be downloaded
+- `failed`: there is no file; see `error_code`
+- `expired`: the file was deleted, because its time was over*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum ExportState {
+        #[serde(rename = "queued")]
+        Queued,
+        #[serde(rename = "running")]
+        Running,
+        #[serde(rename = "succeeded")]
+        Succeeded,
+        #[serde(rename = "failed")]
+        Failed,
+        #[serde(rename = "expired")]
+        Expired,
+    }
+    impl ::std::fmt::Display for ExportState {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Queued => f.write_str("queued"),
+                Self::Running => f.write_str("running"),
+                Self::Succeeded => f.write_str("succeeded"),
+                Self::Failed => f.write_str("failed"),
+                Self::Expired => f.write_str("expired"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for ExportState {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "queued" => Ok(Self::Queued),
+                "running" => Ok(Self::Running),
+                "succeeded" => Ok(Self::Succeeded),
+                "failed" => Ok(Self::Failed),
+                "expired" => Ok(Self::Expired),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for ExportState {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for ExportState {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
         }
     }
     ///Rows of a table in which the person is found in one way.
@@ -2388,6 +3003,145 @@ and for the signatures.*/
             value.parse()
         }
     }
+    /**Column of a table of forms, besides those of the fields. In the file its name begins with `form.`, because a
+field may have the same key.
+
+- `id`: id of the form
+- `uid`: globally unique id of the form
+- `patient_id`: id of the patient
+- `appointment_id`: id of the appointment that it belongs to
+- `form_template_version`: version of the template that it asks
+- `status`: state
+- `language`: language in which it is filled in
+- `due_at`: time until which it should be submitted
+- `overdue_at`: time at which it was found to be overdue
+- `amends_id`: id of the signed form that it corrects
+- `amended_by_id`: id of the form that corrects it
+- `created_by_user_id`: id of the user who created it
+- `created_at`: time of creation
+- `updated_at`: time of the last change
+- `submitted_at`: time of the submission
+- `signed_at`: time of the last signature
+- `voided_at`: time at which it became void
+- `is_erased`: `true` if the patient was erased, so that nobody can open the answers*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum FormColumn {
+        #[serde(rename = "id")]
+        Id,
+        #[serde(rename = "uid")]
+        Uid,
+        #[serde(rename = "patient_id")]
+        PatientId,
+        #[serde(rename = "appointment_id")]
+        AppointmentId,
+        #[serde(rename = "form_template_version")]
+        FormTemplateVersion,
+        #[serde(rename = "status")]
+        Status,
+        #[serde(rename = "language")]
+        Language,
+        #[serde(rename = "due_at")]
+        DueAt,
+        #[serde(rename = "overdue_at")]
+        OverdueAt,
+        #[serde(rename = "amends_id")]
+        AmendsId,
+        #[serde(rename = "amended_by_id")]
+        AmendedById,
+        #[serde(rename = "created_by_user_id")]
+        CreatedByUserId,
+        #[serde(rename = "created_at")]
+        CreatedAt,
+        #[serde(rename = "updated_at")]
+        UpdatedAt,
+        #[serde(rename = "submitted_at")]
+        SubmittedAt,
+        #[serde(rename = "signed_at")]
+        SignedAt,
+        #[serde(rename = "voided_at")]
+        VoidedAt,
+        #[serde(rename = "is_erased")]
+        IsErased,
+    }
+    impl ::std::fmt::Display for FormColumn {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Id => f.write_str("id"),
+                Self::Uid => f.write_str("uid"),
+                Self::PatientId => f.write_str("patient_id"),
+                Self::AppointmentId => f.write_str("appointment_id"),
+                Self::FormTemplateVersion => f.write_str("form_template_version"),
+                Self::Status => f.write_str("status"),
+                Self::Language => f.write_str("language"),
+                Self::DueAt => f.write_str("due_at"),
+                Self::OverdueAt => f.write_str("overdue_at"),
+                Self::AmendsId => f.write_str("amends_id"),
+                Self::AmendedById => f.write_str("amended_by_id"),
+                Self::CreatedByUserId => f.write_str("created_by_user_id"),
+                Self::CreatedAt => f.write_str("created_at"),
+                Self::UpdatedAt => f.write_str("updated_at"),
+                Self::SubmittedAt => f.write_str("submitted_at"),
+                Self::SignedAt => f.write_str("signed_at"),
+                Self::VoidedAt => f.write_str("voided_at"),
+                Self::IsErased => f.write_str("is_erased"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for FormColumn {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "id" => Ok(Self::Id),
+                "uid" => Ok(Self::Uid),
+                "patient_id" => Ok(Self::PatientId),
+                "appointment_id" => Ok(Self::AppointmentId),
+                "form_template_version" => Ok(Self::FormTemplateVersion),
+                "status" => Ok(Self::Status),
+                "language" => Ok(Self::Language),
+                "due_at" => Ok(Self::DueAt),
+                "overdue_at" => Ok(Self::OverdueAt),
+                "amends_id" => Ok(Self::AmendsId),
+                "amended_by_id" => Ok(Self::AmendedById),
+                "created_by_user_id" => Ok(Self::CreatedByUserId),
+                "created_at" => Ok(Self::CreatedAt),
+                "updated_at" => Ok(Self::UpdatedAt),
+                "submitted_at" => Ok(Self::SubmittedAt),
+                "signed_at" => Ok(Self::SignedAt),
+                "voided_at" => Ok(Self::VoidedAt),
+                "is_erased" => Ok(Self::IsErased),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for FormColumn {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for FormColumn {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     /**Condition on answers and scores, with at most 200 conditions in it, itself counted, on at most 8 levels.
 
 `op` decides which other fields must be present; others must not be. `field` is the key of a field, of a score, or
@@ -2472,7 +3226,8 @@ group are named once.*/
         pub items: ::std::vec::Vec<FormItemState>,
         ///Answers as submitting the form would keep them: each in its one form, without those that are faulty or hidden.
         pub kept_answers: ::serde_json::Map<::std::string::String, ::serde_json::Value>,
-        ///Answers that are required and missing, at most 100, as the faults that submitting the form would report.
+        /**Answers that are required and missing, at most 100. Pointers name entries of groups by their index; submitting the
+form names them by their ids.*/
         pub missing_answers: ::std::vec::Vec<AnswerFault>,
         ///Scores in the order of their items.
         pub scores: ::std::vec::Vec<FormScoreResult>,
@@ -3392,6 +4147,37 @@ replaced one keeps it.*/
     }
     impl FormWriteBackField {
         pub fn builder() -> builder::FormWriteBackField {
+            Default::default()
+        }
+    }
+    /**Table of the forms of one template.
+
+Besides the columns that are named here, each field that any version of the template has had is a column, under its
+key: in the place where the first version had it, also if it was moved or removed since. A field in a group is
+`group/field`, with a JSON list of its values, one for each entry. A score is a column with its value, and
+`score/band` with the key of its band. Choices show the keys of their options, separated by `|`.*/
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct FormsExport {
+        ///Selects forms that belong to this appointment.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub appointment_id: ::std::option::Option<i64>,
+        ///Columns in their order, which come before those of the fields; if it is empty, all that the caller's role reads.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub columns: ::std::vec::Vec<FormColumn>,
+        ///Id of the form template.
+        pub form_template_id: i64,
+        ///Selects forms that ask this version of the template.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub form_template_version: ::std::option::Option<i32>,
+        ///Selects forms about this patient.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub patient_id: ::std::option::Option<i64>,
+        ///Selects forms in this state. Only `void` selects void forms.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub status: ::std::option::Option<FormStatus>,
+    }
+    impl FormsExport {
+        pub fn builder() -> builder::FormsExport {
             Default::default()
         }
     }
@@ -4626,6 +5412,19 @@ more entries.*/
     }
     ///One page of a list.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PagePatientSegment {
+        ///Entries of this page, in the requested order.
+        pub data: ::std::vec::Vec<PatientSegment>,
+        ///Position of the page in the list, and the size of the list.
+        pub meta: PageMeta,
+    }
+    impl PagePatientSegment {
+        pub fn builder() -> builder::PagePatientSegment {
+            Default::default()
+        }
+    }
+    ///One page of a list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PageReschedule {
         ///Entries of this page, in the requested order.
         pub data: ::std::vec::Vec<Reschedule>,
@@ -4634,6 +5433,45 @@ more entries.*/
     }
     impl PageReschedule {
         pub fn builder() -> builder::PageReschedule {
+            Default::default()
+        }
+    }
+    ///One page of a list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PageSegment {
+        ///Entries of this page, in the requested order.
+        pub data: ::std::vec::Vec<Segment>,
+        ///Position of the page in the list, and the size of the list.
+        pub meta: PageMeta,
+    }
+    impl PageSegment {
+        pub fn builder() -> builder::PageSegment {
+            Default::default()
+        }
+    }
+    ///One page of a list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PageSegmentHistoryEntry {
+        ///Entries of this page, in the requested order.
+        pub data: ::std::vec::Vec<SegmentHistoryEntry>,
+        ///Position of the page in the list, and the size of the list.
+        pub meta: PageMeta,
+    }
+    impl PageSegmentHistoryEntry {
+        pub fn builder() -> builder::PageSegmentHistoryEntry {
+            Default::default()
+        }
+    }
+    ///One page of a list.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PageSegmentMember {
+        ///Entries of this page, in the requested order.
+        pub data: ::std::vec::Vec<SegmentMember>,
+        ///Position of the page in the list, and the size of the list.
+        pub meta: PageMeta,
+    }
+    impl PageSegmentMember {
+        pub fn builder() -> builder::PageSegmentMember {
             Default::default()
         }
     }
@@ -4812,6 +5650,124 @@ more entries.*/
             value.parse()
         }
     }
+    /**Column of a table of patients.
+
+- `id`: id of the patient
+- `uid`: random UUID, for links
+- `user_id`: id of the user who signs in as the patient
+- `first_name`: first name
+- `last_name`: last name
+- `email`: e-mail address
+- `phone`: telephone number
+- `date_of_birth`: date of birth, as YYYY-MM-DD
+- `national_id`: number of a national identity document or health insurance
+- `address`: postal address
+- `emergency_contact`: contact in an emergency
+- `clinical_notes`: clinical notes
+- `created_at`: time of creation
+- `updated_at`: time of the last change*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum PatientColumn {
+        #[serde(rename = "id")]
+        Id,
+        #[serde(rename = "uid")]
+        Uid,
+        #[serde(rename = "user_id")]
+        UserId,
+        #[serde(rename = "first_name")]
+        FirstName,
+        #[serde(rename = "last_name")]
+        LastName,
+        #[serde(rename = "email")]
+        Email,
+        #[serde(rename = "phone")]
+        Phone,
+        #[serde(rename = "date_of_birth")]
+        DateOfBirth,
+        #[serde(rename = "national_id")]
+        NationalId,
+        #[serde(rename = "address")]
+        Address,
+        #[serde(rename = "emergency_contact")]
+        EmergencyContact,
+        #[serde(rename = "clinical_notes")]
+        ClinicalNotes,
+        #[serde(rename = "created_at")]
+        CreatedAt,
+        #[serde(rename = "updated_at")]
+        UpdatedAt,
+    }
+    impl ::std::fmt::Display for PatientColumn {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Id => f.write_str("id"),
+                Self::Uid => f.write_str("uid"),
+                Self::UserId => f.write_str("user_id"),
+                Self::FirstName => f.write_str("first_name"),
+                Self::LastName => f.write_str("last_name"),
+                Self::Email => f.write_str("email"),
+                Self::Phone => f.write_str("phone"),
+                Self::DateOfBirth => f.write_str("date_of_birth"),
+                Self::NationalId => f.write_str("national_id"),
+                Self::Address => f.write_str("address"),
+                Self::EmergencyContact => f.write_str("emergency_contact"),
+                Self::ClinicalNotes => f.write_str("clinical_notes"),
+                Self::CreatedAt => f.write_str("created_at"),
+                Self::UpdatedAt => f.write_str("updated_at"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for PatientColumn {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "id" => Ok(Self::Id),
+                "uid" => Ok(Self::Uid),
+                "user_id" => Ok(Self::UserId),
+                "first_name" => Ok(Self::FirstName),
+                "last_name" => Ok(Self::LastName),
+                "email" => Ok(Self::Email),
+                "phone" => Ok(Self::Phone),
+                "date_of_birth" => Ok(Self::DateOfBirth),
+                "national_id" => Ok(Self::NationalId),
+                "address" => Ok(Self::Address),
+                "emergency_contact" => Ok(Self::EmergencyContact),
+                "clinical_notes" => Ok(Self::ClinicalNotes),
+                "created_at" => Ok(Self::CreatedAt),
+                "updated_at" => Ok(Self::UpdatedAt),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for PatientColumn {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for PatientColumn {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///Merge of a record into the record of the same patient.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct PatientMerge {
@@ -4824,6 +5780,28 @@ more entries.*/
     }
     impl PatientMerge {
         pub fn builder() -> builder::PatientMerge {
+            Default::default()
+        }
+    }
+    ///Segment that a patient is a member of.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PatientSegment {
+        ///Time as of which the members of the segment are.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub evaluated_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Time of the evaluation since which the patient is a member.
+        pub joined_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Name of the segment.
+        pub name: ::std::string::String,
+        ///Id of the segment.
+        pub segment_id: i64,
+        ///State of the segment's rule; with `invalid`, the members stay as they were at `evaluated_at`.
+        pub state: SegmentState,
+    }
+    impl PatientSegment {
+        pub fn builder() -> builder::PatientSegment {
             Default::default()
         }
     }
@@ -4883,6 +5861,32 @@ more entries.*/
             value: ::std::string::String,
         ) -> ::std::result::Result<Self, self::error::ConversionError> {
             value.parse()
+        }
+    }
+    ///Table of patients.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
+    pub struct PatientsExport {
+        ///Columns in their order; if it is empty, all that the caller's role reads.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub columns: ::std::vec::Vec<PatientColumn>,
+        ///Complete e-mail address; letter case makes no difference.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub email: ::std::option::Option<::std::string::String>,
+        ///Complete number of an identity document or health insurance; only its letters and digits are compared.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub national_id: ::std::option::Option<::std::string::String>,
+        /**Complete telephone number, with any spaces and punctuation. A number without a country prefix is read as a number
+of the organization's country.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub phone: ::std::option::Option<::std::string::String>,
+        /**Words that the name must contain, in any order. Letter case, accents and the shapes of quotes and hyphens make
+no difference.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub search: ::std::option::Option<::std::string::String>,
+    }
+    impl PatientsExport {
+        pub fn builder() -> builder::PatientsExport {
+            Default::default()
         }
     }
     ///Export of all data about a person. This schema describes the document, which is sent while it is read.
@@ -4963,6 +5967,20 @@ entries, each with an `id` (a UUID) and values by the keys of the group's fields
     }
     impl PreviewForm {
         pub fn builder() -> builder::PreviewForm {
+            Default::default()
+        }
+    }
+    ///Rule to try.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct PreviewSegment {
+        ///Rule, at most 64 KiB.
+        pub rule: SegmentRule,
+        ///Id of the segment whose rule it is going to be, so that a cycle is noticed; absent for a new segment.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub segment_id: ::std::option::Option<i64>,
+    }
+    impl PreviewSegment {
+        pub fn builder() -> builder::PreviewSegment {
             Default::default()
         }
     }
@@ -5753,6 +6771,858 @@ is hidden and excluded, or if the result has more than 18 digits before the poin
             Default::default()
         }
     }
+    ///Patients for whom a rule is true. The members are those of the last evaluation.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct Segment {
+        ///Time of creation.
+        pub created_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Description for the clinic's staff.
+        pub description: ::std::string::String,
+        ///Time at which the next evaluation is due; in the past while one is about to begin.
+        pub due_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Time as of which the members are; absent before the first evaluation.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub evaluated_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Number of the rule by which the members were found; less than `rule_version` until a new rule is evaluated.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub evaluated_rule_version: ::std::option::Option<i32>,
+        ///Reasons for which the rule can't be evaluated, at most 100; empty if it can.
+        pub faults: ::std::vec::Vec<SegmentFault>,
+        ///Id of the segment.
+        pub id: i64,
+        ///Number of members; absent for specialists, who see those members whom they treat.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub member_count: ::std::option::Option<i64>,
+        /**Number of patients who are no members because a value is missing: with it, the rule might be true. Absent for
+specialists.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub missing_count: ::std::option::Option<i64>,
+        ///Name, unique among the segments of the clinic.
+        pub name: ::std::string::String,
+        ///Rule, with the version of each custom field and form template that it was written for.
+        pub rule: SegmentRule,
+        ///Number of the rule, from 1; increases when the rule changes.
+        pub rule_version: i32,
+        ///State of the rule.
+        pub state: SegmentState,
+        ///Time of the last change of name, description or rule.
+        pub updated_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Number of changes, to be sent with the next one.
+        pub version: i64,
+    }
+    impl Segment {
+        pub fn builder() -> builder::Segment {
+            Default::default()
+        }
+    }
+    ///Appointments of the patient, without holds and deleted ones.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentAppointments {
+        ///Ids of the templates that the appointments were booked by, at most 50; any or none if left out.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub appointment_template_ids: ::std::vec::Vec<i64>,
+        /**First day on which counted appointments begin, `YYYY-MM-DD` or relative like `today-90d`; any if left out. Only
+for `count`.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub from: ::std::option::Option<::std::string::String>,
+        ///Subject of the rule.
+        pub measure: SegmentMeasure,
+        /**Statuses of the appointments that count, without `held` and `expired`; `scheduled`, `confirmed`, `in_progress`
+and `completed` if left out.*/
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub statuses: ::std::vec::Vec<AppointmentStatus>,
+        ///Last day on which counted appointments begin, in the same form; any if left out. Only for `count`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub to: ::std::option::Option<::std::string::String>,
+    }
+    impl SegmentAppointments {
+        pub fn builder() -> builder::SegmentAppointments {
+            Default::default()
+        }
+    }
+    /**Change of the members of a segment.
+
+- `joined`: the patient became a member
+- `left`: the patient is no member any more*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SegmentChange {
+        #[serde(rename = "joined")]
+        Joined,
+        #[serde(rename = "left")]
+        Left,
+    }
+    impl ::std::fmt::Display for SegmentChange {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Joined => f.write_str("joined"),
+                Self::Left => f.write_str("left"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SegmentChange {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "joined" => Ok(Self::Joined),
+                "left" => Ok(Self::Left),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SegmentChange {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SegmentChange {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Numbers of an evaluation, and the patients whose membership it has changed.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentChanges {
+        ///Ids of the first 100 patients who became members, in their order; the history has all of them.
+        pub joined: ::std::vec::Vec<i64>,
+        ///Number of patients who became members.
+        pub joined_count: i64,
+        ///Ids of the first 100 patients who are no members any more, in their order; the history has all of them.
+        pub left: ::std::vec::Vec<i64>,
+        ///Number of patients who are no members any more.
+        pub left_count: i64,
+        ///Number of members.
+        pub member_count: i64,
+        ///Number of patients who are no members because a value is missing: with it, the rule might be true.
+        pub missing_count: i64,
+    }
+    impl SegmentChanges {
+        pub fn builder() -> builder::SegmentChanges {
+            Default::default()
+        }
+    }
+    ///Outcome of an evaluation.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentEvaluation {
+        ///Counts, and who came and went; absent for specialists, who don't see every patient, and with `invalid`.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub changes: ::std::option::Option<SegmentChanges>,
+        ///Time as of which the members are; absent if the rule has never been evaluated.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub evaluated_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Reasons for which the rule can't be evaluated, at most 100; empty if it was.
+        pub faults: ::std::vec::Vec<SegmentFault>,
+        ///Number of the rule.
+        pub rule_version: i32,
+        ///Id of the segment.
+        pub segment_id: i64,
+        ///State of the rule; with `invalid`, nothing was evaluated and the members stay as they were.
+        pub state: SegmentState,
+    }
+    impl SegmentEvaluation {
+        pub fn builder() -> builder::SegmentEvaluation {
+            Default::default()
+        }
+    }
+    ///Patient for whom a rule is true.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentExample {
+        ///First name.
+        pub first_name: ::std::string::String,
+        ///Last name.
+        pub last_name: ::std::string::String,
+        ///Id of the patient.
+        pub patient_id: i64,
+    }
+    impl SegmentExample {
+        pub fn builder() -> builder::SegmentExample {
+            Default::default()
+        }
+    }
+    ///Reasons for which a patient is a member of a segment or not.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentExplanation {
+        ///Time of the last evaluation; absent before the first.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub evaluated_at: ::std::option::Option<
+            ::chrono::DateTime<::chrono::offset::Utc>,
+        >,
+        ///Number of the rule by which the members were found.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub evaluated_rule_version: ::std::option::Option<i32>,
+        ///Number of seconds since the last evaluation.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub evaluated_seconds_ago: ::std::option::Option<i64>,
+        ///Pointers of the conditions for which the rule is not true, e.g. `/rule/rules/2`; empty if it is.
+        pub failing: ::std::vec::Vec<::std::string::String>,
+        ///Time of the evaluation since which the patient is a member; absent if it is none.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub joined_at: ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+        ///`true` if the patient was a member at the last evaluation.
+        pub member: bool,
+        ///Id of the patient.
+        pub patient_id: i64,
+        ///Result of the present rule for the patient as of now; it may differ from `member` until the next evaluation.
+        pub result: SegmentResult,
+        ///Number of the present rule.
+        pub rule_version: i32,
+        ///Result of each rule in it, each before those that it combines.
+        pub rules: ::std::vec::Vec<SegmentRuleResult>,
+        ///Id of the segment.
+        pub segment_id: i64,
+    }
+    impl SegmentExplanation {
+        pub fn builder() -> builder::SegmentExplanation {
+            Default::default()
+        }
+    }
+    ///Reason for which a rule can't be evaluated.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentFault {
+        ///Sentence for people.
+        pub message: ::std::string::String,
+        ///JSON pointer of the part of the segment, e.g. `/rule/rules/0/custom_field/version`.
+        pub pointer: ::std::string::String,
+        ///Broken rule, e.g. `protected`, `type_changed`, `invalid_segment`, `too_slow`.
+        pub rule: ::std::string::String,
+    }
+    impl SegmentFault {
+        pub fn builder() -> builder::SegmentFault {
+            Default::default()
+        }
+    }
+    ///Custom field of patients.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentField {
+        ///Id of the field.
+        pub custom_field_id: i64,
+        /**Version of the field that the rule was written for, from 1; the present one if left out. Values of versions with
+another type or unit count as missing.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub version: ::std::option::Option<i32>,
+    }
+    impl SegmentField {
+        pub fn builder() -> builder::SegmentField {
+            Default::default()
+        }
+    }
+    ///Answer or score of the patient's latest submitted form of a template that is not void.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentForm {
+        ///Id of the form template.
+        pub form_template_id: i64,
+        ///Key of a field outside of groups, or of a score.
+        pub key: ::std::string::String,
+        /**Version of the template that the rule was written for, from 1; the last published one if left out. Answers to
+versions in which the item has another type or unit count as missing.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub version: ::std::option::Option<i32>,
+    }
+    impl SegmentForm {
+        pub fn builder() -> builder::SegmentForm {
+            Default::default()
+        }
+    }
+    ///Entry of the history of a segment.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentHistoryEntry {
+        ///Time of the evaluation that found it.
+        pub happened_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Id of the entry.
+        pub id: i64,
+        ///Change.
+        pub kind: SegmentChange,
+        ///Id of the patient.
+        pub patient_id: i64,
+        ///Number of the rule by which it was found.
+        pub rule_version: i32,
+    }
+    impl SegmentHistoryEntry {
+        pub fn builder() -> builder::SegmentHistoryEntry {
+            Default::default()
+        }
+    }
+    ///Properties of a segment that can change.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentInput {
+        ///Description for the clinic's staff.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub description: ::std::option::Option<::std::string::String>,
+        /**Name, unique among the segments of the clinic: case, accents, and the shapes of quotes and hyphens make no
+difference.*/
+        pub name: ::std::string::String,
+        ///Rule, at most 64 KiB.
+        pub rule: SegmentRule,
+    }
+    impl SegmentInput {
+        pub fn builder() -> builder::SegmentInput {
+            Default::default()
+        }
+    }
+    /**Number or property of appointments.
+
+- `count`: number of the appointments; 0 if there is none
+- `last_at`: time of the last one that has begun; missing if none has
+- `last_status`: its status
+- `last_template`: id of its template; missing if it has none
+- `next_at`: time of the next one that has not begun; missing if there is none
+- `next_status`: its status
+- `next_template`: id of its template; missing if it has none*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SegmentMeasure {
+        #[serde(rename = "count")]
+        Count,
+        #[serde(rename = "last_at")]
+        LastAt,
+        #[serde(rename = "last_status")]
+        LastStatus,
+        #[serde(rename = "last_template")]
+        LastTemplate,
+        #[serde(rename = "next_at")]
+        NextAt,
+        #[serde(rename = "next_status")]
+        NextStatus,
+        #[serde(rename = "next_template")]
+        NextTemplate,
+    }
+    impl ::std::fmt::Display for SegmentMeasure {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Count => f.write_str("count"),
+                Self::LastAt => f.write_str("last_at"),
+                Self::LastStatus => f.write_str("last_status"),
+                Self::LastTemplate => f.write_str("last_template"),
+                Self::NextAt => f.write_str("next_at"),
+                Self::NextStatus => f.write_str("next_status"),
+                Self::NextTemplate => f.write_str("next_template"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SegmentMeasure {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "count" => Ok(Self::Count),
+                "last_at" => Ok(Self::LastAt),
+                "last_status" => Ok(Self::LastStatus),
+                "last_template" => Ok(Self::LastTemplate),
+                "next_at" => Ok(Self::NextAt),
+                "next_status" => Ok(Self::NextStatus),
+                "next_template" => Ok(Self::NextTemplate),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SegmentMeasure {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SegmentMeasure {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Member of a segment.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentMember {
+        ///First name.
+        pub first_name: ::std::string::String,
+        ///Time of the evaluation since which the patient is a member.
+        pub joined_at: ::chrono::DateTime<::chrono::offset::Utc>,
+        ///Last name.
+        pub last_name: ::std::string::String,
+        ///Id of the patient.
+        pub patient_id: i64,
+    }
+    impl SegmentMember {
+        pub fn builder() -> builder::SegmentMember {
+            Default::default()
+        }
+    }
+    /**Treatment of a missing value.
+
+- `exclude`: the comparison is unknown, so it makes nobody a member
+- `include`: the comparison is true*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SegmentMissing {
+        #[serde(rename = "exclude")]
+        Exclude,
+        #[serde(rename = "include")]
+        Include,
+    }
+    impl ::std::fmt::Display for SegmentMissing {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Exclude => f.write_str("exclude"),
+                Self::Include => f.write_str("include"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SegmentMissing {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "exclude" => Ok(Self::Exclude),
+                "include" => Ok(Self::Include),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SegmentMissing {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SegmentMissing {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    /**Operator of a rule.
+
+- `and`: all `rules` are true
+- `or`: at least one of `rules` is true
+- `not`: the one rule in `rules` is false
+- `equals`: the subject is `value`; a moment is on the day `value`
+- `not_equals`: the subject is another than `value`
+- `less`: the subject is less than `value`, or earlier; a moment is before the day
+- `less_or_equal`: the subject is `value`, less or earlier; a moment is on the day or before
+- `greater`: the subject is greater than `value`, or later; a moment is after the day
+- `greater_or_equal`: the subject is `value`, greater or later; a moment is on the day or after
+- `in`: the subject is one of `values`
+- `contains`: the text contains `value`; for a field of the type `multiple_choice`, the option `value` is chosen
+- `is_missing`: there is no value
+- `is_present`: there is a value
+- `is_member`: the patient is a member of the segment `segment_id`*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SegmentOp {
+        #[serde(rename = "and")]
+        And,
+        #[serde(rename = "or")]
+        Or,
+        #[serde(rename = "not")]
+        Not,
+        #[serde(rename = "equals")]
+        Equals,
+        #[serde(rename = "not_equals")]
+        NotEquals,
+        #[serde(rename = "less")]
+        Less,
+        #[serde(rename = "less_or_equal")]
+        LessOrEqual,
+        #[serde(rename = "greater")]
+        Greater,
+        #[serde(rename = "greater_or_equal")]
+        GreaterOrEqual,
+        #[serde(rename = "in")]
+        In,
+        #[serde(rename = "contains")]
+        Contains,
+        #[serde(rename = "is_missing")]
+        IsMissing,
+        #[serde(rename = "is_present")]
+        IsPresent,
+        #[serde(rename = "is_member")]
+        IsMember,
+    }
+    impl ::std::fmt::Display for SegmentOp {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::And => f.write_str("and"),
+                Self::Or => f.write_str("or"),
+                Self::Not => f.write_str("not"),
+                Self::Equals => f.write_str("equals"),
+                Self::NotEquals => f.write_str("not_equals"),
+                Self::Less => f.write_str("less"),
+                Self::LessOrEqual => f.write_str("less_or_equal"),
+                Self::Greater => f.write_str("greater"),
+                Self::GreaterOrEqual => f.write_str("greater_or_equal"),
+                Self::In => f.write_str("in"),
+                Self::Contains => f.write_str("contains"),
+                Self::IsMissing => f.write_str("is_missing"),
+                Self::IsPresent => f.write_str("is_present"),
+                Self::IsMember => f.write_str("is_member"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SegmentOp {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "and" => Ok(Self::And),
+                "or" => Ok(Self::Or),
+                "not" => Ok(Self::Not),
+                "equals" => Ok(Self::Equals),
+                "not_equals" => Ok(Self::NotEquals),
+                "less" => Ok(Self::Less),
+                "less_or_equal" => Ok(Self::LessOrEqual),
+                "greater" => Ok(Self::Greater),
+                "greater_or_equal" => Ok(Self::GreaterOrEqual),
+                "in" => Ok(Self::In),
+                "contains" => Ok(Self::Contains),
+                "is_missing" => Ok(Self::IsMissing),
+                "is_present" => Ok(Self::IsPresent),
+                "is_member" => Ok(Self::IsMember),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SegmentOp {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SegmentOp {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Patients for whom a rule is true now. Nothing is stored.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentPreview {
+        ///First patients for whom the rule is true, at most 10, in the order of their ids.
+        pub examples: ::std::vec::Vec<SegmentExample>,
+        ///Number of patients for whom the rule is true.
+        pub member_count: i64,
+        ///Number of patients who are left out because a value is missing: with it, the rule might be true.
+        pub missing_count: i64,
+        ///Number of patients of the clinic.
+        pub patient_count: i64,
+    }
+    impl SegmentPreview {
+        pub fn builder() -> builder::SegmentPreview {
+            Default::default()
+        }
+    }
+    /**Result of a rule for a patient.
+
+- `true`: it is true
+- `false`: it is false
+- `missing`: it is neither, because a value that would decide is missing*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SegmentResult {
+        #[serde(rename = "true")]
+        True,
+        #[serde(rename = "false")]
+        False,
+        #[serde(rename = "missing")]
+        Missing,
+    }
+    impl ::std::fmt::Display for SegmentResult {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::True => f.write_str("true"),
+                Self::False => f.write_str("false"),
+                Self::Missing => f.write_str("missing"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SegmentResult {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "true" => Ok(Self::True),
+                "false" => Ok(Self::False),
+                "missing" => Ok(Self::Missing),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SegmentResult {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SegmentResult {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    /**Rule of a segment, with at most 200 rules in it, itself counted, on at most 8 levels.
+
+`op` decides which other fields must be present; others must not be. A rule that compares something names exactly
+one of `attribute`, `custom_field`, `appointments`, `form` and `segment_id`.
+
+A rule is true, false or, for want of a value, unknown; members are the patients for whom it is true. A comparison
+with a missing value is unknown, `not_equals` too, unless `missing` says otherwise; so is `not` of an unknown rule.
+`and` is false if one of its rules is, and `or` is true if one is, whatever the others are. 0, `false` and an empty
+selection are values. Texts are compared without regard to letter case and accents.
+
+Protected health information can't be used: it is encrypted, so the database can't compare it.*/
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentRule {
+        ///Number of appointments, or a property of one of them; absent if the rule is about something else.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub appointments: ::std::option::Option<SegmentAppointments>,
+        /**Attribute of the patient's record: `created_at` (a moment), or one of `has_login`, `has_email`, `has_phone`,
+`has_date_of_birth`, `has_national_id`, `has_address`, `has_emergency_contact` (`true` or `false`). Absent if
+the rule is about something else.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub attribute: ::std::option::Option<::std::string::String>,
+        ///Custom field of patients; absent if the rule is about something else.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub custom_field: ::std::option::Option<SegmentField>,
+        ///Answer or score of a form; absent if the rule is about something else.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub form: ::std::option::Option<SegmentForm>,
+        /**Treatment of a missing value; `exclude` if left out. Only for operators that compare something that may be
+missing.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub missing: ::std::option::Option<SegmentMissing>,
+        ///Operator.
+        pub op: SegmentOp,
+        ///Rules that `and` and `or` combine (1 to 50), or the one that `not` reverses; none for other operators.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub rules: ::std::vec::Vec<SegmentRule>,
+        /**Id of another segment, for `is_member`; absent for other operators. The other segment must not read the members
+of this one, directly or through others.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub segment_id: ::std::option::Option<i64>,
+        /**Value to compare with, of the type of the subject: a text, `true` or `false`, a whole number, the key of an
+option, the status of an appointment, or the id of an appointment template. A number with a fraction is written
+as text, e.g. `"1.5"`. A day is `YYYY-MM-DD`, or relative to today in the organization's time zone: `today`,
+`today-30d`, `today+2w`, `today-6m`, `today-1y` (days, weeks, months, years). A moment is compared with a day,
+or with a moment of RFC 3339. Absent for `in` and for operators that compare nothing.*/
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub value: ::std::option::Option<::serde_json::Value>,
+        ///Values of `in`, 1 to 100 different ones in the form of `value`; none for other operators.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub values: ::std::vec::Vec<::serde_json::Value>,
+    }
+    impl SegmentRule {
+        pub fn builder() -> builder::SegmentRule {
+            Default::default()
+        }
+    }
+    ///Result of a rule at its place.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentRuleResult {
+        ///JSON pointer of the rule in the segment.
+        pub pointer: ::std::string::String,
+        ///Result.
+        pub result: SegmentResult,
+    }
+    impl SegmentRuleResult {
+        pub fn builder() -> builder::SegmentRuleResult {
+            Default::default()
+        }
+    }
+    /**Order of a list of segments.
+
+- `name`: by name, from A to Z
+- `-name`: by name, from Z to A*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SegmentSort {
+        #[serde(rename = "name")]
+        Name,
+        #[serde(rename = "-name")]
+        Xname,
+    }
+    impl ::std::fmt::Display for SegmentSort {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Name => f.write_str("name"),
+                Self::Xname => f.write_str("-name"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SegmentSort {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "name" => Ok(Self::Name),
+                "-name" => Ok(Self::Xname),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SegmentSort {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SegmentSort {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    /**State of a segment's rule.
+
+- `valid`: it can be evaluated
+- `invalid`: it can't, because something that it names has changed; `faults` says what. The members stay as they
+were.*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SegmentState {
+        #[serde(rename = "valid")]
+        Valid,
+        #[serde(rename = "invalid")]
+        Invalid,
+    }
+    impl ::std::fmt::Display for SegmentState {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::Valid => f.write_str("valid"),
+                Self::Invalid => f.write_str("invalid"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SegmentState {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "valid" => Ok(Self::Valid),
+                "invalid" => Ok(Self::Invalid),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SegmentState {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SegmentState {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
     ///Time at which an appointment of a series can't take place.
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
     pub struct SeriesConflict {
@@ -6525,6 +8395,25 @@ no effect. `false` if left out.*/
     }
     impl UpdateRecordAccess {
         pub fn builder() -> builder::UpdateRecordAccess {
+            Default::default()
+        }
+    }
+    ///Properties that replace those of a segment.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct UpdateSegment {
+        ///Description for the clinic's staff.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub description: ::std::option::Option<::std::string::String>,
+        /**Name, unique among the segments of the clinic: case, accents, and the shapes of quotes and hyphens make no
+difference.*/
+        pub name: ::std::string::String,
+        ///Rule, at most 64 KiB.
+        pub rule: SegmentRule,
+        ///Version that the change is based on; 409 `stale_version` if it is not the current one.
+        pub version: i64,
+    }
+    impl UpdateSegment {
+        pub fn builder() -> builder::UpdateSegment {
             Default::default()
         }
     }
@@ -8714,6 +10603,169 @@ which also protects answers to fields that a protected answer shows*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct AppointmentsExport {
+            columns: ::std::result::Result<
+                ::std::vec::Vec<super::AppointmentColumn>,
+                ::std::string::String,
+            >,
+            from: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            patient_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            specialist_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            status: ::std::result::Result<
+                ::std::option::Option<super::AppointmentStatus>,
+                ::std::string::String,
+            >,
+            template_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            to: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AppointmentsExport {
+            fn default() -> Self {
+                Self {
+                    columns: Ok(Default::default()),
+                    from: Ok(Default::default()),
+                    patient_id: Ok(Default::default()),
+                    specialist_id: Ok(Default::default()),
+                    status: Ok(Default::default()),
+                    template_id: Ok(Default::default()),
+                    to: Ok(Default::default()),
+                }
+            }
+        }
+        impl AppointmentsExport {
+            pub fn columns<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::AppointmentColumn>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.columns = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for columns: {e}")
+                    });
+                self
+            }
+            pub fn from<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.from = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for from: {e}")
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+            pub fn specialist_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.specialist_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for specialist_id: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::AppointmentStatus>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+            pub fn template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for template_id: {e}")
+                    });
+                self
+            }
+            pub fn to<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.to = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for to: {e}"));
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AppointmentsExport> for super::AppointmentsExport {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AppointmentsExport,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    columns: value.columns?,
+                    from: value.from?,
+                    patient_id: value.patient_id?,
+                    specialist_id: value.specialist_id?,
+                    status: value.status?,
+                    template_id: value.template_id?,
+                    to: value.to?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AppointmentsExport> for AppointmentsExport {
+            fn from(value: super::AppointmentsExport) -> Self {
+                Self {
+                    columns: Ok(value.columns),
+                    from: Ok(value.from),
+                    patient_id: Ok(value.patient_id),
+                    specialist_id: Ok(value.specialist_id),
+                    status: Ok(value.status),
+                    template_id: Ok(value.template_id),
+                    to: Ok(value.to),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct AttachForms {
             form_template_ids: ::std::result::Result<
                 ::std::vec::Vec<i64>,
@@ -8757,6 +10809,184 @@ which also protects answers to fields that a protected answer shows*/
             fn from(value: super::AttachForms) -> Self {
                 Self {
                     form_template_ids: Ok(value.form_template_ids),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct AuditExport {
+            action: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            actor_user_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            columns: ::std::result::Result<
+                ::std::vec::Vec<super::AuditColumn>,
+                ::std::string::String,
+            >,
+            entity_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            entity_type: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            from: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            request_id: ::std::result::Result<
+                ::std::option::Option<::uuid::Uuid>,
+                ::std::string::String,
+            >,
+            to: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for AuditExport {
+            fn default() -> Self {
+                Self {
+                    action: Ok(Default::default()),
+                    actor_user_id: Ok(Default::default()),
+                    columns: Ok(Default::default()),
+                    entity_id: Ok(Default::default()),
+                    entity_type: Ok(Default::default()),
+                    from: Err("no value supplied for from".to_string()),
+                    request_id: Ok(Default::default()),
+                    to: Ok(Default::default()),
+                }
+            }
+        }
+        impl AuditExport {
+            pub fn action<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.action = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for action: {e}")
+                    });
+                self
+            }
+            pub fn actor_user_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.actor_user_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for actor_user_id: {e}")
+                    });
+                self
+            }
+            pub fn columns<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::AuditColumn>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.columns = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for columns: {e}")
+                    });
+                self
+            }
+            pub fn entity_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.entity_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for entity_id: {e}")
+                    });
+                self
+            }
+            pub fn entity_type<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.entity_type = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for entity_type: {e}")
+                    });
+                self
+            }
+            pub fn from<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.from = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for from: {e}")
+                    });
+                self
+            }
+            pub fn request_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::uuid::Uuid>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.request_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for request_id: {e}")
+                    });
+                self
+            }
+            pub fn to<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.to = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for to: {e}"));
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<AuditExport> for super::AuditExport {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: AuditExport,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    action: value.action?,
+                    actor_user_id: value.actor_user_id?,
+                    columns: value.columns?,
+                    entity_id: value.entity_id?,
+                    entity_type: value.entity_type?,
+                    from: value.from?,
+                    request_id: value.request_id?,
+                    to: value.to?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::AuditExport> for AuditExport {
+            fn from(value: super::AuditExport) -> Self {
+                Self {
+                    action: Ok(value.action),
+                    actor_user_id: Ok(value.actor_user_id),
+                    columns: Ok(value.columns),
+                    entity_id: Ok(value.entity_id),
+                    entity_type: Ok(value.entity_type),
+                    from: Ok(value.from),
+                    request_id: Ok(value.request_id),
+                    to: Ok(value.to),
                 }
             }
         }
@@ -11098,6 +13328,152 @@ which also protects answers to fields that a protected answer shows*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct CsvExportInput {
+            appointments: ::std::result::Result<
+                ::std::option::Option<super::AppointmentsExport>,
+                ::std::string::String,
+            >,
+            audit: ::std::result::Result<
+                ::std::option::Option<super::AuditExport>,
+                ::std::string::String,
+            >,
+            byte_order_mark: ::std::result::Result<
+                ::std::option::Option<bool>,
+                ::std::string::String,
+            >,
+            delimiter: ::std::result::Result<
+                ::std::option::Option<super::ExportDelimiter>,
+                ::std::string::String,
+            >,
+            forms: ::std::result::Result<
+                ::std::option::Option<super::FormsExport>,
+                ::std::string::String,
+            >,
+            patients: ::std::result::Result<
+                ::std::option::Option<super::PatientsExport>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for CsvExportInput {
+            fn default() -> Self {
+                Self {
+                    appointments: Ok(Default::default()),
+                    audit: Ok(Default::default()),
+                    byte_order_mark: Ok(Default::default()),
+                    delimiter: Ok(Default::default()),
+                    forms: Ok(Default::default()),
+                    patients: Ok(Default::default()),
+                }
+            }
+        }
+        impl CsvExportInput {
+            pub fn appointments<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::AppointmentsExport>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointments = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for appointments: {e}")
+                    });
+                self
+            }
+            pub fn audit<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::AuditExport>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.audit = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for audit: {e}")
+                    });
+                self
+            }
+            pub fn byte_order_mark<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<bool>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.byte_order_mark = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for byte_order_mark: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn delimiter<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::ExportDelimiter>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.delimiter = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for delimiter: {e}")
+                    });
+                self
+            }
+            pub fn forms<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::FormsExport>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.forms = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for forms: {e}")
+                    });
+                self
+            }
+            pub fn patients<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::PatientsExport>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patients = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patients: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<CsvExportInput> for super::CsvExportInput {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: CsvExportInput,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    appointments: value.appointments?,
+                    audit: value.audit?,
+                    byte_order_mark: value.byte_order_mark?,
+                    delimiter: value.delimiter?,
+                    forms: value.forms?,
+                    patients: value.patients?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::CsvExportInput> for CsvExportInput {
+            fn from(value: super::CsvExportInput) -> Self {
+                Self {
+                    appointments: Ok(value.appointments),
+                    audit: Ok(value.audit),
+                    byte_order_mark: Ok(value.byte_order_mark),
+                    delimiter: Ok(value.delimiter),
+                    forms: Ok(value.forms),
+                    patients: Ok(value.patients),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct CustomField {
             archived_at: ::std::result::Result<
                 ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
@@ -12834,6 +15210,271 @@ which also protects answers to fields that a protected answer shows*/
         impl ::std::convert::From<super::ErrorEnvelope> for ErrorEnvelope {
             fn from(value: super::ErrorEnvelope) -> Self {
                 Self { error: Ok(value.error) }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct ExportJob {
+            bytes: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            download_url: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            entity: ::std::result::Result<super::ExportEntity, ::std::string::String>,
+            error_code: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            expires_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            file_name: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            finished_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            id: ::std::result::Result<::uuid::Uuid, ::std::string::String>,
+            rows_planned: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            rows_written: ::std::result::Result<i64, ::std::string::String>,
+            started_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            state: ::std::result::Result<super::ExportState, ::std::string::String>,
+        }
+        impl ::std::default::Default for ExportJob {
+            fn default() -> Self {
+                Self {
+                    bytes: Ok(Default::default()),
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    download_url: Ok(Default::default()),
+                    entity: Err("no value supplied for entity".to_string()),
+                    error_code: Ok(Default::default()),
+                    expires_at: Ok(Default::default()),
+                    file_name: Err("no value supplied for file_name".to_string()),
+                    finished_at: Ok(Default::default()),
+                    id: Err("no value supplied for id".to_string()),
+                    rows_planned: Ok(Default::default()),
+                    rows_written: Err("no value supplied for rows_written".to_string()),
+                    started_at: Ok(Default::default()),
+                    state: Err("no value supplied for state".to_string()),
+                }
+            }
+        }
+        impl ExportJob {
+            pub fn bytes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.bytes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for bytes: {e}")
+                    });
+                self
+            }
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn download_url<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.download_url = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for download_url: {e}")
+                    });
+                self
+            }
+            pub fn entity<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ExportEntity>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.entity = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for entity: {e}")
+                    });
+                self
+            }
+            pub fn error_code<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.error_code = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for error_code: {e}")
+                    });
+                self
+            }
+            pub fn expires_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.expires_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for expires_at: {e}")
+                    });
+                self
+            }
+            pub fn file_name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.file_name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for file_name: {e}")
+                    });
+                self
+            }
+            pub fn finished_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.finished_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for finished_at: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::uuid::Uuid>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn rows_planned<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rows_planned = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rows_planned: {e}")
+                    });
+                self
+            }
+            pub fn rows_written<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rows_written = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rows_written: {e}")
+                    });
+                self
+            }
+            pub fn started_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.started_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for started_at: {e}")
+                    });
+                self
+            }
+            pub fn state<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::ExportState>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.state = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for state: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<ExportJob> for super::ExportJob {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: ExportJob,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    bytes: value.bytes?,
+                    created_at: value.created_at?,
+                    download_url: value.download_url?,
+                    entity: value.entity?,
+                    error_code: value.error_code?,
+                    expires_at: value.expires_at?,
+                    file_name: value.file_name?,
+                    finished_at: value.finished_at?,
+                    id: value.id?,
+                    rows_planned: value.rows_planned?,
+                    rows_written: value.rows_written?,
+                    started_at: value.started_at?,
+                    state: value.state?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::ExportJob> for ExportJob {
+            fn from(value: super::ExportJob) -> Self {
+                Self {
+                    bytes: Ok(value.bytes),
+                    created_at: Ok(value.created_at),
+                    download_url: Ok(value.download_url),
+                    entity: Ok(value.entity),
+                    error_code: Ok(value.error_code),
+                    expires_at: Ok(value.expires_at),
+                    file_name: Ok(value.file_name),
+                    finished_at: Ok(value.finished_at),
+                    id: Ok(value.id),
+                    rows_planned: Ok(value.rows_planned),
+                    rows_written: Ok(value.rows_written),
+                    started_at: Ok(value.started_at),
+                    state: Ok(value.state),
+                }
             }
         }
         #[derive(Clone, Debug)]
@@ -18001,6 +20642,151 @@ which also protects answers to fields that a protected answer shows*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct FormsExport {
+            appointment_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            columns: ::std::result::Result<
+                ::std::vec::Vec<super::FormColumn>,
+                ::std::string::String,
+            >,
+            form_template_id: ::std::result::Result<i64, ::std::string::String>,
+            form_template_version: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            patient_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            status: ::std::result::Result<
+                ::std::option::Option<super::FormStatus>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for FormsExport {
+            fn default() -> Self {
+                Self {
+                    appointment_id: Ok(Default::default()),
+                    columns: Ok(Default::default()),
+                    form_template_id: Err(
+                        "no value supplied for form_template_id".to_string(),
+                    ),
+                    form_template_version: Ok(Default::default()),
+                    patient_id: Ok(Default::default()),
+                    status: Ok(Default::default()),
+                }
+            }
+        }
+        impl FormsExport {
+            pub fn appointment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for appointment_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn columns<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::FormColumn>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.columns = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for columns: {e}")
+                    });
+                self
+            }
+            pub fn form_template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn form_template_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_version: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+            pub fn status<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::FormStatus>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.status = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for status: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<FormsExport> for super::FormsExport {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: FormsExport,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    appointment_id: value.appointment_id?,
+                    columns: value.columns?,
+                    form_template_id: value.form_template_id?,
+                    form_template_version: value.form_template_version?,
+                    patient_id: value.patient_id?,
+                    status: value.status?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::FormsExport> for FormsExport {
+            fn from(value: super::FormsExport) -> Self {
+                Self {
+                    appointment_id: Ok(value.appointment_id),
+                    columns: Ok(value.columns),
+                    form_template_id: Ok(value.form_template_id),
+                    form_template_version: Ok(value.form_template_version),
+                    patient_id: Ok(value.patient_id),
+                    status: Ok(value.status),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct GroupField {
             field: ::std::result::Result<super::FieldItem, ::std::string::String>,
             key: ::std::result::Result<::std::string::String, ::std::string::String>,
@@ -21156,6 +23942,67 @@ which also protects answers to fields that a protected answer shows*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct PagePatientSegment {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::PatientSegment>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::PageMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for PagePatientSegment {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl PagePatientSegment {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::PatientSegment>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::PageMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PagePatientSegment> for super::PagePatientSegment {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PagePatientSegment,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PagePatientSegment> for PagePatientSegment {
+            fn from(value: super::PagePatientSegment) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct PageReschedule {
             data: ::std::result::Result<
                 ::std::vec::Vec<super::Reschedule>,
@@ -21210,6 +24057,191 @@ which also protects answers to fields that a protected answer shows*/
         }
         impl ::std::convert::From<super::PageReschedule> for PageReschedule {
             fn from(value: super::PageReschedule) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PageSegment {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::Segment>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::PageMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for PageSegment {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl PageSegment {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::Segment>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::PageMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PageSegment> for super::PageSegment {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PageSegment,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PageSegment> for PageSegment {
+            fn from(value: super::PageSegment) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PageSegmentHistoryEntry {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::SegmentHistoryEntry>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::PageMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for PageSegmentHistoryEntry {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl PageSegmentHistoryEntry {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::SegmentHistoryEntry>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::PageMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PageSegmentHistoryEntry>
+        for super::PageSegmentHistoryEntry {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PageSegmentHistoryEntry,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PageSegmentHistoryEntry>
+        for PageSegmentHistoryEntry {
+            fn from(value: super::PageSegmentHistoryEntry) -> Self {
+                Self {
+                    data: Ok(value.data),
+                    meta: Ok(value.meta),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PageSegmentMember {
+            data: ::std::result::Result<
+                ::std::vec::Vec<super::SegmentMember>,
+                ::std::string::String,
+            >,
+            meta: ::std::result::Result<super::PageMeta, ::std::string::String>,
+        }
+        impl ::std::default::Default for PageSegmentMember {
+            fn default() -> Self {
+                Self {
+                    data: Err("no value supplied for data".to_string()),
+                    meta: Err("no value supplied for meta".to_string()),
+                }
+            }
+        }
+        impl PageSegmentMember {
+            pub fn data<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::SegmentMember>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.data = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for data: {e}")
+                    });
+                self
+            }
+            pub fn meta<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::PageMeta>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.meta = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for meta: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PageSegmentMember> for super::PageSegmentMember {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PageSegmentMember,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    data: value.data?,
+                    meta: value.meta?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PageSegmentMember> for PageSegmentMember {
+            fn from(value: super::PageSegmentMember) -> Self {
                 Self {
                     data: Ok(value.data),
                     meta: Ok(value.meta),
@@ -21787,6 +24819,241 @@ which also protects answers to fields that a protected answer shows*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct PatientSegment {
+            evaluated_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            joined_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            segment_id: ::std::result::Result<i64, ::std::string::String>,
+            state: ::std::result::Result<super::SegmentState, ::std::string::String>,
+        }
+        impl ::std::default::Default for PatientSegment {
+            fn default() -> Self {
+                Self {
+                    evaluated_at: Ok(Default::default()),
+                    joined_at: Err("no value supplied for joined_at".to_string()),
+                    name: Err("no value supplied for name".to_string()),
+                    segment_id: Err("no value supplied for segment_id".to_string()),
+                    state: Err("no value supplied for state".to_string()),
+                }
+            }
+        }
+        impl PatientSegment {
+            pub fn evaluated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.evaluated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for evaluated_at: {e}")
+                    });
+                self
+            }
+            pub fn joined_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.joined_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for joined_at: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn segment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.segment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for segment_id: {e}")
+                    });
+                self
+            }
+            pub fn state<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SegmentState>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.state = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for state: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PatientSegment> for super::PatientSegment {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PatientSegment,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    evaluated_at: value.evaluated_at?,
+                    joined_at: value.joined_at?,
+                    name: value.name?,
+                    segment_id: value.segment_id?,
+                    state: value.state?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PatientSegment> for PatientSegment {
+            fn from(value: super::PatientSegment) -> Self {
+                Self {
+                    evaluated_at: Ok(value.evaluated_at),
+                    joined_at: Ok(value.joined_at),
+                    name: Ok(value.name),
+                    segment_id: Ok(value.segment_id),
+                    state: Ok(value.state),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PatientsExport {
+            columns: ::std::result::Result<
+                ::std::vec::Vec<super::PatientColumn>,
+                ::std::string::String,
+            >,
+            email: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            national_id: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            phone: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            search: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for PatientsExport {
+            fn default() -> Self {
+                Self {
+                    columns: Ok(Default::default()),
+                    email: Ok(Default::default()),
+                    national_id: Ok(Default::default()),
+                    phone: Ok(Default::default()),
+                    search: Ok(Default::default()),
+                }
+            }
+        }
+        impl PatientsExport {
+            pub fn columns<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::PatientColumn>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.columns = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for columns: {e}")
+                    });
+                self
+            }
+            pub fn email<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.email = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for email: {e}")
+                    });
+                self
+            }
+            pub fn national_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.national_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for national_id: {e}")
+                    });
+                self
+            }
+            pub fn phone<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.phone = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for phone: {e}")
+                    });
+                self
+            }
+            pub fn search<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.search = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for search: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PatientsExport> for super::PatientsExport {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PatientsExport,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    columns: value.columns?,
+                    email: value.email?,
+                    national_id: value.national_id?,
+                    phone: value.phone?,
+                    search: value.search?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PatientsExport> for PatientsExport {
+            fn from(value: super::PatientsExport) -> Self {
+                Self {
+                    columns: Ok(value.columns),
+                    email: Ok(value.email),
+                    national_id: Ok(value.national_id),
+                    phone: Ok(value.phone),
+                    search: Ok(value.search),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct PersonExport {
             core: ::std::result::Result<
                 ::std::vec::Vec<super::ExportedHolding>,
@@ -22182,6 +25449,67 @@ which also protects answers to fields that a protected answer shows*/
                     language: Ok(value.language),
                     values: Ok(value.values),
                     version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct PreviewSegment {
+            rule: ::std::result::Result<super::SegmentRule, ::std::string::String>,
+            segment_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for PreviewSegment {
+            fn default() -> Self {
+                Self {
+                    rule: Err("no value supplied for rule".to_string()),
+                    segment_id: Ok(Default::default()),
+                }
+            }
+        }
+        impl PreviewSegment {
+            pub fn rule<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SegmentRule>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rule = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rule: {e}")
+                    });
+                self
+            }
+            pub fn segment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.segment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for segment_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<PreviewSegment> for super::PreviewSegment {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: PreviewSegment,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    rule: value.rule?,
+                    segment_id: value.segment_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::PreviewSegment> for PreviewSegment {
+            fn from(value: super::PreviewSegment) -> Self {
+                Self {
+                    rule: Ok(value.rule),
+                    segment_id: Ok(value.segment_id),
                 }
             }
         }
@@ -23876,6 +27204,1853 @@ which also protects answers to fields that a protected answer shows*/
                     statuses: Ok(value.statuses),
                     timezone: Ok(value.timezone),
                     to: Ok(value.to),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct Segment {
+            created_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            description: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            due_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            evaluated_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            evaluated_rule_version: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            faults: ::std::result::Result<
+                ::std::vec::Vec<super::SegmentFault>,
+                ::std::string::String,
+            >,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            member_count: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            missing_count: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            rule: ::std::result::Result<super::SegmentRule, ::std::string::String>,
+            rule_version: ::std::result::Result<i32, ::std::string::String>,
+            state: ::std::result::Result<super::SegmentState, ::std::string::String>,
+            updated_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for Segment {
+            fn default() -> Self {
+                Self {
+                    created_at: Err("no value supplied for created_at".to_string()),
+                    description: Err("no value supplied for description".to_string()),
+                    due_at: Err("no value supplied for due_at".to_string()),
+                    evaluated_at: Ok(Default::default()),
+                    evaluated_rule_version: Ok(Default::default()),
+                    faults: Err("no value supplied for faults".to_string()),
+                    id: Err("no value supplied for id".to_string()),
+                    member_count: Ok(Default::default()),
+                    missing_count: Ok(Default::default()),
+                    name: Err("no value supplied for name".to_string()),
+                    rule: Err("no value supplied for rule".to_string()),
+                    rule_version: Err("no value supplied for rule_version".to_string()),
+                    state: Err("no value supplied for state".to_string()),
+                    updated_at: Err("no value supplied for updated_at".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl Segment {
+            pub fn created_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.created_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for created_at: {e}")
+                    });
+                self
+            }
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn due_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.due_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for due_at: {e}")
+                    });
+                self
+            }
+            pub fn evaluated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.evaluated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for evaluated_at: {e}")
+                    });
+                self
+            }
+            pub fn evaluated_rule_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.evaluated_rule_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for evaluated_rule_version: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn faults<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::SegmentFault>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.faults = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for faults: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn member_count<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.member_count = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for member_count: {e}")
+                    });
+                self
+            }
+            pub fn missing_count<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.missing_count = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for missing_count: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn rule<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SegmentRule>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rule = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rule: {e}")
+                    });
+                self
+            }
+            pub fn rule_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rule_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rule_version: {e}")
+                    });
+                self
+            }
+            pub fn state<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SegmentState>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.state = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for state: {e}")
+                    });
+                self
+            }
+            pub fn updated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.updated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for updated_at: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<Segment> for super::Segment {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: Segment,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    created_at: value.created_at?,
+                    description: value.description?,
+                    due_at: value.due_at?,
+                    evaluated_at: value.evaluated_at?,
+                    evaluated_rule_version: value.evaluated_rule_version?,
+                    faults: value.faults?,
+                    id: value.id?,
+                    member_count: value.member_count?,
+                    missing_count: value.missing_count?,
+                    name: value.name?,
+                    rule: value.rule?,
+                    rule_version: value.rule_version?,
+                    state: value.state?,
+                    updated_at: value.updated_at?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::Segment> for Segment {
+            fn from(value: super::Segment) -> Self {
+                Self {
+                    created_at: Ok(value.created_at),
+                    description: Ok(value.description),
+                    due_at: Ok(value.due_at),
+                    evaluated_at: Ok(value.evaluated_at),
+                    evaluated_rule_version: Ok(value.evaluated_rule_version),
+                    faults: Ok(value.faults),
+                    id: Ok(value.id),
+                    member_count: Ok(value.member_count),
+                    missing_count: Ok(value.missing_count),
+                    name: Ok(value.name),
+                    rule: Ok(value.rule),
+                    rule_version: Ok(value.rule_version),
+                    state: Ok(value.state),
+                    updated_at: Ok(value.updated_at),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SegmentAppointments {
+            appointment_template_ids: ::std::result::Result<
+                ::std::vec::Vec<i64>,
+                ::std::string::String,
+            >,
+            from: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            measure: ::std::result::Result<super::SegmentMeasure, ::std::string::String>,
+            statuses: ::std::result::Result<
+                ::std::vec::Vec<super::AppointmentStatus>,
+                ::std::string::String,
+            >,
+            to: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SegmentAppointments {
+            fn default() -> Self {
+                Self {
+                    appointment_template_ids: Ok(Default::default()),
+                    from: Ok(Default::default()),
+                    measure: Err("no value supplied for measure".to_string()),
+                    statuses: Ok(Default::default()),
+                    to: Ok(Default::default()),
+                }
+            }
+        }
+        impl SegmentAppointments {
+            pub fn appointment_template_ids<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointment_template_ids = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for appointment_template_ids: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn from<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.from = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for from: {e}")
+                    });
+                self
+            }
+            pub fn measure<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SegmentMeasure>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.measure = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for measure: {e}")
+                    });
+                self
+            }
+            pub fn statuses<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::AppointmentStatus>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.statuses = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for statuses: {e}")
+                    });
+                self
+            }
+            pub fn to<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.to = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for to: {e}"));
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentAppointments>
+        for super::SegmentAppointments {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentAppointments,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    appointment_template_ids: value.appointment_template_ids?,
+                    from: value.from?,
+                    measure: value.measure?,
+                    statuses: value.statuses?,
+                    to: value.to?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentAppointments> for SegmentAppointments {
+            fn from(value: super::SegmentAppointments) -> Self {
+                Self {
+                    appointment_template_ids: Ok(value.appointment_template_ids),
+                    from: Ok(value.from),
+                    measure: Ok(value.measure),
+                    statuses: Ok(value.statuses),
+                    to: Ok(value.to),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SegmentChanges {
+            joined: ::std::result::Result<::std::vec::Vec<i64>, ::std::string::String>,
+            joined_count: ::std::result::Result<i64, ::std::string::String>,
+            left: ::std::result::Result<::std::vec::Vec<i64>, ::std::string::String>,
+            left_count: ::std::result::Result<i64, ::std::string::String>,
+            member_count: ::std::result::Result<i64, ::std::string::String>,
+            missing_count: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for SegmentChanges {
+            fn default() -> Self {
+                Self {
+                    joined: Err("no value supplied for joined".to_string()),
+                    joined_count: Err("no value supplied for joined_count".to_string()),
+                    left: Err("no value supplied for left".to_string()),
+                    left_count: Err("no value supplied for left_count".to_string()),
+                    member_count: Err("no value supplied for member_count".to_string()),
+                    missing_count: Err("no value supplied for missing_count".to_string()),
+                }
+            }
+        }
+        impl SegmentChanges {
+            pub fn joined<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.joined = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for joined: {e}")
+                    });
+                self
+            }
+            pub fn joined_count<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.joined_count = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for joined_count: {e}")
+                    });
+                self
+            }
+            pub fn left<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.left = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for left: {e}")
+                    });
+                self
+            }
+            pub fn left_count<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.left_count = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for left_count: {e}")
+                    });
+                self
+            }
+            pub fn member_count<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.member_count = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for member_count: {e}")
+                    });
+                self
+            }
+            pub fn missing_count<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.missing_count = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for missing_count: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentChanges> for super::SegmentChanges {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentChanges,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    joined: value.joined?,
+                    joined_count: value.joined_count?,
+                    left: value.left?,
+                    left_count: value.left_count?,
+                    member_count: value.member_count?,
+                    missing_count: value.missing_count?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentChanges> for SegmentChanges {
+            fn from(value: super::SegmentChanges) -> Self {
+                Self {
+                    joined: Ok(value.joined),
+                    joined_count: Ok(value.joined_count),
+                    left: Ok(value.left),
+                    left_count: Ok(value.left_count),
+                    member_count: Ok(value.member_count),
+                    missing_count: Ok(value.missing_count),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SegmentEvaluation {
+            changes: ::std::result::Result<
+                ::std::option::Option<super::SegmentChanges>,
+                ::std::string::String,
+            >,
+            evaluated_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            faults: ::std::result::Result<
+                ::std::vec::Vec<super::SegmentFault>,
+                ::std::string::String,
+            >,
+            rule_version: ::std::result::Result<i32, ::std::string::String>,
+            segment_id: ::std::result::Result<i64, ::std::string::String>,
+            state: ::std::result::Result<super::SegmentState, ::std::string::String>,
+        }
+        impl ::std::default::Default for SegmentEvaluation {
+            fn default() -> Self {
+                Self {
+                    changes: Ok(Default::default()),
+                    evaluated_at: Ok(Default::default()),
+                    faults: Err("no value supplied for faults".to_string()),
+                    rule_version: Err("no value supplied for rule_version".to_string()),
+                    segment_id: Err("no value supplied for segment_id".to_string()),
+                    state: Err("no value supplied for state".to_string()),
+                }
+            }
+        }
+        impl SegmentEvaluation {
+            pub fn changes<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::SegmentChanges>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.changes = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for changes: {e}")
+                    });
+                self
+            }
+            pub fn evaluated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.evaluated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for evaluated_at: {e}")
+                    });
+                self
+            }
+            pub fn faults<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::SegmentFault>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.faults = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for faults: {e}")
+                    });
+                self
+            }
+            pub fn rule_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rule_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rule_version: {e}")
+                    });
+                self
+            }
+            pub fn segment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.segment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for segment_id: {e}")
+                    });
+                self
+            }
+            pub fn state<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SegmentState>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.state = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for state: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentEvaluation> for super::SegmentEvaluation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentEvaluation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    changes: value.changes?,
+                    evaluated_at: value.evaluated_at?,
+                    faults: value.faults?,
+                    rule_version: value.rule_version?,
+                    segment_id: value.segment_id?,
+                    state: value.state?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentEvaluation> for SegmentEvaluation {
+            fn from(value: super::SegmentEvaluation) -> Self {
+                Self {
+                    changes: Ok(value.changes),
+                    evaluated_at: Ok(value.evaluated_at),
+                    faults: Ok(value.faults),
+                    rule_version: Ok(value.rule_version),
+                    segment_id: Ok(value.segment_id),
+                    state: Ok(value.state),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SegmentExample {
+            first_name: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            last_name: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            patient_id: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for SegmentExample {
+            fn default() -> Self {
+                Self {
+                    first_name: Err("no value supplied for first_name".to_string()),
+                    last_name: Err("no value supplied for last_name".to_string()),
+                    patient_id: Err("no value supplied for patient_id".to_string()),
+                }
+            }
+        }
+        impl SegmentExample {
+            pub fn first_name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.first_name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for first_name: {e}")
+                    });
+                self
+            }
+            pub fn last_name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.last_name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for last_name: {e}")
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentExample> for super::SegmentExample {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentExample,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    first_name: value.first_name?,
+                    last_name: value.last_name?,
+                    patient_id: value.patient_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentExample> for SegmentExample {
+            fn from(value: super::SegmentExample) -> Self {
+                Self {
+                    first_name: Ok(value.first_name),
+                    last_name: Ok(value.last_name),
+                    patient_id: Ok(value.patient_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SegmentExplanation {
+            evaluated_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            evaluated_rule_version: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+            evaluated_seconds_ago: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            failing: ::std::result::Result<
+                ::std::vec::Vec<::std::string::String>,
+                ::std::string::String,
+            >,
+            joined_at: ::std::result::Result<
+                ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                ::std::string::String,
+            >,
+            member: ::std::result::Result<bool, ::std::string::String>,
+            patient_id: ::std::result::Result<i64, ::std::string::String>,
+            result: ::std::result::Result<super::SegmentResult, ::std::string::String>,
+            rule_version: ::std::result::Result<i32, ::std::string::String>,
+            rules: ::std::result::Result<
+                ::std::vec::Vec<super::SegmentRuleResult>,
+                ::std::string::String,
+            >,
+            segment_id: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for SegmentExplanation {
+            fn default() -> Self {
+                Self {
+                    evaluated_at: Ok(Default::default()),
+                    evaluated_rule_version: Ok(Default::default()),
+                    evaluated_seconds_ago: Ok(Default::default()),
+                    failing: Err("no value supplied for failing".to_string()),
+                    joined_at: Ok(Default::default()),
+                    member: Err("no value supplied for member".to_string()),
+                    patient_id: Err("no value supplied for patient_id".to_string()),
+                    result: Err("no value supplied for result".to_string()),
+                    rule_version: Err("no value supplied for rule_version".to_string()),
+                    rules: Err("no value supplied for rules".to_string()),
+                    segment_id: Err("no value supplied for segment_id".to_string()),
+                }
+            }
+        }
+        impl SegmentExplanation {
+            pub fn evaluated_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.evaluated_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for evaluated_at: {e}")
+                    });
+                self
+            }
+            pub fn evaluated_rule_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.evaluated_rule_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for evaluated_rule_version: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn evaluated_seconds_ago<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.evaluated_seconds_ago = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for evaluated_seconds_ago: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn failing<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.failing = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for failing: {e}")
+                    });
+                self
+            }
+            pub fn joined_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<::chrono::DateTime<::chrono::offset::Utc>>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.joined_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for joined_at: {e}")
+                    });
+                self
+            }
+            pub fn member<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<bool>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.member = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for member: {e}")
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+            pub fn result<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SegmentResult>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.result = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for result: {e}")
+                    });
+                self
+            }
+            pub fn rule_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rule_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rule_version: {e}")
+                    });
+                self
+            }
+            pub fn rules<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::SegmentRuleResult>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rules = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rules: {e}")
+                    });
+                self
+            }
+            pub fn segment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.segment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for segment_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentExplanation> for super::SegmentExplanation {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentExplanation,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    evaluated_at: value.evaluated_at?,
+                    evaluated_rule_version: value.evaluated_rule_version?,
+                    evaluated_seconds_ago: value.evaluated_seconds_ago?,
+                    failing: value.failing?,
+                    joined_at: value.joined_at?,
+                    member: value.member?,
+                    patient_id: value.patient_id?,
+                    result: value.result?,
+                    rule_version: value.rule_version?,
+                    rules: value.rules?,
+                    segment_id: value.segment_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentExplanation> for SegmentExplanation {
+            fn from(value: super::SegmentExplanation) -> Self {
+                Self {
+                    evaluated_at: Ok(value.evaluated_at),
+                    evaluated_rule_version: Ok(value.evaluated_rule_version),
+                    evaluated_seconds_ago: Ok(value.evaluated_seconds_ago),
+                    failing: Ok(value.failing),
+                    joined_at: Ok(value.joined_at),
+                    member: Ok(value.member),
+                    patient_id: Ok(value.patient_id),
+                    result: Ok(value.result),
+                    rule_version: Ok(value.rule_version),
+                    rules: Ok(value.rules),
+                    segment_id: Ok(value.segment_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SegmentFault {
+            message: ::std::result::Result<::std::string::String, ::std::string::String>,
+            pointer: ::std::result::Result<::std::string::String, ::std::string::String>,
+            rule: ::std::result::Result<::std::string::String, ::std::string::String>,
+        }
+        impl ::std::default::Default for SegmentFault {
+            fn default() -> Self {
+                Self {
+                    message: Err("no value supplied for message".to_string()),
+                    pointer: Err("no value supplied for pointer".to_string()),
+                    rule: Err("no value supplied for rule".to_string()),
+                }
+            }
+        }
+        impl SegmentFault {
+            pub fn message<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.message = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for message: {e}")
+                    });
+                self
+            }
+            pub fn pointer<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.pointer = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for pointer: {e}")
+                    });
+                self
+            }
+            pub fn rule<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rule = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rule: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentFault> for super::SegmentFault {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentFault,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    message: value.message?,
+                    pointer: value.pointer?,
+                    rule: value.rule?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentFault> for SegmentFault {
+            fn from(value: super::SegmentFault) -> Self {
+                Self {
+                    message: Ok(value.message),
+                    pointer: Ok(value.pointer),
+                    rule: Ok(value.rule),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SegmentField {
+            custom_field_id: ::std::result::Result<i64, ::std::string::String>,
+            version: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SegmentField {
+            fn default() -> Self {
+                Self {
+                    custom_field_id: Err(
+                        "no value supplied for custom_field_id".to_string(),
+                    ),
+                    version: Ok(Default::default()),
+                }
+            }
+        }
+        impl SegmentField {
+            pub fn custom_field_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.custom_field_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for custom_field_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentField> for super::SegmentField {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentField,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    custom_field_id: value.custom_field_id?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentField> for SegmentField {
+            fn from(value: super::SegmentField) -> Self {
+                Self {
+                    custom_field_id: Ok(value.custom_field_id),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SegmentForm {
+            form_template_id: ::std::result::Result<i64, ::std::string::String>,
+            key: ::std::result::Result<::std::string::String, ::std::string::String>,
+            version: ::std::result::Result<
+                ::std::option::Option<i32>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SegmentForm {
+            fn default() -> Self {
+                Self {
+                    form_template_id: Err(
+                        "no value supplied for form_template_id".to_string(),
+                    ),
+                    key: Err("no value supplied for key".to_string()),
+                    version: Ok(Default::default()),
+                }
+            }
+        }
+        impl SegmentForm {
+            pub fn form_template_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form_template_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for form_template_id: {e}"
+                        )
+                    });
+                self
+            }
+            pub fn key<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.key = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for key: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i32>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentForm> for super::SegmentForm {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentForm,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    form_template_id: value.form_template_id?,
+                    key: value.key?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentForm> for SegmentForm {
+            fn from(value: super::SegmentForm) -> Self {
+                Self {
+                    form_template_id: Ok(value.form_template_id),
+                    key: Ok(value.key),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SegmentHistoryEntry {
+            happened_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            id: ::std::result::Result<i64, ::std::string::String>,
+            kind: ::std::result::Result<super::SegmentChange, ::std::string::String>,
+            patient_id: ::std::result::Result<i64, ::std::string::String>,
+            rule_version: ::std::result::Result<i32, ::std::string::String>,
+        }
+        impl ::std::default::Default for SegmentHistoryEntry {
+            fn default() -> Self {
+                Self {
+                    happened_at: Err("no value supplied for happened_at".to_string()),
+                    id: Err("no value supplied for id".to_string()),
+                    kind: Err("no value supplied for kind".to_string()),
+                    patient_id: Err("no value supplied for patient_id".to_string()),
+                    rule_version: Err("no value supplied for rule_version".to_string()),
+                }
+            }
+        }
+        impl SegmentHistoryEntry {
+            pub fn happened_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.happened_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for happened_at: {e}")
+                    });
+                self
+            }
+            pub fn id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.id = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for id: {e}"));
+                self
+            }
+            pub fn kind<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SegmentChange>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.kind = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for kind: {e}")
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+            pub fn rule_version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i32>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rule_version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rule_version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentHistoryEntry>
+        for super::SegmentHistoryEntry {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentHistoryEntry,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    happened_at: value.happened_at?,
+                    id: value.id?,
+                    kind: value.kind?,
+                    patient_id: value.patient_id?,
+                    rule_version: value.rule_version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentHistoryEntry> for SegmentHistoryEntry {
+            fn from(value: super::SegmentHistoryEntry) -> Self {
+                Self {
+                    happened_at: Ok(value.happened_at),
+                    id: Ok(value.id),
+                    kind: Ok(value.kind),
+                    patient_id: Ok(value.patient_id),
+                    rule_version: Ok(value.rule_version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SegmentInput {
+            description: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            rule: ::std::result::Result<super::SegmentRule, ::std::string::String>,
+        }
+        impl ::std::default::Default for SegmentInput {
+            fn default() -> Self {
+                Self {
+                    description: Ok(Default::default()),
+                    name: Err("no value supplied for name".to_string()),
+                    rule: Err("no value supplied for rule".to_string()),
+                }
+            }
+        }
+        impl SegmentInput {
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn rule<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SegmentRule>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rule = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rule: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentInput> for super::SegmentInput {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentInput,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    description: value.description?,
+                    name: value.name?,
+                    rule: value.rule?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentInput> for SegmentInput {
+            fn from(value: super::SegmentInput) -> Self {
+                Self {
+                    description: Ok(value.description),
+                    name: Ok(value.name),
+                    rule: Ok(value.rule),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SegmentMember {
+            first_name: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            joined_at: ::std::result::Result<
+                ::chrono::DateTime<::chrono::offset::Utc>,
+                ::std::string::String,
+            >,
+            last_name: ::std::result::Result<
+                ::std::string::String,
+                ::std::string::String,
+            >,
+            patient_id: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for SegmentMember {
+            fn default() -> Self {
+                Self {
+                    first_name: Err("no value supplied for first_name".to_string()),
+                    joined_at: Err("no value supplied for joined_at".to_string()),
+                    last_name: Err("no value supplied for last_name".to_string()),
+                    patient_id: Err("no value supplied for patient_id".to_string()),
+                }
+            }
+        }
+        impl SegmentMember {
+            pub fn first_name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.first_name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for first_name: {e}")
+                    });
+                self
+            }
+            pub fn joined_at<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::chrono::DateTime<::chrono::offset::Utc>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.joined_at = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for joined_at: {e}")
+                    });
+                self
+            }
+            pub fn last_name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.last_name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for last_name: {e}")
+                    });
+                self
+            }
+            pub fn patient_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentMember> for super::SegmentMember {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentMember,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    first_name: value.first_name?,
+                    joined_at: value.joined_at?,
+                    last_name: value.last_name?,
+                    patient_id: value.patient_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentMember> for SegmentMember {
+            fn from(value: super::SegmentMember) -> Self {
+                Self {
+                    first_name: Ok(value.first_name),
+                    joined_at: Ok(value.joined_at),
+                    last_name: Ok(value.last_name),
+                    patient_id: Ok(value.patient_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SegmentPreview {
+            examples: ::std::result::Result<
+                ::std::vec::Vec<super::SegmentExample>,
+                ::std::string::String,
+            >,
+            member_count: ::std::result::Result<i64, ::std::string::String>,
+            missing_count: ::std::result::Result<i64, ::std::string::String>,
+            patient_count: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for SegmentPreview {
+            fn default() -> Self {
+                Self {
+                    examples: Err("no value supplied for examples".to_string()),
+                    member_count: Err("no value supplied for member_count".to_string()),
+                    missing_count: Err(
+                        "no value supplied for missing_count".to_string(),
+                    ),
+                    patient_count: Err("no value supplied for patient_count".to_string()),
+                }
+            }
+        }
+        impl SegmentPreview {
+            pub fn examples<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::SegmentExample>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.examples = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for examples: {e}")
+                    });
+                self
+            }
+            pub fn member_count<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.member_count = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for member_count: {e}")
+                    });
+                self
+            }
+            pub fn missing_count<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.missing_count = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for missing_count: {e}")
+                    });
+                self
+            }
+            pub fn patient_count<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.patient_count = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for patient_count: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentPreview> for super::SegmentPreview {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentPreview,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    examples: value.examples?,
+                    member_count: value.member_count?,
+                    missing_count: value.missing_count?,
+                    patient_count: value.patient_count?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentPreview> for SegmentPreview {
+            fn from(value: super::SegmentPreview) -> Self {
+                Self {
+                    examples: Ok(value.examples),
+                    member_count: Ok(value.member_count),
+                    missing_count: Ok(value.missing_count),
+                    patient_count: Ok(value.patient_count),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SegmentRule {
+            appointments: ::std::result::Result<
+                ::std::option::Option<super::SegmentAppointments>,
+                ::std::string::String,
+            >,
+            attribute: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            custom_field: ::std::result::Result<
+                ::std::option::Option<super::SegmentField>,
+                ::std::string::String,
+            >,
+            form: ::std::result::Result<
+                ::std::option::Option<super::SegmentForm>,
+                ::std::string::String,
+            >,
+            missing: ::std::result::Result<
+                ::std::option::Option<super::SegmentMissing>,
+                ::std::string::String,
+            >,
+            op: ::std::result::Result<super::SegmentOp, ::std::string::String>,
+            rules: ::std::result::Result<
+                ::std::vec::Vec<super::SegmentRule>,
+                ::std::string::String,
+            >,
+            segment_id: ::std::result::Result<
+                ::std::option::Option<i64>,
+                ::std::string::String,
+            >,
+            value: ::std::result::Result<
+                ::std::option::Option<::serde_json::Value>,
+                ::std::string::String,
+            >,
+            values: ::std::result::Result<
+                ::std::vec::Vec<::serde_json::Value>,
+                ::std::string::String,
+            >,
+        }
+        impl ::std::default::Default for SegmentRule {
+            fn default() -> Self {
+                Self {
+                    appointments: Ok(Default::default()),
+                    attribute: Ok(Default::default()),
+                    custom_field: Ok(Default::default()),
+                    form: Ok(Default::default()),
+                    missing: Ok(Default::default()),
+                    op: Err("no value supplied for op".to_string()),
+                    rules: Ok(Default::default()),
+                    segment_id: Ok(Default::default()),
+                    value: Ok(Default::default()),
+                    values: Ok(Default::default()),
+                }
+            }
+        }
+        impl SegmentRule {
+            pub fn appointments<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::SegmentAppointments>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.appointments = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for appointments: {e}")
+                    });
+                self
+            }
+            pub fn attribute<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.attribute = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for attribute: {e}")
+                    });
+                self
+            }
+            pub fn custom_field<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::SegmentField>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.custom_field = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for custom_field: {e}")
+                    });
+                self
+            }
+            pub fn form<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::SegmentForm>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.form = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for form: {e}")
+                    });
+                self
+            }
+            pub fn missing<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<super::SegmentMissing>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.missing = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for missing: {e}")
+                    });
+                self
+            }
+            pub fn op<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SegmentOp>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.op = value
+                    .try_into()
+                    .map_err(|e| format!("error converting supplied value for op: {e}"));
+                self
+            }
+            pub fn rules<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::SegmentRule>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rules = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rules: {e}")
+                    });
+                self
+            }
+            pub fn segment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<i64>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.segment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for segment_id: {e}")
+                    });
+                self
+            }
+            pub fn value<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::serde_json::Value>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.value = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for value: {e}")
+                    });
+                self
+            }
+            pub fn values<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<::serde_json::Value>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.values = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for values: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentRule> for super::SegmentRule {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentRule,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    appointments: value.appointments?,
+                    attribute: value.attribute?,
+                    custom_field: value.custom_field?,
+                    form: value.form?,
+                    missing: value.missing?,
+                    op: value.op?,
+                    rules: value.rules?,
+                    segment_id: value.segment_id?,
+                    value: value.value?,
+                    values: value.values?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentRule> for SegmentRule {
+            fn from(value: super::SegmentRule) -> Self {
+                Self {
+                    appointments: Ok(value.appointments),
+                    attribute: Ok(value.attribute),
+                    custom_field: Ok(value.custom_field),
+                    form: Ok(value.form),
+                    missing: Ok(value.missing),
+                    op: Ok(value.op),
+                    rules: Ok(value.rules),
+                    segment_id: Ok(value.segment_id),
+                    value: Ok(value.value),
+                    values: Ok(value.values),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
+        pub struct SegmentRuleResult {
+            pointer: ::std::result::Result<::std::string::String, ::std::string::String>,
+            result: ::std::result::Result<super::SegmentResult, ::std::string::String>,
+        }
+        impl ::std::default::Default for SegmentRuleResult {
+            fn default() -> Self {
+                Self {
+                    pointer: Err("no value supplied for pointer".to_string()),
+                    result: Err("no value supplied for result".to_string()),
+                }
+            }
+        }
+        impl SegmentRuleResult {
+            pub fn pointer<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.pointer = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for pointer: {e}")
+                    });
+                self
+            }
+            pub fn result<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SegmentResult>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.result = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for result: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentRuleResult> for super::SegmentRuleResult {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentRuleResult,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    pointer: value.pointer?,
+                    result: value.result?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentRuleResult> for SegmentRuleResult {
+            fn from(value: super::SegmentRuleResult) -> Self {
+                Self {
+                    pointer: Ok(value.pointer),
+                    result: Ok(value.result),
                 }
             }
         }
@@ -26091,6 +31266,99 @@ which also protects answers to fields that a protected answer shows*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct UpdateSegment {
+            description: ::std::result::Result<
+                ::std::option::Option<::std::string::String>,
+                ::std::string::String,
+            >,
+            name: ::std::result::Result<::std::string::String, ::std::string::String>,
+            rule: ::std::result::Result<super::SegmentRule, ::std::string::String>,
+            version: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for UpdateSegment {
+            fn default() -> Self {
+                Self {
+                    description: Ok(Default::default()),
+                    name: Err("no value supplied for name".to_string()),
+                    rule: Err("no value supplied for rule".to_string()),
+                    version: Err("no value supplied for version".to_string()),
+                }
+            }
+        }
+        impl UpdateSegment {
+            pub fn description<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::option::Option<::std::string::String>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.description = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for description: {e}")
+                    });
+                self
+            }
+            pub fn name<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::string::String>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.name = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for name: {e}")
+                    });
+                self
+            }
+            pub fn rule<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<super::SegmentRule>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.rule = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for rule: {e}")
+                    });
+                self
+            }
+            pub fn version<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.version = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for version: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<UpdateSegment> for super::UpdateSegment {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: UpdateSegment,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    description: value.description?,
+                    name: value.name?,
+                    rule: value.rule?,
+                    version: value.version?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::UpdateSegment> for UpdateSegment {
+            fn from(value: super::UpdateSegment) -> Self {
+                Self {
+                    description: Ok(value.description),
+                    name: Ok(value.name),
+                    rule: Ok(value.rule),
+                    version: Ok(value.version),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct UpdateSpecialistSchedule {
             buffer_after_minutes: ::std::result::Result<
                 ::std::option::Option<i32>,
@@ -28062,6 +33330,260 @@ let response = client.patient_onboard()
     pub fn patient_onboard(&self) -> builder::PatientOnboard<'_> {
         builder::PatientOnboard::new(self)
     }
+    /**List segments
+
+Returns the segments by name. Specialists and the front desk don't see segments whose rules read what they may
+not: custom fields that are not for their role and, for specialists, appointments.
+
+Sends a `GET` request to `/v1/segments`
+
+Arguments:
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `sort`: Order of the list.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.segment_list()
+    .page(page)
+    .page_size(page_size)
+    .sort(sort)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn segment_list(&self) -> builder::SegmentList<'_> {
+        builder::SegmentList::new(self)
+    }
+    /**Create a segment
+
+Checks the rule and finds the members in the background, mostly within seconds; `segment_preview` tries a rule
+beforehand, `segment_evaluate` waits for the members. The answer 422 lists all faults of the rule, each with a
+pointer: `protected` for protected health information, which is encrypted and can't be compared, `cycle` for a
+segment that reads this one. Answers 409 `segment_name_taken` if another segment has the name, and 409
+`too_many_segments` if the clinic has 200.
+
+Sends a `POST` request to `/v1/segments`
+
+Arguments:
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.segment_create()
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn segment_create(&self) -> builder::SegmentCreate<'_> {
+        builder::SegmentCreate::new(self)
+    }
+    /**Get a segment
+
+Returns the rule and the state of its last evaluation.
+
+Sends a `GET` request to `/v1/segments/{segment_id}`
+
+Arguments:
+- `segment_id`: Id of the segment.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.segment_get()
+    .segment_id(segment_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn segment_get(&self) -> builder::SegmentGet<'_> {
+        builder::SegmentGet::new(self)
+    }
+    /**Replace the properties of a segment
+
+If the rule is another one, the members are found again in the background; until then they are those of the rule
+before. Answers 409 `stale_version` if somebody else changed the segment in the meantime, and otherwise as
+`segment_create` does.
+
+Sends a `PUT` request to `/v1/segments/{segment_id}`
+
+Arguments:
+- `segment_id`: Id of the segment.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.segment_update()
+    .segment_id(segment_id)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn segment_update(&self) -> builder::SegmentUpdate<'_> {
+        builder::SegmentUpdate::new(self)
+    }
+    /**Delete a segment
+
+Deletes its members and their history as well. Answers 409 `segment_in_use` while the rule of another segment
+reads its members.
+
+Sends a `DELETE` request to `/v1/segments/{segment_id}`
+
+Arguments:
+- `segment_id`: Id of the segment.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.segment_delete()
+    .segment_id(segment_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn segment_delete(&self) -> builder::SegmentDelete<'_> {
+        builder::SegmentDelete::new(self)
+    }
+    /**List the members of a segment
+
+Returns the members of the last evaluation, in the order of the patients' ids; to specialists, those whom they
+treat. Writes an audit entry for each patient that is returned.
+
+Sends a `GET` request to `/v1/segments/{segment_id}/members`
+
+Arguments:
+- `segment_id`: Id of the segment.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.segment_member_list()
+    .segment_id(segment_id)
+    .page(page)
+    .page_size(page_size)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn segment_member_list(&self) -> builder::SegmentMemberList<'_> {
+        builder::SegmentMemberList::new(self)
+    }
+    /**List who joined and left a segment
+
+Returns the latest change first; to specialists, changes of patients whom they treat.
+
+Sends a `GET` request to `/v1/segments/{segment_id}/history`
+
+Arguments:
+- `segment_id`: Id of the segment.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `patient_id`: Id of the patient whose changes are listed; all if left out.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.segment_history_list()
+    .segment_id(segment_id)
+    .page(page)
+    .page_size(page_size)
+    .patient_id(patient_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn segment_history_list(&self) -> builder::SegmentHistoryList<'_> {
+        builder::SegmentHistoryList::new(self)
+    }
+    /**Evaluate a segment
+
+Finds the members now and answers when they are swapped: with their number, and who came and went. Segments are
+evaluated in the background as well, within a minute after a change of something that the rule reads, and once
+after midnight. Answers 422 `segment_too_slow` if it takes longer than 25 seconds; the members then stay as they
+were.
+
+Sends a `POST` request to `/v1/segments/{segment_id}/evaluate`
+
+Arguments:
+- `segment_id`: Id of the segment.
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.segment_evaluate()
+    .segment_id(segment_id)
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn segment_evaluate(&self) -> builder::SegmentEvaluate<'_> {
+        builder::SegmentEvaluate::new(self)
+    }
+    /**Try a rule
+
+Returns the number of patients for whom the rule is true now, the number of those who are left out because a
+value is missing, and up to ten examples. Stores nothing, and writes an audit entry for each example. Faults are
+those of `segment_create`; 422 `segment_too_slow` if it takes longer than 25 seconds.
+
+Sends a `POST` request to `/v1/segments/preview`
+
+Arguments:
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.segment_preview()
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn segment_preview(&self) -> builder::SegmentPreview<'_> {
+        builder::SegmentPreview::new(self)
+    }
+    /**Explain why a patient is a member or not
+
+Returns the result of each condition for the patient as of now, the conditions for which the rule is not true,
+and the age of the evaluation. Writes an audit entry. Answers 409 `segment_invalid` if the rule can't be
+evaluated.
+
+Sends a `GET` request to `/v1/segments/{segment_id}/explain`
+
+Arguments:
+- `segment_id`: Id of the segment.
+- `patient_id`: Id of the patient.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.segment_explain()
+    .segment_id(segment_id)
+    .patient_id(patient_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn segment_explain(&self) -> builder::SegmentExplain<'_> {
+        builder::SegmentExplain::new(self)
+    }
+    /**List the segments of a patient
+
+Returns the segments of which the patient was a member at their last evaluation, among those that the caller
+sees. Writes an audit entry.
+
+Sends a `GET` request to `/v1/patients/{patient_id}/segments`
+
+Arguments:
+- `patient_id`: Id of the patient.
+- `page`: Number of the page, from 1; 1 if left out.
+- `page_size`: Maximum number of entries on a page, at most 100; 25 if left out.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.patient_segment_list()
+    .patient_id(patient_id)
+    .page(page)
+    .page_size(page_size)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn patient_segment_list(&self) -> builder::PatientSegmentList<'_> {
+        builder::PatientSegmentList::new(self)
+    }
     /**List custom fields
 
 Returns the fields in use, or with `archived=true` the archived ones, whose values can no longer be written,
@@ -28156,8 +33678,8 @@ let response = client.custom_field_update()
     }
     /**Delete or archive a custom field
 
-Archives a field that profiles or form templates refer to: its values stay, and can no longer be written.
-Deletes any other, together with its versions. Archiving again changes nothing.
+Archives a field that profiles, form templates or segments refer to: its values stay, and can no longer be
+written. Deletes any other, together with its versions. Archiving again changes nothing.
 
 Sends a `DELETE` request to `/v1/custom-fields/{custom_field_id}`
 
@@ -30113,6 +35635,81 @@ let response = client.gdpr_job_get()
 ```*/
     pub fn gdpr_job_get(&self) -> builder::GdprJobGet<'_> {
         builder::GdprJobGet::new(self)
+    }
+    /**Export a table as CSV
+
+Sends patients, appointments, forms of one template or entries of the audit trail as one file (RFC 4180, UTF-8)
+of any number of rows. All rows are of one moment, that of the request. The file is sent while it is read: if
+something fails meanwhile, the connection breaks off, so that a part is never taken for the whole. The audit
+trail has the number of rows before the first of them is sent, and the number of those that were sent
+afterwards.
+
+Text that people have written begins with an apostrophe where a spreadsheet would run it as a formula; numbers,
+dates and telephone numbers in E.164 are as they are. Times are in UTC. Each request is an export of its own,
+also with the same `Idempotency-Key`.
+
+A transfer that takes longer than ten minutes breaks off; use `export_job_create` for what takes longer than a
+minute. Answers 503 `exports_busy` while too many tables are being sent.
+
+Sends a `POST` request to `/v1/export/csv`
+
+Arguments:
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.csv_export()
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn csv_export(&self) -> builder::CsvExport<'_> {
+        builder::CsvExport::new(self)
+    }
+    /**Export a table into a file
+
+Lets a job write the table of `csv_export` into a file. `export_job_get` tells how far it is, and returns a link
+to the file once it is complete. The file is kept for seven days; if a person is erased meanwhile, it is deleted
+at once, because it may hold that person.
+
+Sends a `POST` request to `/v1/export/jobs`
+
+Arguments:
+- `idempotency_key`: Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+- `body`
+```ignore
+let response = client.export_job_create()
+    .idempotency_key(idempotency_key)
+    .x_organization_id(x_organization_id)
+    .body(body)
+    .send()
+    .await;
+```*/
+    pub fn export_job_create(&self) -> builder::ExportJobCreate<'_> {
+        builder::ExportJobCreate::new(self)
+    }
+    /**Get an export into a file
+
+Returns the progress of the export, and a link to its file once it is complete. Ask again after some seconds
+while `state` is `queued` or `running`. Writes an audit entry.
+
+Sends a `GET` request to `/v1/export/jobs/{job_id}`
+
+Arguments:
+- `job_id`: Id of the export.
+- `x_organization_id`: Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+```ignore
+let response = client.export_job_get()
+    .job_id(job_id)
+    .x_organization_id(x_organization_id)
+    .send()
+    .await;
+```*/
+    pub fn export_job_get(&self) -> builder::ExportJobGet<'_> {
+        builder::ExportJobGet::new(self)
     }
 }
 /// Types for composing operation parameters.
@@ -39338,6 +44935,2052 @@ pub mod builder {
                     )
                 }
                 422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::segment_list`]
+
+[`Client::segment_list`]: super::Client::segment_list*/
+    #[derive(Debug, Clone)]
+    pub struct SegmentList<'a> {
+        client: &'a super::Client,
+        page: Result<Option<i32>, String>,
+        page_size: Result<Option<i32>, String>,
+        sort: Result<Option<types::SegmentSort>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> SegmentList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                page: Ok(None),
+                page_size: Ok(None),
+                sort: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn page<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page failed".to_string());
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        pub fn sort<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SegmentSort>,
+        {
+            self.sort = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `SegmentSort` for sort failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/segments`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::PageSegment>, Error<types::ErrorEnvelope>> {
+            let Self { client, page, page_size, sort, x_organization_id } = self;
+            let page = page.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let sort = sort.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/segments", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("page", &page))
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .query(&progenitor_client::QueryParam::new("sort", &sort))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "segment_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::segment_create`]
+
+[`Client::segment_create`]: super::Client::segment_create*/
+    #[derive(Debug, Clone)]
+    pub struct SegmentCreate<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::SegmentInput, String>,
+    }
+    impl<'a> SegmentCreate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::SegmentInput>,
+            <V as std::convert::TryInto<types::SegmentInput>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `SegmentInput` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::SegmentInput,
+            ) -> types::builder::SegmentInput,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/segments`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Segment>, Error<types::ErrorEnvelope>> {
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::SegmentInput::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/segments", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "segment_create",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                201u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::segment_get`]
+
+[`Client::segment_get`]: super::Client::segment_get*/
+    #[derive(Debug, Clone)]
+    pub struct SegmentGet<'a> {
+        client: &'a super::Client,
+        segment_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> SegmentGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                segment_id: Err("segment_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn segment_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.segment_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for segment_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/segments/{segment_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Segment>, Error<types::ErrorEnvelope>> {
+            let Self { client, segment_id, x_organization_id } = self;
+            let segment_id = segment_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/segments/{}", client.baseurl, encode_path(& segment_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "segment_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::segment_update`]
+
+[`Client::segment_update`]: super::Client::segment_update*/
+    #[derive(Debug, Clone)]
+    pub struct SegmentUpdate<'a> {
+        client: &'a super::Client,
+        segment_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::UpdateSegment, String>,
+    }
+    impl<'a> SegmentUpdate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                segment_id: Err("segment_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn segment_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.segment_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for segment_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::UpdateSegment>,
+            <V as std::convert::TryInto<types::UpdateSegment>>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `UpdateSegment` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::UpdateSegment,
+            ) -> types::builder::UpdateSegment,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `PUT` request to `/v1/segments/{segment_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::Segment>, Error<types::ErrorEnvelope>> {
+            let Self { client, segment_id, x_organization_id, body } = self;
+            let segment_id = segment_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::UpdateSegment::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/segments/{}", client.baseurl, encode_path(& segment_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .put(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "segment_update",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::segment_delete`]
+
+[`Client::segment_delete`]: super::Client::segment_delete*/
+    #[derive(Debug, Clone)]
+    pub struct SegmentDelete<'a> {
+        client: &'a super::Client,
+        segment_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> SegmentDelete<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                segment_id: Err("segment_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn segment_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.segment_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for segment_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `DELETE` request to `/v1/segments/{segment_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<()>, Error<types::ErrorEnvelope>> {
+            let Self { client, segment_id, x_organization_id } = self;
+            let segment_id = segment_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/segments/{}", client.baseurl, encode_path(& segment_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .delete(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "segment_delete",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                204u16 => Ok(ResponseValue::empty(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::segment_member_list`]
+
+[`Client::segment_member_list`]: super::Client::segment_member_list*/
+    #[derive(Debug, Clone)]
+    pub struct SegmentMemberList<'a> {
+        client: &'a super::Client,
+        segment_id: Result<i64, String>,
+        page: Result<Option<i32>, String>,
+        page_size: Result<Option<i32>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> SegmentMemberList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                segment_id: Err("segment_id was not initialized".to_string()),
+                page: Ok(None),
+                page_size: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn segment_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.segment_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for segment_id failed".to_string());
+            self
+        }
+        pub fn page<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page failed".to_string());
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/segments/{segment_id}/members`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::PageSegmentMember>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, segment_id, page, page_size, x_organization_id } = self;
+            let segment_id = segment_id.map_err(Error::InvalidRequest)?;
+            let page = page.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/segments/{}/members", client.baseurl, encode_path(& segment_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("page", &page))
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "segment_member_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::segment_history_list`]
+
+[`Client::segment_history_list`]: super::Client::segment_history_list*/
+    #[derive(Debug, Clone)]
+    pub struct SegmentHistoryList<'a> {
+        client: &'a super::Client,
+        segment_id: Result<i64, String>,
+        page: Result<Option<i32>, String>,
+        page_size: Result<Option<i32>, String>,
+        patient_id: Result<Option<i64>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> SegmentHistoryList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                segment_id: Err("segment_id was not initialized".to_string()),
+                page: Ok(None),
+                page_size: Ok(None),
+                patient_id: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn segment_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.segment_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for segment_id failed".to_string());
+            self
+        }
+        pub fn page<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page failed".to_string());
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        pub fn patient_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.patient_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/segments/{segment_id}/history`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::PageSegmentHistoryEntry>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self {
+                client,
+                segment_id,
+                page,
+                page_size,
+                patient_id,
+                x_organization_id,
+            } = self;
+            let segment_id = segment_id.map_err(Error::InvalidRequest)?;
+            let page = page.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/segments/{}/history", client.baseurl, encode_path(& segment_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("page", &page))
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .query(&progenitor_client::QueryParam::new("patient_id", &patient_id))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "segment_history_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::segment_evaluate`]
+
+[`Client::segment_evaluate`]: super::Client::segment_evaluate*/
+    #[derive(Debug, Clone)]
+    pub struct SegmentEvaluate<'a> {
+        client: &'a super::Client,
+        segment_id: Result<i64, String>,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> SegmentEvaluate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                segment_id: Err("segment_id was not initialized".to_string()),
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn segment_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.segment_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for segment_id failed".to_string());
+            self
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `POST` request to `/v1/segments/{segment_id}/evaluate`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::SegmentEvaluation>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, segment_id, idempotency_key, x_organization_id } = self;
+            let segment_id = segment_id.map_err(Error::InvalidRequest)?;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/segments/{}/evaluate", client.baseurl, encode_path(& segment_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "segment_evaluate",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::segment_preview`]
+
+[`Client::segment_preview`]: super::Client::segment_preview*/
+    #[derive(Debug, Clone)]
+    pub struct SegmentPreview<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::PreviewSegment, String>,
+    }
+    impl<'a> SegmentPreview<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::PreviewSegment>,
+            <V as std::convert::TryInto<
+                types::PreviewSegment,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `PreviewSegment` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::PreviewSegment,
+            ) -> types::builder::PreviewSegment,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/segments/preview`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::SegmentPreview>, Error<types::ErrorEnvelope>> {
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::PreviewSegment::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/segments/preview", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "segment_preview",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::segment_explain`]
+
+[`Client::segment_explain`]: super::Client::segment_explain*/
+    #[derive(Debug, Clone)]
+    pub struct SegmentExplain<'a> {
+        client: &'a super::Client,
+        segment_id: Result<i64, String>,
+        patient_id: Result<i64, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> SegmentExplain<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                segment_id: Err("segment_id was not initialized".to_string()),
+                patient_id: Err("patient_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn segment_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.segment_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for segment_id failed".to_string());
+            self
+        }
+        pub fn patient_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.patient_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/segments/{segment_id}/explain`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::SegmentExplanation>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, segment_id, patient_id, x_organization_id } = self;
+            let segment_id = segment_id.map_err(Error::InvalidRequest)?;
+            let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/segments/{}/explain", client.baseurl, encode_path(& segment_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("patient_id", &patient_id))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "segment_explain",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::patient_segment_list`]
+
+[`Client::patient_segment_list`]: super::Client::patient_segment_list*/
+    #[derive(Debug, Clone)]
+    pub struct PatientSegmentList<'a> {
+        client: &'a super::Client,
+        patient_id: Result<i64, String>,
+        page: Result<Option<i32>, String>,
+        page_size: Result<Option<i32>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> PatientSegmentList<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                patient_id: Err("patient_id was not initialized".to_string()),
+                page: Ok(None),
+                page_size: Ok(None),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn patient_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.patient_id = value
+                .try_into()
+                .map_err(|_| "conversion to `i64` for patient_id failed".to_string());
+            self
+        }
+        pub fn page<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page failed".to_string());
+            self
+        }
+        pub fn page_size<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i32>,
+        {
+            self.page_size = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| "conversion to `i32` for page_size failed".to_string());
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/patients/{patient_id}/segments`
+        pub async fn send(
+            self,
+        ) -> Result<
+            ResponseValue<types::PagePatientSegment>,
+            Error<types::ErrorEnvelope>,
+        > {
+            let Self { client, patient_id, page, page_size, x_organization_id } = self;
+            let patient_id = patient_id.map_err(Error::InvalidRequest)?;
+            let page = page.map_err(Error::InvalidRequest)?;
+            let page_size = page_size.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/patients/{}/segments", client.baseurl, encode_path(& patient_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .query(&progenitor_client::QueryParam::new("page", &page))
+                .query(&progenitor_client::QueryParam::new("page_size", &page_size))
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "patient_segment_list",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
                     Err(
                         Error::ErrorResponse(
                             ResponseValue::from_response(response).await?,
@@ -55876,6 +63519,577 @@ pub mod builder {
                 .build()?;
             let info = OperationInfo {
                 operation_id: "gdpr_job_get",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::csv_export`]
+
+[`Client::csv_export`]: super::Client::csv_export*/
+    #[derive(Debug, Clone)]
+    pub struct CsvExport<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::CsvExportInput, String>,
+    }
+    impl<'a> CsvExport<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::CsvExportInput>,
+            <V as std::convert::TryInto<
+                types::CsvExportInput,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `CsvExportInput` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::CsvExportInput,
+            ) -> types::builder::CsvExportInput,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/export/csv`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<ByteStream>, Error<types::ErrorEnvelope>> {
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::CsvExportInput::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/export/csv", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "csv_export",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                200u16 => Ok(ResponseValue::stream(response)),
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::export_job_create`]
+
+[`Client::export_job_create`]: super::Client::export_job_create*/
+    #[derive(Debug, Clone)]
+    pub struct ExportJobCreate<'a> {
+        client: &'a super::Client,
+        idempotency_key: Result<Option<::std::string::String>, String>,
+        x_organization_id: Result<Option<i64>, String>,
+        body: Result<types::builder::CsvExportInput, String>,
+    }
+    impl<'a> ExportJobCreate<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                idempotency_key: Ok(None),
+                x_organization_id: Ok(None),
+                body: Ok(::std::default::Default::default()),
+            }
+        }
+        pub fn idempotency_key<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::std::string::String>,
+        {
+            self.idempotency_key = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `:: std :: string :: String` for idempotency_key failed"
+                        .to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        pub fn body<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<types::CsvExportInput>,
+            <V as std::convert::TryInto<
+                types::CsvExportInput,
+            >>::Error: std::fmt::Display,
+        {
+            self.body = value
+                .try_into()
+                .map(From::from)
+                .map_err(|s| {
+                    format!("conversion to `CsvExportInput` for body failed: {}", s)
+                });
+            self
+        }
+        pub fn body_map<F>(mut self, f: F) -> Self
+        where
+            F: std::ops::FnOnce(
+                types::builder::CsvExportInput,
+            ) -> types::builder::CsvExportInput,
+        {
+            self.body = self.body.map(f);
+            self
+        }
+        ///Sends a `POST` request to `/v1/export/jobs`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::ExportJob>, Error<types::ErrorEnvelope>> {
+            let Self { client, idempotency_key, x_organization_id, body } = self;
+            let idempotency_key = idempotency_key.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let body = body
+                .and_then(|v| {
+                    types::CsvExportInput::try_from(v).map_err(|e| e.to_string())
+                })
+                .map_err(Error::InvalidRequest)?;
+            let url = format!("{}/v1/export/jobs", client.baseurl,);
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(3usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = idempotency_key {
+                header_map.append("Idempotency-Key", value.to_string().try_into()?);
+            }
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .post(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .json(&body)
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "export_job_create",
+            };
+            client.pre(&mut request, &info).await?;
+            let result = client.exec(request, &info).await;
+            client.post(&result, &info).await?;
+            let response = result?;
+            match response.status().as_u16() {
+                202u16 => ResponseValue::from_response(response).await,
+                400u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                401u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                403u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                404u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                405u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                409u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                413u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                415u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                422u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                429u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                500u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                502u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                503u16 => {
+                    Err(
+                        Error::ErrorResponse(
+                            ResponseValue::from_response(response).await?,
+                        ),
+                    )
+                }
+                _ => Err(Error::UnexpectedResponse(response)),
+            }
+        }
+    }
+    /**Builder for [`Client::export_job_get`]
+
+[`Client::export_job_get`]: super::Client::export_job_get*/
+    #[derive(Debug, Clone)]
+    pub struct ExportJobGet<'a> {
+        client: &'a super::Client,
+        job_id: Result<::uuid::Uuid, String>,
+        x_organization_id: Result<Option<i64>, String>,
+    }
+    impl<'a> ExportJobGet<'a> {
+        pub fn new(client: &'a super::Client) -> Self {
+            Self {
+                client: client,
+                job_id: Err("job_id was not initialized".to_string()),
+                x_organization_id: Ok(None),
+            }
+        }
+        pub fn job_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<::uuid::Uuid>,
+        {
+            self.job_id = value
+                .try_into()
+                .map_err(|_| {
+                    "conversion to `:: uuid :: Uuid` for job_id failed".to_string()
+                });
+            self
+        }
+        pub fn x_organization_id<V>(mut self, value: V) -> Self
+        where
+            V: std::convert::TryInto<i64>,
+        {
+            self.x_organization_id = value
+                .try_into()
+                .map(Some)
+                .map_err(|_| {
+                    "conversion to `i64` for x_organization_id failed".to_string()
+                });
+            self
+        }
+        ///Sends a `GET` request to `/v1/export/jobs/{job_id}`
+        pub async fn send(
+            self,
+        ) -> Result<ResponseValue<types::ExportJob>, Error<types::ErrorEnvelope>> {
+            let Self { client, job_id, x_organization_id } = self;
+            let job_id = job_id.map_err(Error::InvalidRequest)?;
+            let x_organization_id = x_organization_id.map_err(Error::InvalidRequest)?;
+            let url = format!(
+                "{}/v1/export/jobs/{}", client.baseurl, encode_path(& job_id
+                .to_string()),
+            );
+            let mut header_map = ::reqwest::header::HeaderMap::with_capacity(2usize);
+            header_map
+                .append(
+                    ::reqwest::header::HeaderName::from_static("api-version"),
+                    ::reqwest::header::HeaderValue::from_static(
+                        super::Client::api_version(),
+                    ),
+                );
+            if let Some(value) = x_organization_id {
+                header_map.append("X-Organization-Id", value.to_string().try_into()?);
+            }
+            #[allow(unused_mut)]
+            let mut request = client
+                .client
+                .get(url)
+                .header(
+                    ::reqwest::header::ACCEPT,
+                    ::reqwest::header::HeaderValue::from_static("application/json"),
+                )
+                .headers(header_map)
+                .build()?;
+            let info = OperationInfo {
+                operation_id: "export_job_get",
             };
             client.pre(&mut request, &info).await?;
             let result = client.exec(request, &info).await;

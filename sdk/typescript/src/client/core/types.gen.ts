@@ -185,6 +185,30 @@ export type Appointment = {
 };
 
 /**
+ * Column of a table of appointments.
+ *
+ * - `id`: id of the appointment
+ * - `uid`: random UUID, for links and calendar feeds
+ * - `title`: subject
+ * - `status`: status
+ * - `started_at`: start
+ * - `ended_at`: end
+ * - `specialist_id`: id of the specialist
+ * - `patient_id`: id of the patient
+ * - `appointment_template_id`: id of the appointment template that it was booked with
+ * - `appointment_series_id`: id of its series
+ * - `specialty_id`: id of its specialty
+ * - `modality`: form of the meeting
+ * - `user_id`: id of the user who booked it
+ * - `hold_expires_at`: time at which a hold lapses
+ * - `cancelled_at`: time of the cancellation
+ * - `cancellation_reason`: reason for the cancellation
+ * - `created_at`: time of creation
+ * - `updated_at`: time of the last change
+ */
+export type AppointmentColumn = 'id' | 'uid' | 'title' | 'status' | 'started_at' | 'ended_at' | 'specialist_id' | 'patient_id' | 'appointment_template_id' | 'appointment_series_id' | 'specialty_id' | 'modality' | 'user_id' | 'hold_expires_at' | 'cancelled_at' | 'cancellation_reason' | 'created_at' | 'updated_at';
+
+/**
  * AppointmentForms
  *
  * Forms of an appointment.
@@ -474,6 +498,42 @@ export type AppointmentWithForms = {
 };
 
 /**
+ * AppointmentsExport
+ *
+ * Table of appointments.
+ */
+export type AppointmentsExport = {
+    /**
+     * Columns in their order; if it is empty, all that the caller's role reads.
+     */
+    columns?: Array<AppointmentColumn>;
+    /**
+     * Selects appointments that end after this time.
+     */
+    from?: string;
+    /**
+     * Selects appointments that begin before this time.
+     */
+    to?: string;
+    /**
+     * Selects appointments of this specialist.
+     */
+    specialist_id?: number;
+    /**
+     * Selects appointments of this patient.
+     */
+    patient_id?: number;
+    /**
+     * Selects appointments with this status.
+     */
+    status?: AppointmentStatus;
+    /**
+     * Selects appointments booked with this appointment template.
+     */
+    template_id?: number;
+};
+
+/**
  * AttachForms
  *
  * Request to attach forms to an appointment.
@@ -484,6 +544,70 @@ export type AttachForms = {
      * lists, none without a template.
      */
     form_template_ids?: Array<number>;
+};
+
+/**
+ * Column of a table of entries of the audit trail.
+ *
+ * - `id`: id of the entry
+ * - `occurred_at`: time
+ * - `actor_kind`: kind of the actor
+ * - `actor_user_id`: id of the user who acted
+ * - `actor_api_key_id`: id of the API key that acted
+ * - `impersonator_user_id`: id of the administrator who acted as the user
+ * - `action`: action
+ * - `entity_type`: type of the entity
+ * - `entity_id`: id of the entity
+ * - `changed_fields`: names of the changed fields, separated by `|`
+ * - `operation_id`: operation of the request
+ * - `request_id`: id of the request
+ * - `outcome`: outcome
+ * - `error_code`: code of the error
+ * - `occurrences`: number of requests that the entry stands for
+ * - `ip`: network address of the actor
+ * - `user_agent`: user agent of the actor
+ * - `client_request_id`: id that the client gave the request
+ */
+export type AuditColumn = 'id' | 'occurred_at' | 'actor_kind' | 'actor_user_id' | 'actor_api_key_id' | 'impersonator_user_id' | 'action' | 'entity_type' | 'entity_id' | 'changed_fields' | 'operation_id' | 'request_id' | 'outcome' | 'error_code' | 'occurrences' | 'ip' | 'user_agent' | 'client_request_id';
+
+/**
+ * AuditExport
+ *
+ * Table of entries of the audit trail. Entries about requests to Telemetry are in Telemetry's own trail.
+ */
+export type AuditExport = {
+    /**
+     * Columns in their order; if it is empty, all that the caller's role reads.
+     */
+    columns?: Array<AuditColumn>;
+    /**
+     * Selects entries from this time on. Required, because a trail is kept for years.
+     */
+    from: string;
+    /**
+     * Selects entries before this time; all until now if left out.
+     */
+    to?: string;
+    /**
+     * Selects entries of this user.
+     */
+    actor_user_id?: number;
+    /**
+     * Selects entries with this action, e.g. `updated`.
+     */
+    action?: string;
+    /**
+     * Selects entries of this entity type, e.g. `appointment`.
+     */
+    entity_type?: string;
+    /**
+     * Selects entries of the entity with this id; ids are unique only within an entity type.
+     */
+    entity_id?: string;
+    /**
+     * Selects entries of the request with this id.
+     */
+    request_id?: string;
 };
 
 /**
@@ -1096,6 +1220,42 @@ export type CreateWaitlistEntry = {
 };
 
 /**
+ * CsvExportInput
+ *
+ * Request for a table as CSV: exactly one of `patients`, `appointments`, `forms` and `audit`, and the form of the file.
+ *
+ * A filter selects the rows that the list of the entity would show with the same filter; without filters, all.
+ */
+export type CsvExportInput = {
+    /**
+     * Patients, in the order of their creation; absent if another entity is exported.
+     */
+    patients?: PatientsExport;
+    /**
+     * Appointments and holds, in the order of their start; absent if another entity is exported.
+     */
+    appointments?: AppointmentsExport;
+    /**
+     * Forms of one template, in the order of their creation; absent if another entity is exported.
+     */
+    forms?: FormsExport;
+    /**
+     * Entries of the audit trail about requests to this service, in the order of time; absent if another entity is
+     * exported.
+     */
+    audit?: AuditExport;
+    /**
+     * Character between the cells.
+     */
+    delimiter?: ExportDelimiter;
+    /**
+     * `true` to begin the file with the byte order mark, by which some spreadsheets know UTF-8. Other programs read it
+     * as a part of the first header.
+     */
+    byte_order_mark?: boolean;
+};
+
+/**
  * CustomField
  *
  * Field that a clinic adds to profiles.
@@ -1552,6 +1712,98 @@ export type ErrorEnvelope = {
 };
 
 /**
+ * Character between the cells of a file.
+ *
+ * - `comma`: `,`, as RFC 4180 says
+ * - `semicolon`: `;`, for spreadsheets of regions where a comma separates decimals
+ */
+export type ExportDelimiter = 'comma' | 'semicolon';
+
+/**
+ * Rows that are exported.
+ *
+ * - `patients`: patients
+ * - `appointments`: appointments and holds
+ * - `forms`: forms of one template
+ * - `audit`: entries of the audit trail
+ */
+export type ExportEntity = 'patients' | 'appointments' | 'forms' | 'audit';
+
+/**
+ * ExportJob
+ *
+ * Export into a file.
+ */
+export type ExportJob = {
+    /**
+     * Id of the export.
+     */
+    id: string;
+    /**
+     * Rows that are exported.
+     */
+    entity: ExportEntity;
+    /**
+     * State of the export. Failed attempts are repeated automatically.
+     */
+    state: ExportState;
+    /**
+     * Name of the file.
+     */
+    file_name: string;
+    /**
+     * Number of rows that the file is going to have, counted in the snapshot that it is made of; absent before that.
+     */
+    rows_planned?: number;
+    /**
+     * Number of rows that are written so far.
+     */
+    rows_written: number;
+    /**
+     * Size of the file in bytes; absent until it is complete.
+     */
+    bytes?: number;
+    /**
+     * Link to the file, valid for five minutes from this answer; absent unless `state` is `succeeded`. Whoever has it
+     * needs no other credential.
+     */
+    download_url?: string;
+    /**
+     * Reason of the failure; absent unless `state` is `failed`. `export_withdrawn`: a person was erased meanwhile or
+     * since, who may be in the file; ask for another export. `asker_not_allowed`: the person who asked for it is no
+     * administrator any more.
+     */
+    error_code?: string;
+    /**
+     * Time of the request.
+     */
+    created_at: string;
+    /**
+     * Time at which the present or last attempt began; absent before the first.
+     */
+    started_at?: string;
+    /**
+     * Time at which it succeeded or failed; absent before that.
+     */
+    finished_at?: string;
+    /**
+     * Time until which the file is kept; absent until it is complete.
+     */
+    expires_at?: string;
+};
+
+/**
+ * State of an export.
+ *
+ * - `queued`: it waits for its turn
+ * - `running`: rows are read and written
+ * - `succeeded`: the file can be downloaded
+ * - `failed`: there is no file; see `error_code`
+ * - `expired`: the file was deleted, because its time was over
+ */
+export type ExportState = 'queued' | 'running' | 'succeeded' | 'failed' | 'expired';
+
+/**
  * ExportedHolding
  *
  * Rows of a table in which the person is found in one way.
@@ -1987,6 +2239,31 @@ export type FormChange = {
 export type FormChangeKind = 'added' | 'removed' | 'moved' | 'changed';
 
 /**
+ * Column of a table of forms, besides those of the fields. In the file its name begins with `form.`, because a
+ * field may have the same key.
+ *
+ * - `id`: id of the form
+ * - `uid`: globally unique id of the form
+ * - `patient_id`: id of the patient
+ * - `appointment_id`: id of the appointment that it belongs to
+ * - `form_template_version`: version of the template that it asks
+ * - `status`: state
+ * - `language`: language in which it is filled in
+ * - `due_at`: time until which it should be submitted
+ * - `overdue_at`: time at which it was found to be overdue
+ * - `amends_id`: id of the signed form that it corrects
+ * - `amended_by_id`: id of the form that corrects it
+ * - `created_by_user_id`: id of the user who created it
+ * - `created_at`: time of creation
+ * - `updated_at`: time of the last change
+ * - `submitted_at`: time of the submission
+ * - `signed_at`: time of the last signature
+ * - `voided_at`: time at which it became void
+ * - `is_erased`: `true` if the patient was erased, so that nobody can open the answers
+ */
+export type FormColumn = 'id' | 'uid' | 'patient_id' | 'appointment_id' | 'form_template_version' | 'status' | 'language' | 'due_at' | 'overdue_at' | 'amends_id' | 'amended_by_id' | 'created_by_user_id' | 'created_at' | 'updated_at' | 'submitted_at' | 'signed_at' | 'voided_at' | 'is_erased';
+
+/**
  * FormCondition
  *
  * Condition on answers and scores, with at most 200 conditions in it, itself counted, on at most 8 levels.
@@ -2100,7 +2377,8 @@ export type FormEvaluation = {
      */
     faults: Array<AnswerFault>;
     /**
-     * Answers that are required and missing, at most 100, as the faults that submitting the form would report.
+     * Answers that are required and missing, at most 100. Pointers name entries of groups by their index; submitting the
+     * form names them by their ids.
      */
     missing_answers: Array<AnswerFault>;
     /**
@@ -2920,6 +3198,43 @@ export type FormWriteBackField = {
      * Value that the profile has now; absent if it has none, or if the caller's role doesn't read the field.
      */
     present?: unknown;
+};
+
+/**
+ * FormsExport
+ *
+ * Table of the forms of one template.
+ *
+ * Besides the columns that are named here, each field that any version of the template has had is a column, under its
+ * key: in the place where the first version had it, also if it was moved or removed since. A field in a group is
+ * `group/field`, with a JSON list of its values, one for each entry. A score is a column with its value, and
+ * `score/band` with the key of its band. Choices show the keys of their options, separated by `|`.
+ */
+export type FormsExport = {
+    /**
+     * Id of the form template.
+     */
+    form_template_id: number;
+    /**
+     * Columns in their order, which come before those of the fields; if it is empty, all that the caller's role reads.
+     */
+    columns?: Array<FormColumn>;
+    /**
+     * Selects forms about this patient.
+     */
+    patient_id?: number;
+    /**
+     * Selects forms that belong to this appointment.
+     */
+    appointment_id?: number;
+    /**
+     * Selects forms that ask this version of the template.
+     */
+    form_template_version?: number;
+    /**
+     * Selects forms in this state. Only `void` selects void forms.
+     */
+    status?: FormStatus;
 };
 
 /**
@@ -3807,6 +4122,22 @@ export type PagePatient = {
 };
 
 /**
+ * Page_PatientSegment
+ *
+ * One page of a list.
+ */
+export type PagePatientSegment = {
+    /**
+     * Entries of this page, in the requested order.
+     */
+    data: Array<PatientSegment>;
+    /**
+     * Position of the page in the list, and the size of the list.
+     */
+    meta: PageMeta;
+};
+
+/**
  * Page_Reschedule
  *
  * One page of a list.
@@ -3816,6 +4147,54 @@ export type PageReschedule = {
      * Entries of this page, in the requested order.
      */
     data: Array<Reschedule>;
+    /**
+     * Position of the page in the list, and the size of the list.
+     */
+    meta: PageMeta;
+};
+
+/**
+ * Page_Segment
+ *
+ * One page of a list.
+ */
+export type PageSegment = {
+    /**
+     * Entries of this page, in the requested order.
+     */
+    data: Array<Segment>;
+    /**
+     * Position of the page in the list, and the size of the list.
+     */
+    meta: PageMeta;
+};
+
+/**
+ * Page_SegmentHistoryEntry
+ *
+ * One page of a list.
+ */
+export type PageSegmentHistoryEntry = {
+    /**
+     * Entries of this page, in the requested order.
+     */
+    data: Array<SegmentHistoryEntry>;
+    /**
+     * Position of the page in the list, and the size of the list.
+     */
+    meta: PageMeta;
+};
+
+/**
+ * Page_SegmentMember
+ *
+ * One page of a list.
+ */
+export type PageSegmentMember = {
+    /**
+     * Entries of this page, in the requested order.
+     */
+    data: Array<SegmentMember>;
     /**
      * Position of the page in the list, and the size of the list.
      */
@@ -3954,6 +4333,26 @@ export type Patient = {
 export type PatientAttribute = 'first_name' | 'last_name' | 'email' | 'phone' | 'date_of_birth' | 'national_id' | 'address' | 'emergency_contact';
 
 /**
+ * Column of a table of patients.
+ *
+ * - `id`: id of the patient
+ * - `uid`: random UUID, for links
+ * - `user_id`: id of the user who signs in as the patient
+ * - `first_name`: first name
+ * - `last_name`: last name
+ * - `email`: e-mail address
+ * - `phone`: telephone number
+ * - `date_of_birth`: date of birth, as YYYY-MM-DD
+ * - `national_id`: number of a national identity document or health insurance
+ * - `address`: postal address
+ * - `emergency_contact`: contact in an emergency
+ * - `clinical_notes`: clinical notes
+ * - `created_at`: time of creation
+ * - `updated_at`: time of the last change
+ */
+export type PatientColumn = 'id' | 'uid' | 'user_id' | 'first_name' | 'last_name' | 'email' | 'phone' | 'date_of_birth' | 'national_id' | 'address' | 'emergency_contact' | 'clinical_notes' | 'created_at' | 'updated_at';
+
+/**
  * PatientMerge
  *
  * Merge of a record into the record of the same patient.
@@ -3974,12 +4373,70 @@ export type PatientMerge = {
 };
 
 /**
+ * PatientSegment
+ *
+ * Segment that a patient is a member of.
+ */
+export type PatientSegment = {
+    /**
+     * Id of the segment.
+     */
+    segment_id: number;
+    /**
+     * Name of the segment.
+     */
+    name: string;
+    /**
+     * Time of the evaluation since which the patient is a member.
+     */
+    joined_at: string;
+    /**
+     * Time as of which the members of the segment are.
+     */
+    evaluated_at?: string;
+    /**
+     * State of the segment's rule; with `invalid`, the members stay as they were at `evaluated_at`.
+     */
+    state: SegmentState;
+};
+
+/**
  * Order of a list of patients.
  *
  * - `last_name`: by last name, then first name, in the order of the Unicode collation
  * - `-created_at`: latest creation first
  */
 export type PatientSort = 'last_name' | '-created_at';
+
+/**
+ * PatientsExport
+ *
+ * Table of patients.
+ */
+export type PatientsExport = {
+    /**
+     * Columns in their order; if it is empty, all that the caller's role reads.
+     */
+    columns?: Array<PatientColumn>;
+    /**
+     * Words that the name must contain, in any order. Letter case, accents and the shapes of quotes and hyphens make
+     * no difference.
+     */
+    search?: string;
+    /**
+     * Complete e-mail address; letter case makes no difference.
+     */
+    email?: string;
+    /**
+     * Complete telephone number, with any spaces and punctuation. A number without a country prefix is read as a number
+     * of the organization's country.
+     */
+    phone?: string;
+    /**
+     * Complete number of an identity document or health insurance; only its letters and digits are compared.
+     */
+    national_id?: string;
+};
 
 /**
  * PersonExport
@@ -4083,6 +4540,22 @@ export type PreviewForm = {
     values?: {
         [key: string]: unknown;
     };
+};
+
+/**
+ * PreviewSegment
+ *
+ * Rule to try.
+ */
+export type PreviewSegment = {
+    /**
+     * Rule, at most 64 KiB.
+     */
+    rule: SegmentRule;
+    /**
+     * Id of the segment whose rule it is going to be, so that a cycle is noticed; absent for a new segment.
+     */
+    segment_id?: number;
 };
 
 /**
@@ -4579,6 +5052,553 @@ export type SearchCalendar = {
      */
     timezone?: string;
 };
+
+/**
+ * Segment
+ *
+ * Patients for whom a rule is true. The members are those of the last evaluation.
+ */
+export type Segment = {
+    /**
+     * Id of the segment.
+     */
+    id: number;
+    /**
+     * Name, unique among the segments of the clinic.
+     */
+    name: string;
+    /**
+     * Description for the clinic's staff.
+     */
+    description: string;
+    /**
+     * Rule, with the version of each custom field and form template that it was written for.
+     */
+    rule: SegmentRule;
+    /**
+     * Number of changes, to be sent with the next one.
+     */
+    version: number;
+    /**
+     * Number of the rule, from 1; increases when the rule changes.
+     */
+    rule_version: number;
+    /**
+     * State of the rule.
+     */
+    state: SegmentState;
+    /**
+     * Reasons for which the rule can't be evaluated, at most 100; empty if it can.
+     */
+    faults: Array<SegmentFault>;
+    /**
+     * Number of members; absent for specialists, who see those members whom they treat.
+     */
+    member_count?: number;
+    /**
+     * Number of patients who are no members because a value is missing: with it, the rule might be true. Absent for
+     * specialists.
+     */
+    missing_count?: number;
+    /**
+     * Time as of which the members are; absent before the first evaluation.
+     */
+    evaluated_at?: string;
+    /**
+     * Number of the rule by which the members were found; less than `rule_version` until a new rule is evaluated.
+     */
+    evaluated_rule_version?: number;
+    /**
+     * Time at which the next evaluation is due; in the past while one is about to begin.
+     */
+    due_at: string;
+    /**
+     * Time of creation.
+     */
+    created_at: string;
+    /**
+     * Time of the last change of name, description or rule.
+     */
+    updated_at: string;
+};
+
+/**
+ * SegmentAppointments
+ *
+ * Appointments of the patient, without holds and deleted ones.
+ */
+export type SegmentAppointments = {
+    /**
+     * Subject of the rule.
+     */
+    measure: SegmentMeasure;
+    /**
+     * Statuses of the appointments that count, without `held` and `expired`; `scheduled`, `confirmed`, `in_progress`
+     * and `completed` if left out.
+     */
+    statuses?: Array<AppointmentStatus>;
+    /**
+     * Ids of the templates that the appointments were booked by, at most 50; any or none if left out.
+     */
+    appointment_template_ids?: Array<number>;
+    /**
+     * First day on which counted appointments begin, `YYYY-MM-DD` or relative like `today-90d`; any if left out. Only
+     * for `count`.
+     */
+    from?: string;
+    /**
+     * Last day on which counted appointments begin, in the same form; any if left out. Only for `count`.
+     */
+    to?: string;
+};
+
+/**
+ * Change of the members of a segment.
+ *
+ * - `joined`: the patient became a member
+ * - `left`: the patient is no member any more
+ */
+export type SegmentChange = 'joined' | 'left';
+
+/**
+ * SegmentChanges
+ *
+ * Numbers of an evaluation, and the patients whose membership it has changed.
+ */
+export type SegmentChanges = {
+    /**
+     * Number of members.
+     */
+    member_count: number;
+    /**
+     * Number of patients who are no members because a value is missing: with it, the rule might be true.
+     */
+    missing_count: number;
+    /**
+     * Number of patients who became members.
+     */
+    joined_count: number;
+    /**
+     * Number of patients who are no members any more.
+     */
+    left_count: number;
+    /**
+     * Ids of the first 100 patients who became members, in their order; the history has all of them.
+     */
+    joined: Array<number>;
+    /**
+     * Ids of the first 100 patients who are no members any more, in their order; the history has all of them.
+     */
+    left: Array<number>;
+};
+
+/**
+ * SegmentEvaluation
+ *
+ * Outcome of an evaluation.
+ */
+export type SegmentEvaluation = {
+    /**
+     * Id of the segment.
+     */
+    segment_id: number;
+    /**
+     * Number of the rule.
+     */
+    rule_version: number;
+    /**
+     * State of the rule; with `invalid`, nothing was evaluated and the members stay as they were.
+     */
+    state: SegmentState;
+    /**
+     * Reasons for which the rule can't be evaluated, at most 100; empty if it was.
+     */
+    faults: Array<SegmentFault>;
+    /**
+     * Time as of which the members are; absent if the rule has never been evaluated.
+     */
+    evaluated_at?: string;
+    /**
+     * Counts, and who came and went; absent for specialists, who don't see every patient, and with `invalid`.
+     */
+    changes?: SegmentChanges;
+};
+
+/**
+ * SegmentExample
+ *
+ * Patient for whom a rule is true.
+ */
+export type SegmentExample = {
+    /**
+     * Id of the patient.
+     */
+    patient_id: number;
+    /**
+     * First name.
+     */
+    first_name: string;
+    /**
+     * Last name.
+     */
+    last_name: string;
+};
+
+/**
+ * SegmentExplanation
+ *
+ * Reasons for which a patient is a member of a segment or not.
+ */
+export type SegmentExplanation = {
+    /**
+     * Id of the segment.
+     */
+    segment_id: number;
+    /**
+     * Id of the patient.
+     */
+    patient_id: number;
+    /**
+     * `true` if the patient was a member at the last evaluation.
+     */
+    member: boolean;
+    /**
+     * Time of the evaluation since which the patient is a member; absent if it is none.
+     */
+    joined_at?: string;
+    /**
+     * Time of the last evaluation; absent before the first.
+     */
+    evaluated_at?: string;
+    /**
+     * Number of seconds since the last evaluation.
+     */
+    evaluated_seconds_ago?: number;
+    /**
+     * Number of the rule by which the members were found.
+     */
+    evaluated_rule_version?: number;
+    /**
+     * Number of the present rule.
+     */
+    rule_version: number;
+    /**
+     * Result of the present rule for the patient as of now; it may differ from `member` until the next evaluation.
+     */
+    result: SegmentResult;
+    /**
+     * Result of each rule in it, each before those that it combines.
+     */
+    rules: Array<SegmentRuleResult>;
+    /**
+     * Pointers of the conditions for which the rule is not true, e.g. `/rule/rules/2`; empty if it is.
+     */
+    failing: Array<string>;
+};
+
+/**
+ * SegmentFault
+ *
+ * Reason for which a rule can't be evaluated.
+ */
+export type SegmentFault = {
+    /**
+     * JSON pointer of the part of the segment, e.g. `/rule/rules/0/custom_field/version`.
+     */
+    pointer: string;
+    /**
+     * Broken rule, e.g. `protected`, `type_changed`, `invalid_segment`, `too_slow`.
+     */
+    rule: string;
+    /**
+     * Sentence for people.
+     */
+    message: string;
+};
+
+/**
+ * SegmentField
+ *
+ * Custom field of patients.
+ */
+export type SegmentField = {
+    /**
+     * Id of the field.
+     */
+    custom_field_id: number;
+    /**
+     * Version of the field that the rule was written for, from 1; the present one if left out. Values of versions with
+     * another type or unit count as missing.
+     */
+    version?: number;
+};
+
+/**
+ * SegmentForm
+ *
+ * Answer or score of the patient's latest submitted form of a template that is not void.
+ */
+export type SegmentForm = {
+    /**
+     * Id of the form template.
+     */
+    form_template_id: number;
+    /**
+     * Version of the template that the rule was written for, from 1; the last published one if left out. Answers to
+     * versions in which the item has another type or unit count as missing.
+     */
+    version?: number;
+    /**
+     * Key of a field outside of groups, or of a score.
+     */
+    key: string;
+};
+
+/**
+ * SegmentHistoryEntry
+ *
+ * Entry of the history of a segment.
+ */
+export type SegmentHistoryEntry = {
+    /**
+     * Id of the entry.
+     */
+    id: number;
+    /**
+     * Id of the patient.
+     */
+    patient_id: number;
+    /**
+     * Change.
+     */
+    kind: SegmentChange;
+    /**
+     * Number of the rule by which it was found.
+     */
+    rule_version: number;
+    /**
+     * Time of the evaluation that found it.
+     */
+    happened_at: string;
+};
+
+/**
+ * SegmentInput
+ *
+ * Properties of a segment that can change.
+ */
+export type SegmentInput = {
+    /**
+     * Name, unique among the segments of the clinic: case, accents, and the shapes of quotes and hyphens make no
+     * difference.
+     */
+    name: string;
+    /**
+     * Description for the clinic's staff.
+     */
+    description?: string;
+    /**
+     * Rule, at most 64 KiB.
+     */
+    rule: SegmentRule;
+};
+
+/**
+ * Number or property of appointments.
+ *
+ * - `count`: number of the appointments; 0 if there is none
+ * - `last_at`: time of the last one that has begun; missing if none has
+ * - `last_status`: its status
+ * - `last_template`: id of its template; missing if it has none
+ * - `next_at`: time of the next one that has not begun; missing if there is none
+ * - `next_status`: its status
+ * - `next_template`: id of its template; missing if it has none
+ */
+export type SegmentMeasure = 'count' | 'last_at' | 'last_status' | 'last_template' | 'next_at' | 'next_status' | 'next_template';
+
+/**
+ * SegmentMember
+ *
+ * Member of a segment.
+ */
+export type SegmentMember = {
+    /**
+     * Id of the patient.
+     */
+    patient_id: number;
+    /**
+     * First name.
+     */
+    first_name: string;
+    /**
+     * Last name.
+     */
+    last_name: string;
+    /**
+     * Time of the evaluation since which the patient is a member.
+     */
+    joined_at: string;
+};
+
+/**
+ * Treatment of a missing value.
+ *
+ * - `exclude`: the comparison is unknown, so it makes nobody a member
+ * - `include`: the comparison is true
+ */
+export type SegmentMissing = 'exclude' | 'include';
+
+/**
+ * Operator of a rule.
+ *
+ * - `and`: all `rules` are true
+ * - `or`: at least one of `rules` is true
+ * - `not`: the one rule in `rules` is false
+ * - `equals`: the subject is `value`; a moment is on the day `value`
+ * - `not_equals`: the subject is another than `value`
+ * - `less`: the subject is less than `value`, or earlier; a moment is before the day
+ * - `less_or_equal`: the subject is `value`, less or earlier; a moment is on the day or before
+ * - `greater`: the subject is greater than `value`, or later; a moment is after the day
+ * - `greater_or_equal`: the subject is `value`, greater or later; a moment is on the day or after
+ * - `in`: the subject is one of `values`
+ * - `contains`: the text contains `value`; for a field of the type `multiple_choice`, the option `value` is chosen
+ * - `is_missing`: there is no value
+ * - `is_present`: there is a value
+ * - `is_member`: the patient is a member of the segment `segment_id`
+ */
+export type SegmentOp = 'and' | 'or' | 'not' | 'equals' | 'not_equals' | 'less' | 'less_or_equal' | 'greater' | 'greater_or_equal' | 'in' | 'contains' | 'is_missing' | 'is_present' | 'is_member';
+
+/**
+ * SegmentPreview
+ *
+ * Patients for whom a rule is true now. Nothing is stored.
+ */
+export type SegmentPreview = {
+    /**
+     * Number of patients for whom the rule is true.
+     */
+    member_count: number;
+    /**
+     * Number of patients who are left out because a value is missing: with it, the rule might be true.
+     */
+    missing_count: number;
+    /**
+     * Number of patients of the clinic.
+     */
+    patient_count: number;
+    /**
+     * First patients for whom the rule is true, at most 10, in the order of their ids.
+     */
+    examples: Array<SegmentExample>;
+};
+
+/**
+ * Result of a rule for a patient.
+ *
+ * - `true`: it is true
+ * - `false`: it is false
+ * - `missing`: it is neither, because a value that would decide is missing
+ */
+export type SegmentResult = 'true' | 'false' | 'missing';
+
+/**
+ * SegmentRule
+ *
+ * Rule of a segment, with at most 200 rules in it, itself counted, on at most 8 levels.
+ *
+ * `op` decides which other fields must be present; others must not be. A rule that compares something names exactly
+ * one of `attribute`, `custom_field`, `appointments`, `form` and `segment_id`.
+ *
+ * A rule is true, false or, for want of a value, unknown; members are the patients for whom it is true. A comparison
+ * with a missing value is unknown, `not_equals` too, unless `missing` says otherwise; so is `not` of an unknown rule.
+ * `and` is false if one of its rules is, and `or` is true if one is, whatever the others are. 0, `false` and an empty
+ * selection are values. Texts are compared without regard to letter case and accents.
+ *
+ * Protected health information can't be used: it is encrypted, so the database can't compare it.
+ */
+export type SegmentRule = {
+    /**
+     * Operator.
+     */
+    op: SegmentOp;
+    /**
+     * Rules that `and` and `or` combine (1 to 50), or the one that `not` reverses; none for other operators.
+     */
+    rules?: Array<SegmentRule>;
+    /**
+     * Attribute of the patient's record: `created_at` (a moment), or one of `has_login`, `has_email`, `has_phone`,
+     * `has_date_of_birth`, `has_national_id`, `has_address`, `has_emergency_contact` (`true` or `false`). Absent if
+     * the rule is about something else.
+     */
+    attribute?: string;
+    /**
+     * Custom field of patients; absent if the rule is about something else.
+     */
+    custom_field?: SegmentField;
+    /**
+     * Number of appointments, or a property of one of them; absent if the rule is about something else.
+     */
+    appointments?: SegmentAppointments;
+    /**
+     * Answer or score of a form; absent if the rule is about something else.
+     */
+    form?: SegmentForm;
+    /**
+     * Id of another segment, for `is_member`; absent for other operators. The other segment must not read the members
+     * of this one, directly or through others.
+     */
+    segment_id?: number;
+    /**
+     * Value to compare with, of the type of the subject: a text, `true` or `false`, a whole number, the key of an
+     * option, the status of an appointment, or the id of an appointment template. A number with a fraction is written
+     * as text, e.g. `"1.5"`. A day is `YYYY-MM-DD`, or relative to today in the organization's time zone: `today`,
+     * `today-30d`, `today+2w`, `today-6m`, `today-1y` (days, weeks, months, years). A moment is compared with a day,
+     * or with a moment of RFC 3339. Absent for `in` and for operators that compare nothing.
+     */
+    value?: unknown;
+    /**
+     * Values of `in`, 1 to 100 different ones in the form of `value`; none for other operators.
+     */
+    values?: Array<unknown>;
+    /**
+     * Treatment of a missing value; `exclude` if left out. Only for operators that compare something that may be
+     * missing.
+     */
+    missing?: SegmentMissing;
+};
+
+/**
+ * SegmentRuleResult
+ *
+ * Result of a rule at its place.
+ */
+export type SegmentRuleResult = {
+    /**
+     * JSON pointer of the rule in the segment.
+     */
+    pointer: string;
+    /**
+     * Result.
+     */
+    result: SegmentResult;
+};
+
+/**
+ * Order of a list of segments.
+ *
+ * - `name`: by name, from A to Z
+ * - `-name`: by name, from Z to A
+ */
+export type SegmentSort = 'name' | '-name';
+
+/**
+ * State of a segment's rule.
+ *
+ * - `valid`: it can be evaluated
+ * - `invalid`: it can't, because something that it names has changed; `faults` says what. The members stay as they
+ * were.
+ */
+export type SegmentState = 'valid' | 'invalid';
 
 /**
  * SeriesConflict
@@ -5179,6 +6199,31 @@ export type UpdateRecordAccess = {
      * Number of days of access after the end of an appointment that the patient missed; 7 if left out, 0 for none.
      */
     after_no_show_days?: number;
+};
+
+/**
+ * UpdateSegment
+ *
+ * Properties that replace those of a segment.
+ */
+export type UpdateSegment = {
+    /**
+     * Version that the change is based on; 409 `stale_version` if it is not the current one.
+     */
+    version: number;
+    /**
+     * Name, unique among the segments of the clinic: case, accents, and the shapes of quotes and hyphens make no
+     * difference.
+     */
+    name: string;
+    /**
+     * Description for the clinic's staff.
+     */
+    description?: string;
+    /**
+     * Rule, at most 64 KiB.
+     */
+    rule: SegmentRule;
 };
 
 /**
@@ -9350,6 +10395,892 @@ export type PatientOnboardResponses = {
 };
 
 export type PatientOnboardResponse = PatientOnboardResponses[keyof PatientOnboardResponses];
+
+export type SegmentListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path?: never;
+    query?: {
+        /**
+         * Number of the page, from 1; 1 if left out.
+         */
+        page?: number;
+        /**
+         * Maximum number of entries on a page, at most 100; 25 if left out.
+         */
+        page_size?: number;
+        /**
+         * Order of the list.
+         */
+        sort?: SegmentSort;
+    };
+    url: '/v1/segments';
+};
+
+export type SegmentListErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SegmentListError = SegmentListErrors[keyof SegmentListErrors];
+
+export type SegmentListResponses = {
+    /**
+     * Success.
+     */
+    200: PageSegment;
+};
+
+export type SegmentListResponse = SegmentListResponses[keyof SegmentListResponses];
+
+export type SegmentCreateData = {
+    body: SegmentInput;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/segments';
+};
+
+export type SegmentCreateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SegmentCreateError = SegmentCreateErrors[keyof SegmentCreateErrors];
+
+export type SegmentCreateResponses = {
+    /**
+     * Created. The body is the created resource.
+     */
+    201: Segment;
+};
+
+export type SegmentCreateResponse = SegmentCreateResponses[keyof SegmentCreateResponses];
+
+export type SegmentDeleteData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the segment.
+         */
+        segment_id: number;
+    };
+    query?: never;
+    url: '/v1/segments/{segment_id}';
+};
+
+export type SegmentDeleteErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SegmentDeleteError = SegmentDeleteErrors[keyof SegmentDeleteErrors];
+
+export type SegmentDeleteResponses = {
+    /**
+     * Success without a body.
+     */
+    204: void;
+};
+
+export type SegmentDeleteResponse = SegmentDeleteResponses[keyof SegmentDeleteResponses];
+
+export type SegmentGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the segment.
+         */
+        segment_id: number;
+    };
+    query?: never;
+    url: '/v1/segments/{segment_id}';
+};
+
+export type SegmentGetErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SegmentGetError = SegmentGetErrors[keyof SegmentGetErrors];
+
+export type SegmentGetResponses = {
+    /**
+     * Success.
+     */
+    200: Segment;
+};
+
+export type SegmentGetResponse = SegmentGetResponses[keyof SegmentGetResponses];
+
+export type SegmentUpdateData = {
+    body: UpdateSegment;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the segment.
+         */
+        segment_id: number;
+    };
+    query?: never;
+    url: '/v1/segments/{segment_id}';
+};
+
+export type SegmentUpdateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SegmentUpdateError = SegmentUpdateErrors[keyof SegmentUpdateErrors];
+
+export type SegmentUpdateResponses = {
+    /**
+     * Success.
+     */
+    200: Segment;
+};
+
+export type SegmentUpdateResponse = SegmentUpdateResponses[keyof SegmentUpdateResponses];
+
+export type SegmentMemberListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the segment.
+         */
+        segment_id: number;
+    };
+    query?: {
+        /**
+         * Number of the page, from 1; 1 if left out.
+         */
+        page?: number;
+        /**
+         * Maximum number of entries on a page, at most 100; 25 if left out.
+         */
+        page_size?: number;
+    };
+    url: '/v1/segments/{segment_id}/members';
+};
+
+export type SegmentMemberListErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SegmentMemberListError = SegmentMemberListErrors[keyof SegmentMemberListErrors];
+
+export type SegmentMemberListResponses = {
+    /**
+     * Success.
+     */
+    200: PageSegmentMember;
+};
+
+export type SegmentMemberListResponse = SegmentMemberListResponses[keyof SegmentMemberListResponses];
+
+export type SegmentHistoryListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the segment.
+         */
+        segment_id: number;
+    };
+    query?: {
+        /**
+         * Number of the page, from 1; 1 if left out.
+         */
+        page?: number;
+        /**
+         * Maximum number of entries on a page, at most 100; 25 if left out.
+         */
+        page_size?: number;
+        /**
+         * Id of the patient whose changes are listed; all if left out.
+         */
+        patient_id?: number;
+    };
+    url: '/v1/segments/{segment_id}/history';
+};
+
+export type SegmentHistoryListErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SegmentHistoryListError = SegmentHistoryListErrors[keyof SegmentHistoryListErrors];
+
+export type SegmentHistoryListResponses = {
+    /**
+     * Success.
+     */
+    200: PageSegmentHistoryEntry;
+};
+
+export type SegmentHistoryListResponse = SegmentHistoryListResponses[keyof SegmentHistoryListResponses];
+
+export type SegmentEvaluateData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        /**
+         * Id of the segment.
+         */
+        segment_id: number;
+    };
+    query?: never;
+    url: '/v1/segments/{segment_id}/evaluate';
+};
+
+export type SegmentEvaluateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SegmentEvaluateError = SegmentEvaluateErrors[keyof SegmentEvaluateErrors];
+
+export type SegmentEvaluateResponses = {
+    /**
+     * Success.
+     */
+    200: SegmentEvaluation;
+};
+
+export type SegmentEvaluateResponse = SegmentEvaluateResponses[keyof SegmentEvaluateResponses];
+
+export type SegmentPreviewData = {
+    body: PreviewSegment;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/segments/preview';
+};
+
+export type SegmentPreviewErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SegmentPreviewError = SegmentPreviewErrors[keyof SegmentPreviewErrors];
+
+export type SegmentPreviewResponses = {
+    /**
+     * Success.
+     */
+    200: SegmentPreview;
+};
+
+export type SegmentPreviewResponse = SegmentPreviewResponses[keyof SegmentPreviewResponses];
+
+export type SegmentExplainData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the segment.
+         */
+        segment_id: number;
+    };
+    query: {
+        /**
+         * Id of the patient.
+         */
+        patient_id: number;
+    };
+    url: '/v1/segments/{segment_id}/explain';
+};
+
+export type SegmentExplainErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type SegmentExplainError = SegmentExplainErrors[keyof SegmentExplainErrors];
+
+export type SegmentExplainResponses = {
+    /**
+     * Success.
+     */
+    200: SegmentExplanation;
+};
+
+export type SegmentExplainResponse = SegmentExplainResponses[keyof SegmentExplainResponses];
+
+export type PatientSegmentListData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the patient.
+         */
+        patient_id: number;
+    };
+    query?: {
+        /**
+         * Number of the page, from 1; 1 if left out.
+         */
+        page?: number;
+        /**
+         * Maximum number of entries on a page, at most 100; 25 if left out.
+         */
+        page_size?: number;
+    };
+    url: '/v1/patients/{patient_id}/segments';
+};
+
+export type PatientSegmentListErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type PatientSegmentListError = PatientSegmentListErrors[keyof PatientSegmentListErrors];
+
+export type PatientSegmentListResponses = {
+    /**
+     * Success.
+     */
+    200: PagePatientSegment;
+};
+
+export type PatientSegmentListResponse = PatientSegmentListResponses[keyof PatientSegmentListResponses];
 
 export type CustomFieldListData = {
     body?: never;
@@ -16347,3 +18278,241 @@ export type GdprJobGetResponses = {
 };
 
 export type GdprJobGetResponse = GdprJobGetResponses[keyof GdprJobGetResponses];
+
+export type CsvExportData = {
+    body: CsvExportInput;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/export/csv';
+};
+
+export type CsvExportErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type CsvExportError = CsvExportErrors[keyof CsvExportErrors];
+
+export type CsvExportResponses = {
+    /**
+     * The table. It is sent as it is read: if something fails on the way, the connection breaks off.
+     */
+    200: Blob | File;
+};
+
+export type CsvExportResponse = CsvExportResponses[keyof CsvExportResponses];
+
+export type ExportJobCreateData = {
+    body: CsvExportInput;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+        /**
+         * Key that makes the request safe to repeat for a day, e.g. a UUID: a repetition with the same key and body gets the first answer again and changes nothing.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/v1/export/jobs';
+};
+
+export type ExportJobCreateErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The request conflicts with the present state of the resource; `code` states the conflict.
+     */
+    409: ErrorEnvelope;
+    /**
+     * The body has more bytes or more values than the operation accepts.
+     */
+    413: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The body is well formed, but values in it are wrong; `details.fields` lists the faults.
+     */
+    422: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type ExportJobCreateError = ExportJobCreateErrors[keyof ExportJobCreateErrors];
+
+export type ExportJobCreateResponses = {
+    /**
+     * Accepted. The body states what was stored, or the job that was started.
+     */
+    202: ExportJob;
+};
+
+export type ExportJobCreateResponse = ExportJobCreateResponses[keyof ExportJobCreateResponses];
+
+export type ExportJobGetData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the organization of the request. If left out, the caller's current organization, or the organization of the API key.
+         */
+        'X-Organization-Id'?: number;
+    };
+    path: {
+        /**
+         * Id of the export.
+         */
+        job_id: string;
+    };
+    query?: never;
+    url: '/v1/export/jobs/{job_id}';
+};
+
+export type ExportJobGetErrors = {
+    /**
+     * The request is malformed: no JSON, an unknown or repeated field, or a fault in path, query or headers.
+     */
+    400: ErrorEnvelope;
+    /**
+     * The request has no valid credentials.
+     */
+    401: ErrorEnvelope;
+    /**
+     * The caller is authenticated but not allowed to do this.
+     */
+    403: ErrorEnvelope;
+    /**
+     * The resource does not exist, or the caller may not see it.
+     */
+    404: ErrorEnvelope;
+    /**
+     * The path does not support the method; the header `Allow` lists the supported methods.
+     */
+    405: ErrorEnvelope;
+    /**
+     * The operation does not accept the content type or the content encoding of the body.
+     */
+    415: ErrorEnvelope;
+    /**
+     * The caller or its network address has sent too many requests; try again after `Retry-After` seconds.
+     */
+    429: ErrorEnvelope;
+    /**
+     * The service has a fault, which is logged under the request id.
+     */
+    500: ErrorEnvelope;
+    /**
+     * A service that this one depends on refused a request or sent an invalid answer; a retry is unlikely to help.
+     */
+    502: ErrorEnvelope;
+    /**
+     * A dependency is unavailable or overloaded; try again after `Retry-After` seconds.
+     */
+    503: ErrorEnvelope;
+};
+
+export type ExportJobGetError = ExportJobGetErrors[keyof ExportJobGetErrors];
+
+export type ExportJobGetResponses = {
+    /**
+     * Success.
+     */
+    200: ExportJob;
+};
+
+export type ExportJobGetResponse = ExportJobGetResponses[keyof ExportJobGetResponses];
