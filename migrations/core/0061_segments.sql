@@ -168,12 +168,20 @@ begin
     end loop;
 end $$;
 
--- An erased patient is in no segment: an evaluation that has begun is waited for, and one that comes later finds the
--- patient erased. Locks in the order that everybody keeps who locks several segments.
+-- An erased patient is in no segment: an evaluation that has begun is waited for, and so is a rule that is being
+-- written, whose segment is not visible yet; an evaluation that comes later finds the patient erased. The segments
+-- become due, since an erasure of a person in all clinics leaves no job in any of them. Locks in the order that
+-- everybody keeps who locks several segments, after the lock that writers of rules have.
 create function segments_patient_hold() returns trigger
 language plpgsql security definer set search_path = pg_catalog, public as $$
 begin
-    perform s.id from segments s where s.organization_id = new.organization_id order by s.id for no key update;
+    perform pg_advisory_xact_lock(hashtextextended('segments:' || new.organization_id || ':0', 0));
+    update segments s set due_at = now()
+    where s.organization_id = new.organization_id
+      and s.id = any(array(select d.id from segments d
+                           where d.organization_id = new.organization_id
+                           order by d.id
+                           for no key update));
     return null;
 end $$;
 revoke execute on function segments_patient_hold() from public;
