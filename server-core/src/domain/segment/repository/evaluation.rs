@@ -147,6 +147,25 @@ pub(in crate::domain::segment) async fn segment_settle(
     Ok(())
 }
 
+/// States when a rule that still can't be evaluated is tried again, unless the segment has become due meanwhile.
+pub(in crate::domain::segment) async fn segment_defer(
+    across: &Across,
+    organization: OrganizationId,
+    row: &SegmentRow,
+    due_at: DateTime<Utc>,
+) -> Result<(), DatabaseError> {
+    sqlx::query!(
+        "update segments set due_at = $4 where organization_id = $1 and id = $2 and due_at = $3",
+        organization.0,
+        row.id.0,
+        row.due_at,
+        due_at
+    )
+    .execute(across.pool())
+    .await?;
+    Ok(())
+}
+
 /// States that the rule of a segment, which the transaction has locked, can't be evaluated until something changes.
 pub(in crate::domain::segment) async fn segment_invalidate(
     tx: &mut WriteTx,
@@ -225,7 +244,8 @@ pub(in crate::domain::segment) async fn segments_due(
     Ok(due.into_iter().map(|row| (row.organization_id, row.id)).collect())
 }
 
-/// Makes the segments of an organization due that read what was changed; returns their number.
+/// Makes the segments of an organization due that read what was changed; returns their number. Those whose evaluation
+/// has failed are tried again at the time that was set then: a change of a row makes no rule faster.
 pub(in crate::domain::segment) async fn segments_mark(
     across: &Across,
     organization: OrganizationId,
@@ -240,6 +260,7 @@ pub(in crate::domain::segment) async fn segments_mark(
         where s.organization_id = $1 and s.id = any(array(
             select d.id from segments d
             where d.organization_id = $1
+              and (d.faults -> 0 ->> 'rule' in ('too_slow', 'evaluation_failed')) is not true
               and ($2::text is null or $2 = any(d.sources))
               and ($3::bigint is null
                    or exists (select from segment_references r

@@ -3,8 +3,8 @@ mod known;
 mod member;
 
 pub(super) use evaluation::{
-    Swapped, evaluation_limit, segment_invalidate, segment_judge, segment_settle, segment_swap, segment_truths,
-    segments_due, segments_mark,
+    Swapped, evaluation_limit, segment_defer, segment_invalidate, segment_judge, segment_settle, segment_swap,
+    segment_truths, segments_due, segments_mark,
 };
 pub(super) use known::known_load;
 pub(super) use member::{
@@ -78,6 +78,11 @@ impl SegmentRow {
     pub(super) fn faults(&self) -> Result<Vec<SegmentFault>, DatabaseError> {
         Vec::<SegmentFault>::parse_from_json(Some(self.faults.clone()))
             .map_err(|_| DatabaseError::Damaged(format!("the faults of segment {} can't be read", self.id)))
+    }
+
+    /// Returns `true` if the segment says already that its rule has these faults.
+    pub(super) fn says(&self, faults: &Value) -> bool {
+        self.state == SegmentState::Invalid && self.faults == *faults
     }
 
     /// Returns `true` if the members are those of the present rule.
