@@ -32,7 +32,7 @@ async fn become_members(admin: &Actor, id: i64, expected: &[i64]) {
 }
 
 /// Waits until no job of segments is open.
-async fn settled(app: &CoreApp) {
+pub(crate) async fn settled(app: &CoreApp) {
     let open = "select count(*) from jobs
                 where kind in ('segments_follow', 'segment_evaluate') and state in ('queued', 'running')";
     eventually("segments are fresh", CoreApp::PATIENCE, || async { app.count(open).await == 0 }).await;
