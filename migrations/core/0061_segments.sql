@@ -14,6 +14,8 @@ create table segments (
     rule_version integer not null default 1 check (rule_version > 0),
     -- first rule whose members and history other roles than administrators see: the one before read something else
     shown_from integer not null default 1,
+    -- first evaluation of that rule, since when members are for other roles, unless it is the first rule
+    shown_at timestamptz,
     -- kinds of rows that the rule reads, whose changes make an evaluation due
     sources text[] not null check (
         sources <@ array['patients', 'profiles', 'appointments', 'forms', 'segments'] and 'patients' = any (sources)),

@@ -73,6 +73,11 @@ async fn what_a_former_rule_has_found_stays_hidden() {
     assert_eq!(history(&admin).await, [other, risky]);
     assert_eq!(history(&staff).await, [other], "the other one came by a rule on what the front desk does not read");
     assert_eq!(members(&staff, id).await, BTreeSet::from([risky, other]));
+    let since = async |actor: &Actor| {
+        let page = granted(actor.segment_member_list().segment_id(id).send().await, 200);
+        page.data.iter().map(|member| member.joined_at).collect::<BTreeSet<_>>().len()
+    };
+    assert_eq!((since(&admin).await, since(&staff).await), (2, 1), "nor does the time tell who came before");
     settled(&app).await;
     // The state until the new rule is evaluated.
     let sql = "update segments set evaluated_rule_version = 1";

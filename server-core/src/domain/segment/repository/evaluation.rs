@@ -91,6 +91,8 @@ pub(in crate::domain::segment) async fn segment_swap(
     sql.push("update segments set state = 'valid', faults = '[]', evaluated_at = ").bind(now);
     sql.push("::timestamptz, evaluated_rule_version = ").bind(row.rule_version).push("::integer, evaluations = ");
     sql.bind(evaluation).push("::bigint, due_at = ").bind(next_due(row, known)).push("::timestamptz, ");
+    sql.push("shown_at = case when evaluated_rule_version < shown_from then ").bind(now);
+    sql.push("::timestamptz else shown_at end, ");
     sql.push("member_count = (select count(*) from judged j where j.verdict), ");
     sql.push("missing_count = (select count(*) from judged j where j.verdict is null) ");
     sql.push("where organization_id = $1 and id = ").bind(id).push("::bigint returning member_count, missing_count, ");
