@@ -12,6 +12,10 @@ create table segments (
     version bigint not null default 1 check (version > 0),
     -- counts the changes of the rule alone
     rule_version integer not null default 1 check (rule_version > 0),
+    -- first rule whose members and history other roles than administrators see: the one before read something else
+    shown_from integer not null default 1,
+    -- first evaluation of that rule, since when members are for other roles, unless it is the first rule
+    shown_at timestamptz,
     -- kinds of rows that the rule reads, whose changes make an evaluation due
     sources text[] not null check (
         sources <@ array['patients', 'profiles', 'appointments', 'forms', 'segments'] and 'patients' = any (sources)),
@@ -33,6 +37,7 @@ create table segments (
     name_sort bytea,
     name_keys_version integer,
     constraint segments_tenant_key unique (organization_id, id),
+    constraint segments_shown_check check (shown_from between 1 and rule_version),
     constraint segments_evaluated_check check ((evaluated_at is null) = (evaluated_rule_version is null)),
     constraint segments_faults_check check ((state = 'invalid') = (jsonb_array_length(faults) > 0))
 );
@@ -113,7 +118,8 @@ create index segment_history_patient_idx on segment_history (organization_id, pa
 
 -- Ids of the segments that tell the context's role nothing but what it may read anyway: none whose rule reads a custom
 -- field that is not for the role, and for specialists, who see no appointments of others, none that reads appointments;
--- nor one that reads the members of such a segment. Runs as the owner: what a rule names is for administrators.
+-- none whose members were found by a rule before that may have read such things; nor one that reads the members of such
+-- a segment. Runs as the owner: what a rule names is for administrators.
 create function segments_readable() returns bigint[]
 language sql stable security definer set search_path = pg_catalog, public
 begin atomic
@@ -121,7 +127,8 @@ begin atomic
         select s.id
         from segments s
         where s.organization_id = context_organization()
-          and (context_role() = 'specialist' and 'appointments' = any (s.sources)
+          and (s.evaluated_rule_version < s.shown_from
+               or context_role() = 'specialist' and 'appointments' = any (s.sources)
                or exists (select from segment_references r
                           where r.organization_id = s.organization_id and r.segment_id = s.id
                             and r.custom_field_id is not null
@@ -136,15 +143,24 @@ begin atomic
     where s.organization_id = context_organization() and context_role() in ('admin', 'specialist', 'staff')
       and not s.id in (select b.id from barred b);
 end;
-revoke execute on function segments_readable() from public;
-grant execute on function segments_readable() to restartix_app;
+
+-- First rule whose history is for the context's role, by the id of each segment that it sees.
+create function segments_shown() returns jsonb
+language sql stable security definer set search_path = pg_catalog, public
+begin atomic
+    select coalesce(jsonb_object_agg(s.id, s.shown_from), '{}')
+    from segments s
+    where s.organization_id = context_organization() and s.id = any ((select segments_readable())::bigint[]);
+end;
+revoke execute on function segments_readable(), segments_shown() from public;
+grant execute on function segments_readable(), segments_shown() to restartix_app;
 
 -- An administrator reads every field, and a row that it has just inserted is not among the readable ones yet.
 select tenant_table('segments',
     'select,
      insert (organization_id, name, description, rule, sources, name_folded, name_sort, name_keys_version),
-     update (name, description, rule, version, rule_version, sources, state, faults, due_at, updated_at, name_folded,
-             name_sort, name_keys_version),
+     update (name, description, rule, version, rule_version, shown_from, sources, state, faults, due_at, updated_at,
+             name_folded, name_sort, name_keys_version),
      delete',
     reads => $$(select context_role() = 'admin') or id = any ((select segments_readable())::bigint[])$$);
 select tenant_table('segment_references',
@@ -157,23 +173,36 @@ select tenant_table('segment_references',
 do $$
 declare
     part text;
+    shown text;
 begin
     foreach part in array array['segment_members', 'segment_history'] loop
+        shown := case part
+            when 'segment_members' then 'segment_id = any ((select segments_readable())::bigint[])'
+            else 'rule_version >= ((select segments_shown()) -> segment_id::text)::integer'
+            end;
         perform tenant_table(
             part::regclass, 'select',
-            reads => '((select context_role() = ''admin'') or segment_id = any ((select segments_readable())::bigint[]))
-                      and ((select context_role() in (''admin'', ''staff''))
-                           or (select context_role() = ''specialist'') and record_reached(patient_id))',
+            reads => format('((select context_role() = ''admin'') or %s)
+                             and ((select context_role() in (''admin'', ''staff''))
+                                  or (select context_role() = ''specialist'') and record_reached(patient_id))', shown),
             writes => 'false');
     end loop;
 end $$;
 
--- An erased patient is in no segment: an evaluation that has begun is waited for, and one that comes later finds the
--- patient erased. Locks in the order that everybody keeps who locks several segments.
+-- An erased patient is in no segment: an evaluation that has begun is waited for, and so is a rule that is being
+-- written, whose segment is not visible yet; an evaluation that comes later finds the patient erased. The segments
+-- become due, since an erasure of a person in all clinics leaves no job in any of them. Locks in the order that
+-- everybody keeps who locks several segments, after the lock that writers of rules have.
 create function segments_patient_hold() returns trigger
 language plpgsql security definer set search_path = pg_catalog, public as $$
 begin
-    perform s.id from segments s where s.organization_id = new.organization_id order by s.id for no key update;
+    perform pg_advisory_xact_lock(hashtextextended('segments:' || new.organization_id || ':0', 0));
+    update segments s set due_at = now()
+    where s.organization_id = new.organization_id
+      and s.id = any(array(select d.id from segments d
+                           where d.organization_id = new.organization_id
+                           order by d.id
+                           for no key update));
     return null;
 end $$;
 revoke execute on function segments_patient_hold() from public;

@@ -32,7 +32,7 @@ async fn become_members(admin: &Actor, id: i64, expected: &[i64]) {
 }
 
 /// Waits until no job of segments is open.
-async fn settled(app: &CoreApp) {
+pub(crate) async fn settled(app: &CoreApp) {
     let open = "select count(*) from jobs
                 where kind in ('segments_follow', 'segment_evaluate') and state in ('queued', 'running')";
     eventually("segments are fresh", CoreApp::PATIENCE, || async { app.count(open).await == 0 }).await;
@@ -174,6 +174,51 @@ async fn a_rule_that_cannot_be_evaluated_any_more_is_invalid_and_the_others_go_o
     become_members(&admin, segment.id, &[]).await;
     become_members(&admin, reader, &[]).await;
     assert_eq!(get(&admin, reader).await.state, SegmentState::Valid);
+}
+
+#[tokio::test]
+async fn an_invalid_segment_is_told_once_and_readers_hear_when_it_is_valid_again() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    let weight = field(&admin, "patient", "weight", json!({ "field_type": "integer", "unit": "kg" })).await;
+    let segment = evaluated(&admin, of_field(weight.id, "less", json!(70))).await;
+    let reader = evaluated(&admin, json!({ "op": "is_member", "segment_id": segment })).await;
+    let in_pounds = update(&admin, &weight, json!({ "unit": "lb" })).await;
+    invalid(&admin, segment).await;
+    invalid(&admin, reader).await;
+    settled(&app).await;
+    let trail = "select count(*) from audit_log where entity_type = 'segment' and action = 'invalidated'";
+    let told = app.count(trail).await;
+    let sql = "update segments set due_at = now() - interval '1 second'";
+    sqlx::query(sql).execute(&mut app.owner().await).await.unwrap();
+    now(&app, "segments_sweep").await;
+    let deferred = "select count(*) from segments where state = 'invalid' and due_at > now()";
+    eventually("they were tried again", FRESH, || async { app.count(deferred).await == 2 }).await;
+    assert_eq!(app.count(trail).await, told, "nothing is new");
+
+    update(&admin, &in_pounds, json!({ "unit": "kg" })).await;
+    let valid = "select count(*) from segments where state = 'valid'";
+    eventually("both are valid again", FRESH, || async { app.count(valid).await == 2 }).await;
+}
+
+#[tokio::test]
+async fn a_segment_whose_evaluation_has_failed_is_not_tried_again_at_each_change() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    let id = evaluated(&admin, everybody()).await;
+    let other = evaluated(&admin, everybody()).await;
+    settled(&app).await;
+    // The state in which a job leaves a segment whose statement was stopped.
+    let failed = json!([{ "pointer": "/rule", "rule": "too_slow", "message": "takes longer than 25 seconds" }]);
+    let sql = "update segments set state = 'invalid', faults = $2, due_at = now() + interval '1 hour' where id = $1";
+    sqlx::query(sql).bind(id).bind(failed).execute(&mut app.owner().await).await.unwrap();
+    let [patient] = patients(&app, ["First"]).await;
+    become_members(&admin, other, &[patient]).await;
+    settled(&app).await;
+    assert_eq!(members(&admin, id).await, BTreeSet::new());
+    assert_eq!(get(&admin, id).await.state, SegmentState::Invalid);
+    assert_eq!(evaluate(&admin, id).await.changes.unwrap().joined_count, 1, "on request it is");
+    assert_eq!(get(&admin, id).await.state, SegmentState::Valid);
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ use test_support::{Actor, CoreApp, eventually, granted, in_days, refused};
 use crate::{
     custom_field::{field, field_of},
     profile::{Of, set},
-    segment::{create, evaluate, evaluated, everybody, get, members, of_field, patients},
+    segment::{attribute, create, evaluate, evaluated, everybody, get, members, of_field, patients, rewrite},
+    segment_evaluate::settled,
 };
 
 /// Returns the segments that a caller sees.
@@ -52,6 +53,42 @@ async fn a_segment_is_only_for_roles_that_read_what_its_rule_reads() {
         let seen: Vec<_> = granted(of_patient, 200).data.iter().map(|segment| segment.segment_id).collect();
         assert_eq!(seen, expected);
     }
+}
+
+#[tokio::test]
+async fn what_a_former_rule_has_found_stays_hidden() {
+    let app = CoreApp::start().await;
+    let (admin, staff) = (app.admin(), app.staff());
+    let roles: (&[&str], &[&str]) = (&["admin"], &["admin"]);
+    let risk = field_of(&admin, "patient", "risk", json!({ "field_type": "boolean" }), roles).await;
+    let [risky, other] = patients(&app, ["Risky", "Other"]).await;
+    set(&admin, Of::Patient(risky), 0, json!({ "risk": true })).await;
+    let id = evaluated(&admin, of_field(risk.id, "equals", json!(true))).await;
+    granted(rewrite(&admin, &get(&admin, id).await, everybody()).await, 200);
+    evaluate(&admin, id).await;
+    let history = async |actor: &Actor| {
+        let page = granted(actor.segment_history_list().segment_id(id).send().await, 200);
+        page.data.iter().map(|entry| entry.patient_id).collect::<Vec<_>>()
+    };
+    assert_eq!(history(&admin).await, [other, risky]);
+    assert_eq!(history(&staff).await, [other], "the other one came by a rule on what the front desk does not read");
+    assert_eq!(members(&staff, id).await, BTreeSet::from([risky, other]));
+    let since = async |actor: &Actor| {
+        let page = granted(actor.segment_member_list().segment_id(id).send().await, 200);
+        page.data.iter().map(|member| member.joined_at).collect::<BTreeSet<_>>().len()
+    };
+    assert_eq!((since(&admin).await, since(&staff).await), (2, 1), "nor does the time tell who came before");
+    settled(&app).await;
+    // The state until the new rule is evaluated.
+    let sql = "update segments set evaluated_rule_version = 1";
+    sqlx::query(sql).execute(&mut app.owner().await).await.unwrap();
+    refused(staff.segment_get().segment_id(id).send().await, 404, "segment_not_found");
+    assert_eq!(listed(&staff).await, BTreeSet::new());
+
+    let nobody_less = json!({ "op": "not", "rules": [attribute("has_login", true)] });
+    granted(rewrite(&admin, &get(&admin, id).await, nobody_less).await, 200);
+    evaluate(&admin, id).await;
+    assert_eq!(history(&staff).await, [other], "the rule reads nothing less than the one before");
 }
 
 #[tokio::test]

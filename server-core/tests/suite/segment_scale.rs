@@ -103,6 +103,17 @@ async fn a_hundred_thousand_patients_are_evaluated_in_two_seconds() {
         assert_eq!(again.joined.len(), 100, "the first ones are named");
     }
     assert!(fastest < MOST, "the fastest of three evaluations took {fastest:?}");
+    // Everybody is a member, so that all others leave.
+    let sql = "insert into segment_members (organization_id, segment_id, patient_id, joined_at)
+               select organization_id, $1, id, now() from patients where organization_id = $2
+               on conflict do nothing";
+    let home = app.home().id;
+    sqlx::query(sql).bind(id).bind(home).execute(&mut app.owner().await).await.unwrap();
+    let begun = Instant::now();
+    let swapped = evaluate(&admin, id).await.changes.expect("an administrator sees them");
+    let took = begun.elapsed();
+    assert_eq!((swapped.joined_count, swapped.left_count), (0, PATIENTS + 1 - first.member_count));
+    assert!(took < MOST, "an evaluation after which many have left took {took:?}");
     println!("{} of {PATIENTS} patients in {fastest:?}", first.member_count);
 }
 

@@ -1,5 +1,7 @@
 //! Evaluations: by request, and in the background.
 
+use chrono::TimeDelta;
+
 use super::{
     engine::{Compiled, Known, Referred},
     error::SegmentError,
@@ -20,9 +22,12 @@ use crate::{
 enum Outcome {
     /// The members were swapped.
     Swapped(Swapped, Known),
-    /// The rule has these faults; the segment says so.
-    Invalid,
+    /// The rule has faults, and the segment says so; `is_news` unless it has said the same before.
+    Invalid { is_news: bool, known: Known },
 }
+
+/// Pause after which a rule is tried again whose evaluation has failed.
+const PAUSE: TimeDelta = TimeDelta::hours(1);
 
 impl Service {
     /// Evaluates a segment for a caller who sees it. The evaluation itself reads every patient of the organization.
@@ -39,7 +44,7 @@ impl Service {
         let row = tx.lock::<SegmentRow>(id).await?.ok_or(SegmentError::NotFound)?;
         match find(&mut tx, organization, &row).await.map_err(too_slow)? {
             Outcome::Swapped(swapped, known) => {
-                tx.commit(SegmentEvent::Evaluated { id, joined: swapped.joined, left: swapped.left }).await?;
+                tx.commit(evaluated(&row, &swapped)).await?;
                 let sees_all = caller.role() != Some(Role::Specialist);
                 Ok(SegmentEvaluation {
                     segment_id: id,
@@ -50,7 +55,7 @@ impl Service {
                     changes: sees_all.then(|| swapped.into()),
                 })
             }
-            Outcome::Invalid => {
+            Outcome::Invalid { .. } => {
                 let now = tx.get::<SegmentRow>(id).await?.ok_or(SegmentError::NotFound)?;
                 tx.commit(SegmentEvent::Invalidated(id)).await?;
                 Ok(SegmentEvaluation {
@@ -82,15 +87,20 @@ impl Service {
                     repository::segment_settle(self.database.across(), organization, &row, &swapped, &known).await?;
                     return Ok(());
                 }
-                tx.commit(SegmentEvent::Evaluated { id, joined: swapped.joined, left: swapped.left }).await?;
+                tx.commit(evaluated(&row, &swapped)).await?;
                 Ok(())
             }
-            Ok(Outcome::Invalid) => {
+            Ok(Outcome::Invalid { is_news: true, .. }) => {
                 tx.commit(SegmentEvent::Invalidated(id)).await?;
                 Ok(())
             }
-            // The statement was refused, and would be again.
-            Err(SegmentError::Database(error @ DatabaseError::Failed(_))) => {
+            Ok(Outcome::Invalid { is_news: false, known }) => {
+                drop(tx);
+                repository::segment_defer(self.database.across(), organization, &row, known.tomorrow()).await?;
+                Ok(())
+            }
+            // The statement was refused, or what the rule names can't be read, and it would be so again.
+            Err(SegmentError::Database(error @ (DatabaseError::Failed(_) | DatabaseError::Damaged(_)))) => {
                 drop(tx);
                 let (broken, message) = if error.is_timeout() {
                     ("too_slow", "takes longer than 25 seconds to evaluate; use fewer or simpler conditions")
@@ -98,30 +108,45 @@ impl Service {
                     ("evaluation_failed", "could not be evaluated; write it in another way")
                 };
                 tracing::warn!(%organization, segment = %id, ?error, "a segment could not be evaluated");
-                self.give_up(caller, organization, id, (broken, message)).await
+                self.give_up(caller, organization, &row, (broken, message)).await
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Makes a segment invalid whose evaluation has failed.
+    /// Makes a segment invalid whose evaluation has failed, unless it has changed since it was `tried`.
     async fn give_up(
         &self,
         caller: &Caller,
         organization: OrganizationId,
-        id: SegmentId,
+        tried: &SegmentRow,
         (broken, message): (&'static str, &'static str),
     ) -> Result<(), SegmentError> {
         let mut tx = self.database.write(caller).await?;
-        let row = tx.lock::<SegmentRow>(id).await?.ok_or(SegmentError::NotFound)?;
-        let known = repository::known_load(&mut tx, organization, &Referred::default(), Some(id)).await?;
+        let row = tx.lock::<SegmentRow>(tried.id).await?.ok_or(SegmentError::NotFound)?;
+        if (row.rule_version, row.evaluations) != (tried.rule_version, tried.evaluations) {
+            return Ok(());
+        }
+        let known = repository::known_load(&mut tx, organization, &Referred::default(), Some(row.id)).await?;
+        let due_at = known.tomorrow().min(known.now + PAUSE);
         let mut faults = FieldFaults::default();
         faults.add(RULE, broken, message);
         let faults = repository::faults_json(faults.list());
-        repository::segment_invalidate(&mut tx, organization, row.id, &faults, known.tomorrow()).await?;
-        tx.commit(SegmentEvent::Invalidated(id)).await?;
+        if row.says(&faults) {
+            drop(tx);
+            repository::segment_defer(self.database.across(), organization, &row, due_at).await?;
+            return Ok(());
+        }
+        repository::segment_invalidate(&mut tx, organization, row.id, &faults, due_at).await?;
+        tx.commit(SegmentEvent::Invalidated(row.id)).await?;
         Ok(())
     }
+}
+
+/// Returns the event of an evaluation of `row`, as it was before.
+fn evaluated(row: &SegmentRow, swapped: &Swapped) -> SegmentEvent {
+    let restored = row.state == SegmentState::Invalid;
+    SegmentEvent::Evaluated { id: row.id, joined: swapped.joined, left: swapped.left, restored }
 }
 
 /// Evaluates a segment that the transaction has locked. Its rule is checked against everything as it is now.
@@ -137,7 +162,7 @@ async fn find(tx: &mut WriteTx, organization: OrganizationId, row: &SegmentRow) 
         Err(faults) => {
             let faults = repository::faults_json(faults.list());
             repository::segment_invalidate(tx, organization, row.id, &faults, known.tomorrow()).await?;
-            Ok(Outcome::Invalid)
+            Ok(Outcome::Invalid { is_news: !row.says(&faults), known })
         }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) enum SegmentEvent {
         joined: i64,
         /// Number of patients who are no members any more.
         left: i64,
+        /// `true` if the rule could not be evaluated before.
+        restored: bool,
     },
     /// Its rule can't be evaluated any more, or for another reason than before.
     Invalidated(SegmentId),
@@ -42,7 +44,7 @@ impl SegmentEvent {
     /// Returns the segment if its members or its state may have changed for the segments that read it.
     pub(super) fn read_by_others(&self) -> Option<SegmentId> {
         match self {
-            Self::Evaluated { id, joined, left } => (joined + left > 0).then_some(*id),
+            Self::Evaluated { id, joined, left, restored } => (*restored || joined + left > 0).then_some(*id),
             Self::Updated { id, .. } | Self::Invalidated(id) => Some(*id),
             Self::Created(_) | Self::Deleted(_) => None,
         }

@@ -116,10 +116,10 @@ impl Service {
         drop(reader);
         let mut tx = self.database.disclose(caller).await?;
         reached(&mut tx, organization, patient).await?;
+        let joined_at = repository::membership_get(&mut tx, organization, id, patient).await?;
         drop(tx);
         let rule = row.rule()?;
         let mut tx = self.database.disclose(&caller.privileged()).await?;
-        let joined_at = repository::membership_get(&mut tx, organization, id, patient).await?;
         let known = repository::known_load(&mut tx, organization, &Referred::by(&rule), Some(id)).await?;
         let Ok(compiled) = Compiled::check(&rule, &known, RULE) else { return Err(SegmentError::Unevaluable) };
         repository::evaluation_limit(&mut tx).await?;

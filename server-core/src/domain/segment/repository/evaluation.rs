@@ -78,10 +78,11 @@ pub(in crate::domain::segment) async fn segment_swap(
     sql.bind(id).push("::bigint, d.patient_id, ").bind(now).push("::timestamptz ");
     sql.push("from (select j.patient_id from judged j where j.verdict except select s.patient_id from standing s) d ");
     sql.push("returning patient_id), ");
-    // In an array: no plan joins the members with those who leave.
+    // Compared with a hash table. An array of those who leave could get a plan that searches it for each member instead
+    // of the index for each element: until version 16, PostgreSQL takes such arrays to be short.
     sql.push("gone as (delete from segment_members m where m.organization_id = $1 and m.segment_id = ");
-    sql.bind(id).push("::bigint and m.patient_id = any (array(select s.patient_id from standing s ");
-    sql.push("except select j.patient_id from judged j where j.verdict)) returning m.patient_id), ");
+    sql.bind(id).push("::bigint and m.patient_id not in (select j.patient_id from judged j where j.verdict) ");
+    sql.push("returning m.patient_id), ");
     sql.push("told as (insert into segment_history (organization_id, segment_id, patient_id, kind, evaluation, ");
     sql.push("rule_version, happened_at) select $1, ").bind(id).push("::bigint, c.patient_id, c.kind, ");
     sql.bind(evaluation).push("::bigint, ").bind(row.rule_version).push("::integer, ").bind(now);
@@ -90,6 +91,8 @@ pub(in crate::domain::segment) async fn segment_swap(
     sql.push("update segments set state = 'valid', faults = '[]', evaluated_at = ").bind(now);
     sql.push("::timestamptz, evaluated_rule_version = ").bind(row.rule_version).push("::integer, evaluations = ");
     sql.bind(evaluation).push("::bigint, due_at = ").bind(next_due(row, known)).push("::timestamptz, ");
+    sql.push("shown_at = case when evaluated_rule_version < shown_from then ").bind(now);
+    sql.push("::timestamptz else shown_at end, ");
     sql.push("member_count = (select count(*) from judged j where j.verdict), ");
     sql.push("missing_count = (select count(*) from judged j where j.verdict is null) ");
     sql.push("where organization_id = $1 and id = ").bind(id).push("::bigint returning member_count, missing_count, ");
@@ -140,6 +143,25 @@ pub(in crate::domain::segment) async fn segment_settle(
         known.now,
         swapped.missing,
         next_due(row, known)
+    )
+    .execute(across.pool())
+    .await?;
+    Ok(())
+}
+
+/// States when a rule that still can't be evaluated is tried again, unless the segment has become due meanwhile.
+pub(in crate::domain::segment) async fn segment_defer(
+    across: &Across,
+    organization: OrganizationId,
+    row: &SegmentRow,
+    due_at: DateTime<Utc>,
+) -> Result<(), DatabaseError> {
+    sqlx::query!(
+        "update segments set due_at = $4 where organization_id = $1 and id = $2 and due_at = $3",
+        organization.0,
+        row.id.0,
+        row.due_at,
+        due_at
     )
     .execute(across.pool())
     .await?;
@@ -224,7 +246,8 @@ pub(in crate::domain::segment) async fn segments_due(
     Ok(due.into_iter().map(|row| (row.organization_id, row.id)).collect())
 }
 
-/// Makes the segments of an organization due that read what was changed; returns their number.
+/// Makes the segments of an organization due that read what was changed; returns their number. Those whose evaluation
+/// has failed are tried again at the time that was set then: a change of a row makes no rule faster.
 pub(in crate::domain::segment) async fn segments_mark(
     across: &Across,
     organization: OrganizationId,
@@ -239,6 +262,7 @@ pub(in crate::domain::segment) async fn segments_mark(
         where s.organization_id = $1 and s.id = any(array(
             select d.id from segments d
             where d.organization_id = $1
+              and (d.faults -> 0 ->> 'rule' in ('too_slow', 'evaluation_failed')) is not true
               and ($2::text is null or $2 = any(d.sources))
               and ($3::bigint is null
                    or exists (select from segment_references r

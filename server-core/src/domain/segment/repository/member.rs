@@ -28,15 +28,29 @@ pub(in crate::domain::segment) struct MemberRow {
     pub(in crate::domain::segment) joined_at: DateTime<Utc>,
 }
 
+/// Time since which a patient is a member. Other roles than administrators don't see that it was one already by a rule
+/// that read something else.
+macro_rules! joined_at {
+    () => {
+        "case when (select context_role() = 'admin') then joined_at \
+              else greatest(joined_at, (select s.shown_at from segments s \
+                                        where s.organization_id = segment_members.organization_id \
+                                          and s.id = segment_members.segment_id)) end as joined_at"
+    };
+}
+
 impl Listed for MemberRow {
     const TABLE: &'static str = "segment_members";
-    const COLUMNS: &'static str = "id, patient_id, \
-                                   (select p.first_name from patients p \
-                                    where p.organization_id = segment_members.organization_id \
-                                      and p.id = segment_members.patient_id) as first_name, \
-                                   (select p.last_name from patients p \
-                                    where p.organization_id = segment_members.organization_id \
-                                      and p.id = segment_members.patient_id) as last_name, joined_at";
+    const COLUMNS: &'static str = concat!(
+        "id, patient_id, ",
+        "(select p.first_name from patients p \
+          where p.organization_id = segment_members.organization_id and p.id = segment_members.patient_id) \
+             as first_name, ",
+        "(select p.last_name from patients p \
+          where p.organization_id = segment_members.organization_id and p.id = segment_members.patient_id) \
+             as last_name, ",
+        joined_at!()
+    );
     // A patient that was deleted is a member until the next evaluation.
     const PRESENT: &'static str = "coalesce((select p.deleted_at is null from patients p \
                                              where p.organization_id = segment_members.organization_id \
@@ -51,16 +65,17 @@ impl Listed for SegmentHistoryEntry {
 
 impl Listed for PatientSegment {
     const TABLE: &'static str = "segment_members";
-    const COLUMNS: &'static str = "id, segment_id, \
-                                   (select s.name from segments s \
-                                    where s.organization_id = segment_members.organization_id \
-                                      and s.id = segment_members.segment_id) as name, joined_at, \
-                                   (select s.evaluated_at from segments s \
-                                    where s.organization_id = segment_members.organization_id \
-                                      and s.id = segment_members.segment_id) as evaluated_at, \
-                                   (select s.state from segments s \
-                                    where s.organization_id = segment_members.organization_id \
-                                      and s.id = segment_members.segment_id) as state";
+    const COLUMNS: &'static str = concat!(
+        "id, segment_id, ",
+        "(select s.name from segments s \
+          where s.organization_id = segment_members.organization_id and s.id = segment_members.segment_id) as name, ",
+        joined_at!(),
+        ", (select s.evaluated_at from segments s \
+            where s.organization_id = segment_members.organization_id and s.id = segment_members.segment_id) \
+               as evaluated_at, ",
+        "(select s.state from segments s \
+          where s.organization_id = segment_members.organization_id and s.id = segment_members.segment_id) as state"
+    );
     const PRESENT: &'static str = "true";
 }
 
@@ -115,7 +130,7 @@ pub(in crate::domain::segment) async fn patient_seen(
     Ok(seen)
 }
 
-/// Returns the time since which a patient is a member of a segment; `None` if it is none.
+/// Returns the time since which a patient is a member of a segment, as the caller sees it; `None` if it is none.
 pub(in crate::domain::segment) async fn membership_get(
     tx: &mut impl Tx,
     organization: OrganizationId,
@@ -123,7 +138,13 @@ pub(in crate::domain::segment) async fn membership_get(
     patient: PatientId,
 ) -> Result<Option<DateTime<Utc>>, DatabaseError> {
     let joined_at = sqlx::query_scalar!(
-        "select joined_at from segment_members where organization_id = $1 and segment_id = $2 and patient_id = $3",
+        r#"
+        select case when context_role() = 'admin' then m.joined_at
+                    else greatest(m.joined_at, (select s.shown_at from segments s
+                                                where s.organization_id = $1 and s.id = $2)) end as "joined_at!"
+        from segment_members m
+        where m.organization_id = $1 and m.segment_id = $2 and m.patient_id = $3
+        "#,
         organization.0,
         segment.0,
         patient.0

@@ -3,8 +3,8 @@ mod known;
 mod member;
 
 pub(super) use evaluation::{
-    Swapped, evaluation_limit, segment_invalidate, segment_judge, segment_settle, segment_swap, segment_truths,
-    segments_due, segments_mark,
+    Swapped, evaluation_limit, segment_defer, segment_invalidate, segment_judge, segment_settle, segment_swap,
+    segment_truths, segments_due, segments_mark,
 };
 pub(super) use known::known_load;
 pub(super) use member::{
@@ -78,6 +78,11 @@ impl SegmentRow {
     pub(super) fn faults(&self) -> Result<Vec<SegmentFault>, DatabaseError> {
         Vec::<SegmentFault>::parse_from_json(Some(self.faults.clone()))
             .map_err(|_| DatabaseError::Damaged(format!("the faults of segment {} can't be read", self.id)))
+    }
+
+    /// Returns `true` if the segment says already that its rule has these faults.
+    pub(super) fn says(&self, faults: &Value) -> bool {
+        self.state == SegmentState::Invalid && self.faults == *faults
     }
 
     /// Returns `true` if the members are those of the present rule.
@@ -230,7 +235,8 @@ pub(super) async fn segment_create(
     .map_err(on_constraint)
 }
 
-/// Replaces the properties of a segment that the transaction has locked; `is_new` says that the rule is another one.
+/// Replaces the properties of a segment that the transaction has locked; `is_new` says that the rule is another one. If
+/// that one doesn't read all that the rule before read, what was found before is for administrators alone.
 pub(super) async fn segment_update(
     tx: &mut WriteTx,
     id: SegmentId,
@@ -241,13 +247,27 @@ pub(super) async fn segment_update(
     let keys = NameKeys::of(&[input.name.as_str()]);
     segment_written!(
         r#"
-        with written as (
+        with compared as (
+            select not s.sources <@ $5
+                   or exists (
+                       select from segment_references d
+                       where d.organization_id = s.organization_id and d.segment_id = s.id
+                         and not exists (
+                             select from unnest($10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
+                                         as r (field, form, appointment, segment)
+                             where (r.field, r.form, r.appointment, r.segment)
+                                   is not distinct from (d.custom_field_id, d.form_template_id,
+                                                         d.appointment_template_id, d.referred_segment_id))) as less
+            from segments s
+            where s.id = $1
+        ), written as (
             update segments
             set name = $2, description = $3, rule = $4, sources = $5, name_sort = $7, name_keys_version = $8,
                 -- Of two that have become equal, one goes without the key until it is renamed.
                 name_folded = case when name is distinct from $2 or name_keys_version is null then $6
                                    else name_folded end,
                 version = version + 1, rule_version = rule_version + case when $9 then 1 else 0 end,
+                shown_from = case when $9 and (select c.less from compared c) then rule_version + 1 else shown_from end,
                 due_at = case when $9 or state = 'invalid' then now() else due_at end, state = 'valid', faults = '[]',
                 updated_at = now()
             where id = $1
