@@ -69,7 +69,7 @@ impl Refusal {
 
 /// The envelope of a refused operation; panics unless it has exactly this status and code.
 #[track_caller]
-pub fn refused<T: Debug, E: Envelope + Debug>(
+pub fn refused<T, E: Envelope + Debug>(
     answer: Result<ResponseValue<T>, Error<E>>,
     status: u16,
     code: &str,
@@ -88,7 +88,7 @@ pub fn refused<T: Debug, E: Envelope + Debug>(
             refusal
         }
         Err(error) => panic!("{status} {code} expected, got no envelope: {error:?}"),
-        Ok(value) => panic!("{status} {code} expected, got {value:?}"),
+        Ok(answer) => panic!("{status} {code} expected, got {}", answer.status()),
     }
 }
 

@@ -253,7 +253,7 @@ fn person(id: i64, now: DateTime<Utc>, random: &mut Random) -> Person {
         ("note", json!(random.one(&TEXTS))),
         ("seen", json!(day(random.below(20)).to_string())),
         ("hand", json!(random.one(&OPTIONS))),
-        ("sides", OPTIONS.iter().filter(|_| random.rarely()).collect()),
+        ("sides", OPTIONS.iter().filter(|_| random.rarely()).copied().collect()),
     ];
     for (key, value) in given {
         if !random.rarely() {
