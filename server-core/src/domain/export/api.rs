@@ -21,11 +21,11 @@ pub(crate) struct Api {
 impl Api {
     /// Export a table as CSV
     ///
-    /// Sends patients, appointments, forms of one template or entries of the audit trail as one file (RFC 4180, UTF-8)
-    /// of any number of rows. All rows are of one moment, that of the request. The file is sent while it is read: if
-    /// something fails meanwhile, the connection breaks off, so that a part is never taken for the whole. The audit
-    /// trail has the number of rows before the first of them is sent, and the number of those that were sent
-    /// afterwards.
+    /// Sends patients, appointments, forms of one template, members of a segment or entries of the audit trail as one
+    /// file (RFC 4180, UTF-8) of any number of rows. All rows are of one moment, that of the request. The file is sent
+    /// while it is read: if something fails meanwhile, the connection breaks off, so that a part is never taken for
+    /// the whole. The audit trail has the number of rows before the first of them is sent, and the number of those that
+    /// were sent afterwards.
     ///
     /// Text that people have written begins with an apostrophe where a spreadsheet would run it as a formula; numbers,
     /// dates and telephone numbers in E.164 are as they are. Times are in UTC. Each request is an export of its own,

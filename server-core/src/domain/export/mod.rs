@@ -1,4 +1,5 @@
-//! Exports of tables as CSV: of patients, appointments, forms of one template, and the audit trail.
+//! Exports of tables as CSV: of patients, appointments, forms of one template, members of a segment, and the audit
+//! trail.
 //!
 //! A table is read in one snapshot, a few hundred rows at a time, and either sent while it is read or written into a
 //! file in S3 by a job. Domains make the tables ([`Tabular`](crate::database::Tabular)); this one knows the request

@@ -9,6 +9,7 @@ use crate::ids::{Entity, OrganizationId};
 /// - `patients`: patients
 /// - `appointments`: appointments and holds
 /// - `forms`: forms of one template
+/// - `segment_members`: members of a segment
 /// - `audit`: entries of the audit trail
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
@@ -20,6 +21,8 @@ pub(crate) enum ExportEntity {
     Appointments,
     /// Forms of one template.
     Forms,
+    /// Members of a segment.
+    SegmentMembers,
     /// Entries of the audit trail.
     Audit,
 }
@@ -31,6 +34,7 @@ impl ExportEntity {
             Self::Patients => "patients",
             Self::Appointments => "appointments",
             Self::Forms => "forms",
+            Self::SegmentMembers => "segment_members",
             Self::Audit => "audit",
         }
     }
