@@ -65,6 +65,7 @@ type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, 
 /// others are found come last.
 pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
     http::HOLDINGS,
+    export::HOLDINGS,
     invitation::HOLDINGS,
     calendar::HOLDINGS,
     member::HOLDINGS,
@@ -79,7 +80,6 @@ pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
     specialist::HOLDINGS,
     profile::HOLDINGS,
     impersonation::HOLDINGS,
-    export::HOLDINGS,
     api_key::HOLDINGS,
     jobs::HOLDINGS,
     audit::HOLDINGS,

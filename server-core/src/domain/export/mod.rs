@@ -28,5 +28,5 @@ pub(crate) use api::Api;
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use job::FileMaker;
 pub(crate) use model::files_prefix;
-pub(crate) use service::Service;
+pub(crate) use service::{Service, files_withdraw};
 pub(crate) use sweep::exports_sweep;

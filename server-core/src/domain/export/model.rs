@@ -141,6 +141,11 @@ pub(crate) fn files_prefix(organization: OrganizationId) -> String {
     format!("organizations/{organization}/exports/")
 }
 
+/// Returns the organization whose exports have this prefix; `None` if it is another prefix.
+pub(super) fn files_organization(prefix: &str) -> Option<i64> {
+    prefix.strip_prefix("organizations/")?.strip_suffix("/exports/")?.parse().ok()
+}
+
 /// Returns the key of the file of an export in S3.
 pub(super) fn file_key(organization: OrganizationId, export: Uuid) -> String {
     format!("{}{export}.csv", files_prefix(organization))

@@ -11,7 +11,7 @@ use super::{
     event::ExportEvent,
     input::CsvExportInput,
     job::CsvExport,
-    model::{ExportJob, ExportRecord, ExportState, file_key},
+    model::{ExportJob, ExportRecord, ExportState, file_key, files_organization},
     repository::{self, FileRow},
     rows::rows,
     sending::Sending,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Disclosed, Sealed},
+    database::{Database, DatabaseError, Disclosed, Sealed, WriteTx},
     domain::{appointment, form, patient},
     encryption::OrganizationKeys,
     identity::Caller,
@@ -37,6 +37,12 @@ const LINK_VALID: Duration = Duration::from_mins(5);
 /// Table and name that the request of a job is sealed for.
 const TABLE: &str = "exports";
 const REQUEST: &str = "request";
+
+/// Ends the exports into files whose prefixes are among these, because they may hold a person who was erased.
+pub(crate) async fn files_withdraw(tx: &mut WriteTx, prefixes: &[String]) -> Result<(), DatabaseError> {
+    let organizations: Vec<i64> = prefixes.iter().filter_map(|prefix| files_organization(prefix)).collect();
+    repository::files_withdraw(tx, &organizations).await
+}
 
 /// Service for exports of tables.
 #[derive(Clone)]

