@@ -249,7 +249,8 @@ async fn a_run_whose_export_is_withdrawn_stops() {
     .await;
     let job = now(&admin, job.id).await;
     assert_eq!((job.state, job.rows_written), (ExportState::Failed, 0), "no part is stored");
-    assert_eq!(app.count("select count(*) from exports where upload_id is not null").await, 0, "the upload is given up");
+    let uploads = "select count(*) from exports where upload_id is not null";
+    assert_eq!(app.count(uploads).await, 0, "the upload is given up");
 }
 
 #[tokio::test]
