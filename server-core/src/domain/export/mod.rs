@@ -17,6 +17,7 @@ mod holdings;
 mod input;
 mod job;
 mod model;
+mod places;
 mod repository;
 mod rows;
 mod sending;

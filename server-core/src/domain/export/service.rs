@@ -1,9 +1,8 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chrono::Utc;
 use poem_openapi::types::{ParseFromJSON as _, ToJSON as _};
 use server_shared::http::csv::{CsvFile, Table};
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
@@ -12,6 +11,7 @@ use super::{
     input::CsvExportInput,
     job::CsvExport,
     model::{ExportJob, ExportRecord, ExportState, file_key, files_organization},
+    places::Places,
     repository::{self, FileRow},
     rows::rows,
     sending::Sending,
@@ -27,9 +27,6 @@ use crate::{
     integration::s3::Storage,
 };
 
-/// Number of tables that a process sends at once. Each holds a connection and a snapshot for as long as its receiver
-/// takes.
-const SENT_AT_ONCE: usize = 4;
 /// Longest time for which a table is sent. What takes longer is for a job.
 const LONGEST: Duration = Duration::from_mins(10);
 /// Time for which a link to a file is valid.
@@ -51,19 +48,20 @@ pub(crate) struct Service {
     pub(super) keys: OrganizationKeys,
     pub(super) storage: Storage,
     pub(super) sources: Sources,
-    /// Tables that may still be sent at once.
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 impl Service {
+    /// Builds the service; `connections` is the largest number of connections of a pool.
     pub(crate) fn new(
         database: Database,
         keys: OrganizationKeys,
         storage: Storage,
         (patients, appointments, forms): (patient::Service, appointment::Service, form::Service),
+        connections: u32,
     ) -> Self {
         let sources = Sources { patients, appointments, forms };
-        Self { database, keys, storage, sources, places: Arc::new(Semaphore::new(SENT_AT_ONCE)) }
+        Self { database, keys, storage, sources, places: Places::new(connections) }
     }
 
     /// Sends a table while it is read. The trail has the number of its rows before the first byte leaves, and the
@@ -76,7 +74,7 @@ impl Service {
     ) -> Result<Disclosed<CsvFile>, ExportError> {
         let Wanted { input, entity } = Wanted::check(caller, input)?;
         // Nobody waits for a place: each may be taken for minutes.
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| ExportError::Busy)?;
+        let place = self.places.take(organization).ok_or(ExportError::Busy)?;
         let snapshot = self.database.snapshot(caller);
         let (mut snapshot, source) = self.sources.table(organization, &input, snapshot).await?;
         let planned = source.table.count(&mut snapshot).await?;
