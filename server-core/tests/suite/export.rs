@@ -388,6 +388,15 @@ async fn a_fault_after_the_first_byte_breaks_the_transfer() {
 }
 
 #[tokio::test]
+async fn no_table_is_sent_where_a_part_would_look_like_the_whole() {
+    let app = CoreApp::start().await;
+    let body = json!({ "patients": { "columns": ["id"] } });
+    let request = app.admin().request(Method::POST, "/v1/export/csv").json(&body).version(reqwest::Version::HTTP_10);
+    Answer::to(request).await.refusal(400, "http_version_too_old");
+    assert!(said(&app).await.is_empty());
+}
+
+#[tokio::test]
 async fn tables_that_nobody_reads_leave_room_for_requests() {
     let app = CoreApp::start().await;
     let admin = app.admin();

@@ -1,3 +1,4 @@
+use poem::{Request, http::Version};
 use poem_openapi::{OpenApi, param::Path, payload::Json};
 use server_shared::{
     ApiError,
@@ -5,7 +6,7 @@ use server_shared::{
 };
 use uuid::Uuid;
 
-use super::{Service, input::CsvExportInput, model::ExportJob};
+use super::{Service, error::ExportError, input::CsvExportInput, model::ExportJob};
 use crate::{
     database::Disclosed,
     domain::Tag,
@@ -32,10 +33,19 @@ impl Api {
     /// also with the same `Idempotency-Key`.
     ///
     /// A transfer that takes longer than ten minutes breaks off; use `export_job_create` for what takes longer than a
-    /// minute. Answers 503 `exports_busy` while too many tables are being sent.
+    /// minute. Answers 503 `exports_busy` while too many tables are being sent, and 400 `http_version_too_old` in
+    /// HTTP/1.0, in which an answer that breaks off looks like a complete one.
     #[oai(path = "/csv", method = "post", operation_id = "csv_export")]
-    async fn csv_export(&self, caller: Person, body: Body<CsvExportInput>) -> Result<Disclosed<CsvFile>, ApiError> {
+    async fn csv_export(
+        &self,
+        request: &Request,
+        caller: Person,
+        body: Body<CsvExportInput>,
+    ) -> Result<Disclosed<CsvFile>, ApiError> {
         caller.may(Permission::DataExport)?;
+        if request.version() < Version::HTTP_11 {
+            return Err(ExportError::Version.into());
+        }
         Ok(self.exports.send(&caller, caller.organization()?, body.0).await?)
     }
 
