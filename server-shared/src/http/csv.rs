@@ -329,8 +329,8 @@ impl Chunk {
             if index > 0 {
                 self.put(MARKS_MAX, Writer::delimiter);
             }
-            // Spreadsheets that separate cells by commas read the quotes within such a row as text. No number, date or name
-            // has a comma, so that only text is guarded.
+            // Spreadsheets that separate cells by commas read the quotes within such a row as text. No number, date or
+            // name has a comma, so that only text is guarded.
             let split = self.delimiter == Delimiter::Semicolon && text.contains(',');
             let other = if split { guarded(text, |before| before == Some(',')) } else { None };
             let text = other.as_deref().unwrap_or(text);
