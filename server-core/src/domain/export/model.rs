@@ -150,3 +150,17 @@ pub(super) fn files_organization(prefix: &str) -> Option<i64> {
 pub(super) fn file_key(organization: OrganizationId, export: Uuid) -> String {
     format!("{}{export}.csv", files_prefix(organization))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_tell_their_organization() {
+        let organization = OrganizationId(7);
+        assert_eq!(files_organization(&files_prefix(organization)), Some(organization.0));
+        for other in ["organizations/7/users/3/", "organizations/7/patients/3/exports/", "exports/"] {
+            assert_eq!(files_organization(other), None, "{other}");
+        }
+    }
+}
