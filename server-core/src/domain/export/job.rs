@@ -170,7 +170,9 @@ impl Run<'_> {
                 }
             }
             let Some(upload) = upload.as_mut() else { continue };
-            storage.upload_part(upload, std::mem::take(&mut part).into()).await.map_err(storage_failed)?;
+            // A buffer that grows by itself takes up to twice the size of the part.
+            let full = std::mem::replace(&mut part, Vec::with_capacity(PART + PART / 8));
+            storage.upload_part(upload, full.into()).await.map_err(storage_failed)?;
             if !repository::file_progress(across, self.export, Some(upload.id()), written.rows()).await? {
                 return Ok(None);
             }
