@@ -6,7 +6,7 @@ create table exports (
     -- UUIDv7, made by the service; of a file also the id of its job, and a part of its key in S3
     id uuid primary key,
     organization_id bigint not null references organizations (id),
-    entity text not null check (entity in ('patients', 'appointments', 'forms', 'audit')),
+    entity text not null check (entity in ('patients', 'appointments', 'forms', 'segment_members', 'audit')),
     -- a file in S3, or else an answer that was sent while it was read
     as_file boolean not null,
     state text not null check (state in ('queued', 'running', 'succeeded', 'failed', 'expired')),

@@ -106,7 +106,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let signer = Arc::new(Ed25519Signer::from_pkcs8_pem(config.telemetry.signing_key.expose_secret())?);
     let people = People::new(&database, signer, &encryption);
     let forms = domains::forms(&database, &encryption, &keys, &people);
-    let exports = domains::exports(&database, &keys, &people, &forms, stores.storage.clone());
+    let connections = config.database.pool.max;
+    let exports = domains::exports(&database, &keys, &people, &forms, (stores.storage.clone(), connections));
     let daily = config.daily.api_key.map(|key| Daily::new(config.daily.url, key)).transpose()?;
     let domains = Domains {
         video: video::Service::new(database.clone(), daily),

@@ -65,6 +65,7 @@ type Scheduling = (schedule::Api, appointment_template::Api, availability::Api, 
 /// others are found come last.
 pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
     http::HOLDINGS,
+    export::HOLDINGS,
     invitation::HOLDINGS,
     calendar::HOLDINGS,
     member::HOLDINGS,
@@ -79,7 +80,6 @@ pub(crate) const HOLDINGS: Holdings = Holdings::new(&[
     specialist::HOLDINGS,
     profile::HOLDINGS,
     impersonation::HOLDINGS,
-    export::HOLDINGS,
     api_key::HOLDINGS,
     jobs::HOLDINGS,
     audit::HOLDINGS,
@@ -244,17 +244,17 @@ pub(super) fn forms(
     form::Service::new(database.clone(), Arc::clone(encryption), profiles, people.patients.clone())
 }
 
-/// Builds the service for exports of tables.
+/// Builds the service for exports of tables; `connections` is the largest number of connections of a pool.
 pub(super) fn exports(
     database: &Database,
     keys: &OrganizationKeys,
     people: &People,
     forms: &form::Service,
-    storage: Storage,
+    (storage, connections): (Storage, u32),
 ) -> export::Service {
     let appointments = appointment::Service::new(database.clone(), keys.clone());
     let tables = (people.patients.clone(), appointments, forms.clone());
-    export::Service::new(database.clone(), keys.clone(), storage, tables)
+    export::Service::new(database.clone(), keys.clone(), storage, tables, connections)
 }
 
 fn scheduling(database: &Database, keys: &OrganizationKeys) -> Scheduling {

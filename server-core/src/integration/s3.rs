@@ -24,6 +24,11 @@ use crate::config::StorageConfig;
 /// Largest number of objects that S3 deletes in one request.
 const DELETE_BATCH: usize = 1000;
 
+/// Longest time of a request, with its repetitions.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+/// Longest time in which S3 puts thousands of parts together.
+const COMPLETED_WITHIN: Duration = Duration::from_mins(10);
+
 /// Client of one bucket.
 #[derive(Clone)]
 pub(crate) struct Storage {
@@ -41,7 +46,7 @@ impl Storage {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(config.region.clone()))
             .credentials_provider(Credentials::new(key, secret, None, None, "configuration"))
-            .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(30)).build())
+            .timeout_config(TimeoutConfig::builder().operation_timeout(ANSWERED_WITHIN).build())
             .http_client(http);
         if let Some(endpoint) = &config.endpoint {
             // Servers other than AWS have no DNS name for each bucket.
@@ -160,7 +165,10 @@ impl Storage {
     pub(crate) async fn upload_complete(&self, upload: &Upload) -> Result<(), StorageError> {
         let parts = CompletedMultipartUpload::builder().set_parts(Some(upload.parts.clone())).build();
         let request = self.client.complete_multipart_upload().bucket(&self.bucket).key(&upload.key);
-        request.upload_id(&upload.id).multipart_upload(parts).send().await.map_err(StorageError::of)?;
+        let patience = TimeoutConfig::builder().operation_timeout(COMPLETED_WITHIN).build();
+        let patient = aws_sdk_s3::Config::builder().timeout_config(patience);
+        let request = request.upload_id(&upload.id).multipart_upload(parts).customize().config_override(patient);
+        request.send().await.map_err(StorageError::of)?;
         Ok(())
     }
 

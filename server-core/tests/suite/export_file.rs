@@ -67,15 +67,20 @@ async fn a_file_holds_what_an_answer_would() {
     refused(admin.export_job_get().job_id(Uuid::now_v7()).send().await, 404, "export_not_found");
 }
 
-#[tokio::test]
-async fn a_large_file_is_stored_in_parts() {
-    let app = CoreApp::start().await;
-    let admin = app.admin();
-    let patient = app.patient_create(&admin, "Ann", "Lee").await.id;
+/// Adds patients whose table has more than two parts.
+async fn many(app: &CoreApp) {
+    let patient = app.patient_create(&app.admin(), "Ann", "Lee").await.id;
     let sql = "insert into patients (organization_id, uid, data_key_id, first_name, last_name)
                select p.organization_id, gen_random_uuid(), p.data_key_id, 'Ann', repeat('x', 400) || n
                from patients p, generate_series(1, 50000) n where p.id = $1";
     sqlx::query(sql).bind(patient).execute(&mut app.owner().await).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_large_file_is_stored_in_parts() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    many(&app).await;
     let job = ended(&admin, asked(&admin).await.id, ExportState::Succeeded).await;
     assert!(job.bytes.unwrap() > 2 * 8 * 1024 * 1024, "it has more than two parts");
     let (status, file) = downloaded(&job).await;
@@ -162,6 +167,14 @@ async fn the_job_of_a_former_administrator_makes_no_file() {
     let job = ended(&app.admin(), job.id, ExportState::Failed).await;
     assert_eq!(job.error_code.as_deref(), Some("asker_not_allowed"));
     assert_eq!(job.download_url, None);
+
+    // A run that does not know of the end could store a file after the sweep has looked, so the sweep looks again.
+    let deleted = async || app.count("select count(*) from exports where file_deleted_at is not null").await;
+    assert_eq!(deleted().await, 0);
+    let sql = "update exports set finished_at = now() - interval '3 hours'";
+    sqlx::query(sql).execute(&mut app.owner().await).await.unwrap();
+    swept(&app).await;
+    eventually("the file is deleted for good", 4 * CoreApp::PATIENCE, || async { deleted().await == 1 }).await;
 }
 
 #[tokio::test]
@@ -211,4 +224,69 @@ async fn a_file_that_was_begun_before_an_erasure_is_never_there() {
     .await;
     let held = app.search("Lee").await;
     assert!(held.iter().all(|place| place.store != "s3"), "the file is deleted: {held:?}");
+}
+
+#[tokio::test]
+async fn a_run_whose_export_is_withdrawn_stops() {
+    let app = CoreApp::start().await;
+    let admin = app.admin();
+    many(&app).await;
+    // An erasure ends the export when its first part is about to be stored.
+    let sql = "create function withdraw() returns trigger language plpgsql as $$ begin
+                   new.state := 'failed';
+                   new.error_code := 'export_withdrawn';
+                   new.request_encrypted := null;
+                   new.finished_at := now();
+                   return new;
+               end $$;
+               create trigger withdraw before update on exports for each row
+               when (new.upload_id is not null and old.upload_id is null) execute function withdraw()";
+    sqlx::raw_sql(sql).execute(&mut app.database.superuser().await).await.unwrap();
+    let job = asked(&admin).await;
+    eventually("the run has found its export ended", CoreApp::PATIENCE, || async {
+        app.count("select count(*) from jobs where kind = 'csv_export' and state = 'succeeded'").await == 1
+    })
+    .await;
+    let job = now(&admin, job.id).await;
+    assert_eq!((job.state, job.rows_written), (ExportState::Failed, 0), "no part is stored");
+    let uploads = "select count(*) from exports where upload_id is not null";
+    assert_eq!(app.count(uploads).await, 0, "the upload is given up");
+}
+
+#[tokio::test]
+async fn an_erasure_of_a_member_withdraws_the_files_of_the_clinic() {
+    let clerk = ClerkApi::start([]).await;
+    let clinic = clinic(&clerk).await;
+    let (app, admin) = (&clinic.core, clinic.core.admin());
+    let person = app.member_add(Role::Staff).await;
+    let job = ended(&admin, asked(&admin).await.id, ExportState::Succeeded).await;
+    let erasure = granted(admin.gdpr_user_erase().user_id(person.user_id).send().await, 202);
+    let receipt = finished(&admin, erasure.job_id).await.receipt;
+    assert!(receipt.iter().any(|item| item.table == "exports" && item.rows == 1), "{receipt:?}");
+    let withdrawn = now(&admin, job.id).await;
+    assert_eq!((withdrawn.state, withdrawn.error_code.as_deref()), (ExportState::Failed, Some("export_withdrawn")));
+    assert_eq!(withdrawn.download_url, None, "there is no link to a file that is gone");
+}
+
+#[tokio::test]
+async fn an_export_that_is_asked_for_during_an_erasure_is_withdrawn_too() {
+    let clerk = ClerkApi::start([]).await;
+    let clinic = clinic(&clerk).await;
+    let (app, admin) = (&clinic.core, clinic.core.admin());
+    let patient = app.patient_create(&admin, "Ann", "Quokkason").await.id;
+    // The transaction that erases the record does not see the export.
+    let sql = "create function miss() returns trigger language plpgsql as $$ begin
+                   if new.error_code = 'export_withdrawn' and context_organization() is not null then
+                       return null;
+                   end if;
+                   return new;
+               end $$;
+               create trigger miss before update on exports for each row execute function miss()";
+    sqlx::raw_sql(sql).execute(&mut app.database.superuser().await).await.unwrap();
+    let job = ended(&admin, asked(&admin).await.id, ExportState::Succeeded).await;
+    let erasure = granted(admin.gdpr_patient_erase().patient_id(patient).send().await, 202);
+    finished(&admin, erasure.job_id).await;
+    let withdrawn = now(&admin, job.id).await;
+    assert_eq!((withdrawn.state, withdrawn.error_code.as_deref()), (ExportState::Failed, Some("export_withdrawn")));
+    assert!(app.search("Quokkason").await.is_empty());
 }

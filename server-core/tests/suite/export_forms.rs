@@ -114,8 +114,8 @@ async fn cells_have_the_type_of_their_field() {
         "+40721234567",
         "left",
         "arm|leg",
-        r#"["=Ibu","ASS"]"#,
-        "[null,-2]",
+        r#"["=Ibu", "ASS"]"#,
+        "[null, -2]",
     ];
     assert_eq!(rows[1], expected);
 }

@@ -30,6 +30,7 @@ mod custom_field;
 mod export;
 mod export_file;
 mod export_forms;
+mod export_members;
 mod export_trail;
 mod form;
 mod form_access;

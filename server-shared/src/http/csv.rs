@@ -49,20 +49,9 @@ impl Cell {
         if !text.bytes().any(|byte| matches!(byte, b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n' | 0xef)) {
             return Self(text);
         }
-        // The full-width forms are formulas to spreadsheets of East Asia.
-        let formula = |c| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠');
         // Where a comma separates decimals, a semicolon separates cells, and quotes are read by that.
-        let ends_cell = |c: Option<char>| c.is_none_or(|c| matches!(c, ';' | '\t' | '\r' | '\n'));
-        let mut guarded = String::with_capacity(text.len() + 1);
-        let mut before = None;
-        for c in text.chars() {
-            if ends_cell(before) && formula(c) {
-                guarded.push('\'');
-            }
-            guarded.push(c);
-            before = Some(c);
-        }
-        Self(if guarded.len() == text.len() { text } else { guarded.into() })
+        let begins = |before: Option<char>| before.is_none_or(|c| matches!(c, ';' | '\t' | '\r' | '\n'));
+        Self(guarded(&text, begins).map_or(text, Cow::from))
     }
 
     /// Makes a cell of a telephone number: in the form of E.164 (`+` and at most 15 digits) as it is, in any other as
@@ -83,6 +72,23 @@ impl Cell {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Puts an apostrophe before each beginning of a formula where a cell begins, by the character before it; `None` if
+/// there is none.
+fn guarded(text: &str, begins: impl Fn(Option<char>) -> bool) -> Option<String> {
+    // The full-width forms are formulas to spreadsheets of East Asia.
+    let formula = |c| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠');
+    let mut guarded = String::with_capacity(text.len() + 1);
+    let mut before = None;
+    for c in text.chars() {
+        if begins(before) && formula(c) {
+            guarded.push('\'');
+        }
+        guarded.push(c);
+        before = Some(c);
+    }
+    (guarded.len() > text.len()).then_some(guarded)
 }
 
 impl From<i64> for Cell {
@@ -309,12 +315,13 @@ where
 struct Chunk {
     bytes: Vec<u8>,
     writer: Writer,
+    delimiter: Delimiter,
 }
 
 impl Chunk {
     fn new(delimiter: Delimiter) -> Self {
         let writer = WriterBuilder::new().delimiter(delimiter.byte()).terminator(Terminator::CRLF).build();
-        Self { bytes: Vec::with_capacity(CHUNK + CHUNK / 4), writer }
+        Self { bytes: Vec::with_capacity(CHUNK + CHUNK / 4), writer, delimiter }
     }
 
     fn row(&mut self, cells: &[Cell]) {
@@ -322,6 +329,11 @@ impl Chunk {
             if index > 0 {
                 self.put(MARKS_MAX, Writer::delimiter);
             }
+            // Spreadsheets that separate cells by commas read the quotes within such a row as text. No number, date or
+            // name has a comma, so that only text is guarded.
+            let split = self.delimiter == Delimiter::Semicolon && text.contains(',');
+            let other = if split { guarded(text, |before| before == Some(',')) } else { None };
+            let text = other.as_deref().unwrap_or(text);
             // In the worst case each byte is a quote, which is written twice.
             self.put(2 * text.len() + MARKS_MAX, |writer, room| {
                 let (result, _, written) = writer.field(text.as_bytes(), room);

@@ -552,7 +552,8 @@ def unique(record: dict) -> None:
 
 def export_fill(body: dict) -> None:
     """Leave one entity, and no range that ends before it begins."""
-    entities = [name for name in ("patients", "appointments", "forms", "audit") if isinstance(body.get(name), dict)]
+    known = ("patients", "appointments", "forms", "segment_members", "audit")
+    entities = [name for name in known if isinstance(body.get(name), dict)]
     for name in entities[1:]:
         del body[name]
     if not entities:
@@ -562,6 +563,8 @@ def export_fill(body: dict) -> None:
     table.pop("to", None)
     if entities[0] == "forms":
         table["form_template_id"] = shared(published_form_template)["id"]
+    if entities[0] == "segment_members":
+        table["segment_id"] = shared(segment)["id"]
 
 
 def body_fill(case, row: dict | None) -> None:

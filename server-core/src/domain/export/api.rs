@@ -1,3 +1,4 @@
+use poem::{Request, http::Version};
 use poem_openapi::{OpenApi, param::Path, payload::Json};
 use server_shared::{
     ApiError,
@@ -5,7 +6,7 @@ use server_shared::{
 };
 use uuid::Uuid;
 
-use super::{Service, input::CsvExportInput, model::ExportJob};
+use super::{Service, error::ExportError, input::CsvExportInput, model::ExportJob};
 use crate::{
     database::Disclosed,
     domain::Tag,
@@ -21,21 +22,30 @@ pub(crate) struct Api {
 impl Api {
     /// Export a table as CSV
     ///
-    /// Sends patients, appointments, forms of one template or entries of the audit trail as one file (RFC 4180, UTF-8)
-    /// of any number of rows. All rows are of one moment, that of the request. The file is sent while it is read: if
-    /// something fails meanwhile, the connection breaks off, so that a part is never taken for the whole. The audit
-    /// trail has the number of rows before the first of them is sent, and the number of those that were sent
-    /// afterwards.
+    /// Sends patients, appointments, forms of one template, members of a segment or entries of the audit trail as one
+    /// file (RFC 4180, UTF-8) of any number of rows. All rows are of one moment, that of the request. The file is sent
+    /// while it is read: if something fails meanwhile, the connection breaks off, so that a part is never taken for
+    /// the whole. The audit trail has the number of rows before the first of them is sent, and the number of those that
+    /// were sent afterwards.
     ///
     /// Text that people have written begins with an apostrophe where a spreadsheet would run it as a formula; numbers,
     /// dates and telephone numbers in E.164 are as they are. Times are in UTC. Each request is an export of its own,
     /// also with the same `Idempotency-Key`.
     ///
     /// A transfer that takes longer than ten minutes breaks off; use `export_job_create` for what takes longer than a
-    /// minute. Answers 503 `exports_busy` while too many tables are being sent.
+    /// minute. Answers 503 `exports_busy` while too many tables are being sent, and 400 `http_version_too_old` in
+    /// HTTP/1.0, in which an answer that breaks off looks like a complete one.
     #[oai(path = "/csv", method = "post", operation_id = "csv_export")]
-    async fn csv_export(&self, caller: Person, body: Body<CsvExportInput>) -> Result<Disclosed<CsvFile>, ApiError> {
+    async fn csv_export(
+        &self,
+        request: &Request,
+        caller: Person,
+        body: Body<CsvExportInput>,
+    ) -> Result<Disclosed<CsvFile>, ApiError> {
         caller.may(Permission::DataExport)?;
+        if request.version() < Version::HTTP_11 {
+            return Err(ExportError::Version.into());
+        }
         Ok(self.exports.send(&caller, caller.organization()?, body.0).await?)
     }
 

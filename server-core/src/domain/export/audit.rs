@@ -60,7 +60,8 @@ table_columns! {
         ErrorCode "error_code" = "error_code",
         Occurrences "occurrences" = "occurrences::bigint as occurrences",
         Ip "ip" = "(select host(p.ip) from audit_personal p where p.audit_id = audit_log.id) as ip",
-        UserAgent "user_agent" = "(select p.user_agent from audit_personal p where p.audit_id = audit_log.id) as user_agent",
+        UserAgent "user_agent"
+            = "(select p.user_agent from audit_personal p where p.audit_id = audit_log.id) as user_agent",
         ClientRequestId "client_request_id"
             = "(select p.client_request_id from audit_personal p where p.audit_id = audit_log.id) as client_request_id",
     }

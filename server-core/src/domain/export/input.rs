@@ -13,8 +13,9 @@ use crate::{
         appointment::{AppointmentColumn, AppointmentStatus},
         form::{FormColumn, FormStatus},
         patient::PatientColumn,
+        segment::SegmentMemberColumn,
     },
-    ids::{AppointmentId, AppointmentTemplateId, FormTemplateId, PatientId, SpecialistId, UserId},
+    ids::{AppointmentId, AppointmentTemplateId, FormTemplateId, PatientId, SegmentId, SpecialistId, UserId},
 };
 
 /// Character between the cells of a file.
@@ -40,7 +41,8 @@ impl From<ExportDelimiter> for Delimiter {
     }
 }
 
-/// Request for a table as CSV: exactly one of `patients`, `appointments`, `forms` and `audit`, and the form of the file.
+/// Request for a table as CSV: exactly one of `patients`, `appointments`, `forms`, `segment_members` and `audit`, and
+/// the form of the file.
 ///
 /// A filter selects the rows that the list of the entity would show with the same filter; without filters, all.
 #[derive(Debug, Clone, Object)]
@@ -52,6 +54,8 @@ pub(crate) struct CsvExportInput {
     pub(crate) appointments: Option<AppointmentsExport>,
     /// Forms of one template, in the order of their creation; absent if another entity is exported.
     pub(crate) forms: Option<FormsExport>,
+    /// Members of a segment, in the order of the patients' ids; absent if another entity is exported.
+    pub(crate) segment_members: Option<SegmentMembersExport>,
     /// Entries of the audit trail about requests to this service, in the order of time; absent if another entity is
     /// exported.
     pub(crate) audit: Option<AuditExport>,
@@ -78,6 +82,7 @@ impl Example for CsvExportInput {
             }),
             appointments: None,
             forms: None,
+            segment_members: None,
             audit: None,
             delimiter: ExportDelimiter::Semicolon,
             byte_order_mark: true,
@@ -97,8 +102,8 @@ pub(crate) struct PatientsExport {
     pub(crate) search: Option<Line<0, 100>>,
     /// Complete e-mail address; letter case makes no difference.
     pub(crate) email: Option<EmailAddress>,
-    /// Complete telephone number, with any spaces and punctuation. A number without a country prefix is read as a number
-    /// of the organization's country.
+    /// Complete telephone number, with any spaces and punctuation. A number without a country prefix is read as a
+    /// number of the organization's country.
     pub(crate) phone: Option<PhoneNumber>,
     /// Complete number of an identity document or health insurance; only its letters and digits are compared.
     pub(crate) national_id: Option<Line<0, 64>>,
@@ -148,6 +153,17 @@ pub(crate) struct FormsExport {
     pub(crate) form_template_version: Option<i32>,
     /// Selects forms in this state. Only `void` selects void forms.
     pub(crate) status: Option<FormStatus>,
+}
+
+/// Table of the members of a segment, as its last evaluation has found them.
+#[derive(Debug, Clone, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(crate) struct SegmentMembersExport {
+    /// Id of the segment.
+    pub(crate) segment_id: SegmentId,
+    /// Columns in their order; if it is empty, all that the caller's role reads.
+    #[oai(default, validator(max_items = 20, unique_items))]
+    pub(crate) columns: Vec<SegmentMemberColumn>,
 }
 
 /// Table of entries of the audit trail. Entries about requests to Telemetry are in Telemetry's own trail.

@@ -1,7 +1,7 @@
 //! Job that writes an export into a file in S3.
 //!
 //! Each run begins anew, with a snapshot of its own. The file is there once it is complete, and only then is the export
-//! recorded as succeeded, unless an erasure has ended it meanwhile: the file is deleted then.
+//! recorded as succeeded, unless an erasure has ended it meanwhile: the run gives up, or deletes the file.
 
 use std::{
     io,
@@ -116,10 +116,10 @@ impl Run<'_> {
         let new = NewObject { key: &self.key, content_type: CONTENT_TYPE, disposition };
         let mut upload = None;
         let stored = self.store(Box::pin(chunks), new, &mut upload, &written).await;
-        if let (Err(_), Some(upload)) = (&stored, &upload) {
+        if let (Err(_) | Ok(None), Some(upload)) = (&stored, &upload) {
             self.give_up(upload.id()).await?;
         }
-        let bytes = stored?;
+        let Some(bytes) = stored? else { return Ok(()) };
 
         let mut tx = exports.database.write(&self.caller).await?;
         if repository::file_finish(&mut tx, export, written.rows(), bytes, KEPT_DAYS).await? {
@@ -134,24 +134,25 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Gives up an upload. S3 may be out of reach, or know nothing of it any more: its parts are left to the rules of the
-    /// bucket then.
+    /// Gives up an upload. S3 may be out of reach, or know nothing of it any more: its parts are left to the rules of
+    /// the bucket then.
     async fn give_up(&self, upload: &str) -> Result<(), JobError> {
         if let Err(error) = self.exports.storage.upload_abort(&self.key, upload).await {
             tracing::warn!(?error, "the upload of an export could not be given up");
         }
-        Ok(repository::file_progress(self.exports.database.across(), self.export, None, 0).await?)
+        repository::file_progress(self.exports.database.across(), self.export, None, 0).await?;
+        Ok(())
     }
 
-    /// Stores the chunks of a file, in parts if it is large; returns its size in bytes. `upload` is one that is under
-    /// way if this fails.
+    /// Stores the chunks of a file, in parts if it is large; returns its size in bytes, and `None` if the end of the
+    /// export is recorded, so that there is to be no file. `upload` is one that is under way if nothing is stored.
     async fn store(
         &self,
         mut chunks: impl Stream<Item = io::Result<Bytes>> + Send + Unpin,
         new: NewObject<'_>,
         upload: &mut Option<Upload>,
         written: &Written,
-    ) -> Result<u64, JobError> {
+    ) -> Result<Option<u64>, JobError> {
         let (storage, across) = (&self.exports.storage, self.exports.database.across());
         let (mut part, mut bytes) = (Vec::new(), 0);
         while let Some(chunk) = chunks.next().await {
@@ -162,24 +163,35 @@ impl Run<'_> {
                 continue;
             }
             if upload.is_none() {
-                let begun = storage.upload_begin(new).await.map_err(storage_failed)?;
+                let begun = upload.insert(storage.upload_begin(new).await.map_err(storage_failed)?);
                 // A run that ends with its process leaves the parts to the next one.
-                repository::file_progress(across, self.export, Some(begun.id()), 0).await?;
-                *upload = Some(begun);
+                if !repository::file_progress(across, self.export, Some(begun.id()), 0).await? {
+                    return Ok(None);
+                }
             }
             let Some(upload) = upload.as_mut() else { continue };
-            storage.upload_part(upload, std::mem::take(&mut part).into()).await.map_err(storage_failed)?;
-            repository::file_progress(across, self.export, Some(upload.id()), written.rows()).await?;
+            // A buffer that grows by itself takes up to twice the size of the part.
+            let full = std::mem::replace(&mut part, Vec::with_capacity(PART + PART / 8));
+            storage.upload_part(upload, full.into()).await.map_err(storage_failed)?;
+            if !repository::file_progress(across, self.export, Some(upload.id()), written.rows()).await? {
+                return Ok(None);
+            }
         }
-        let Some(begun) = upload.as_mut() else {
-            storage.put(new, part.into()).await.map_err(storage_failed)?;
-            return Ok(bytes);
-        };
-        if !part.is_empty() {
-            storage.upload_part(begun, part.into()).await.map_err(storage_failed)?;
+        if let Some(begun) = upload.as_mut()
+            && !part.is_empty()
+        {
+            storage.upload_part(begun, std::mem::take(&mut part).into()).await.map_err(storage_failed)?;
         }
-        storage.upload_complete(begun).await.map_err(storage_failed)?;
-        Ok(bytes)
+        let upload_id = upload.as_ref().map(Upload::id);
+        if !repository::file_progress(across, self.export, upload_id, written.rows()).await? {
+            return Ok(None);
+        }
+        match upload {
+            Some(begun) => storage.upload_complete(begun).await,
+            None => storage.put(new, part.into()).await,
+        }
+        .map_err(storage_failed)?;
+        Ok(Some(bytes))
     }
 }
 

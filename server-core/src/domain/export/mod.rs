@@ -1,4 +1,5 @@
-//! Exports of tables as CSV: of patients, appointments, forms of one template, and the audit trail.
+//! Exports of tables as CSV: of patients, appointments, forms of one template, members of a segment, and the audit
+//! trail.
 //!
 //! A table is read in one snapshot, a few hundred rows at a time, and either sent while it is read or written into a
 //! file in S3 by a job. Domains make the tables ([`Tabular`](crate::database::Tabular)); this one knows the request
@@ -16,6 +17,7 @@ mod holdings;
 mod input;
 mod job;
 mod model;
+mod places;
 mod repository;
 mod rows;
 mod sending;
@@ -27,5 +29,5 @@ pub(crate) use api::Api;
 pub(crate) use holdings::HOLDINGS;
 pub(crate) use job::FileMaker;
 pub(crate) use model::files_prefix;
-pub(crate) use service::Service;
+pub(crate) use service::{Service, files_withdraw};
 pub(crate) use sweep::exports_sweep;

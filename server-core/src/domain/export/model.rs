@@ -9,6 +9,7 @@ use crate::ids::{Entity, OrganizationId};
 /// - `patients`: patients
 /// - `appointments`: appointments and holds
 /// - `forms`: forms of one template
+/// - `segment_members`: members of a segment
 /// - `audit`: entries of the audit trail
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum, sqlx::Type)]
 #[oai(rename_all = "snake_case")]
@@ -20,6 +21,8 @@ pub(crate) enum ExportEntity {
     Appointments,
     /// Forms of one template.
     Forms,
+    /// Members of a segment.
+    SegmentMembers,
     /// Entries of the audit trail.
     Audit,
 }
@@ -31,6 +34,7 @@ impl ExportEntity {
             Self::Patients => "patients",
             Self::Appointments => "appointments",
             Self::Forms => "forms",
+            Self::SegmentMembers => "segment_members",
             Self::Audit => "audit",
         }
     }
@@ -137,7 +141,26 @@ pub(crate) fn files_prefix(organization: OrganizationId) -> String {
     format!("organizations/{organization}/exports/")
 }
 
+/// Returns the organization whose exports have this prefix; `None` if it is another prefix.
+pub(super) fn files_organization(prefix: &str) -> Option<i64> {
+    prefix.strip_prefix("organizations/")?.strip_suffix("/exports/")?.parse().ok()
+}
+
 /// Returns the key of the file of an export in S3.
 pub(super) fn file_key(organization: OrganizationId, export: Uuid) -> String {
     format!("{}{export}.csv", files_prefix(organization))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_tell_their_organization() {
+        let organization = OrganizationId(7);
+        assert_eq!(files_organization(&files_prefix(organization)), Some(organization.0));
+        for other in ["organizations/7/users/3/", "organizations/7/patients/3/exports/", "exports/"] {
+            assert_eq!(files_organization(other), None, "{other}");
+        }
+    }
 }

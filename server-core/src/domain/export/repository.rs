@@ -167,22 +167,26 @@ pub(super) async fn file_open(across: &Across, export: ExportRecord) -> Result<O
     Ok(open)
 }
 
-/// Notes the upload of a run, or that there is none any more, and the rows that are in it.
+/// Notes the upload of a run, or that there is none any more, and the rows that are in it; `false` if the end of the
+/// export is recorded, e.g. because of an erasure.
 pub(super) async fn file_progress(
     across: &Across,
     export: ExportRecord,
     upload: Option<&str>,
     rows: u64,
-) -> Result<(), DatabaseError> {
-    sqlx::query!(
-        "update exports set upload_id = $2, rows_sent = $3 where id = $1 and as_file",
+) -> Result<bool, DatabaseError> {
+    let is_open = sqlx::query_scalar!(
+        r#"
+        update exports set upload_id = $2, rows_sent = $3 where id = $1 and as_file
+        returning state = 'running' as "is_open!"
+        "#,
         export.0,
         upload,
         i64::try_from(rows).unwrap_or(i64::MAX)
     )
-    .execute(across.pool())
+    .fetch_optional(across.pool())
     .await?;
-    Ok(())
+    Ok(is_open == Some(true))
 }
 
 /// Records a file that is complete and kept for `days`; `false` if the end of the export is recorded already.
@@ -297,24 +301,45 @@ pub(super) struct SpentFile {
     pub(super) id: Uuid,
     pub(super) organization_id: OrganizationId,
     pub(super) upload_id: Option<String>,
+    /// `false` if a run that does not know of the end of its export may still store the file.
+    pub(super) is_settled: bool,
 }
 
-/// Finds at most `limit` files whose time is over, or whose export has failed.
-pub(super) async fn files_spent(across: &Across, limit: i64) -> Result<Vec<SpentFile>, DatabaseError> {
+/// Finds at most `limit` files whose time is over, or whose export has failed; no run goes on for more than `hours`
+/// after that.
+pub(super) async fn files_spent(across: &Across, hours: i32, limit: i64) -> Result<Vec<SpentFile>, DatabaseError> {
     let spent = sqlx::query_as!(
         SpentFile,
         r#"
-        select id, organization_id as "organization_id: OrganizationId", upload_id from exports
+        select id, organization_id as "organization_id: OrganizationId", upload_id,
+               state = 'succeeded' or finished_at < now() - make_interval(hours => $1) as "is_settled!"
+        from exports
         where as_file and finished_at is not null and file_deleted_at is null
           and (state <> 'succeeded' or expires_at <= now())
         order by finished_at
-        limit $1
+        limit $2
         "#,
+        hours,
         limit
     )
     .fetch_all(across.pool())
     .await?;
     Ok(spent)
+}
+
+/// Ends the exports of organizations that are not over yet or have a file: these may hold a person who was erased.
+pub(super) async fn files_withdraw(tx: &mut WriteTx, organizations: &[i64]) -> Result<(), DatabaseError> {
+    sqlx::query!(
+        r#"
+        update exports
+        set state = 'failed', error_code = 'export_withdrawn', request_encrypted = null, finished_at = now()
+        where organization_id = any($1) and as_file and state in ('queued', 'running', 'succeeded')
+        "#,
+        organizations
+    )
+    .execute(tx.connection()?)
+    .await?;
+    Ok(())
 }
 
 /// Records that the file of an export is deleted; `false` if that is recorded already.

@@ -6,14 +6,12 @@ use futures_util::{Stream, TryStreamExt as _, stream};
 use server_shared::http::csv::Cell;
 use sqlx::postgres::PgRow;
 use tokio::{
-    sync::{
-        OwnedSemaphorePermit,
-        mpsc::{self, Sender},
-    },
+    sync::mpsc::{self, Sender},
     task::spawn_blocking,
     time::timeout,
 };
 
+use super::places::Place;
 use crate::database::{DatabaseError, Snapshot, Tabular};
 
 /// Number of batches that are opened at the same time, each on a thread of its own: opening the key of a patient takes
@@ -45,7 +43,7 @@ pub(super) fn rows(
     snapshot: Snapshot,
     table: &Arc<dyn Tabular>,
     limit: Duration,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
 ) -> impl Stream<Item = Result<Vec<Cell>, RowsFault>> + Send + use<> {
     let (sender, receiver) = mpsc::channel(1);
     let batch = table.batch();

@@ -20,8 +20,8 @@ const RECEIVER_GONE: &str = "receiver_gone";
 /// Code of a transfer whose source has failed.
 const BROKEN_OFF: &str = "export_broken_off";
 
-/// Observes an export that is sent, and records its end: the number of rows that have left, or the failure. The receiver
-/// sees the end of the table only once its number of rows is in the trail.
+/// Observes an export that is sent, and records its end: the number of rows that have left, or the failure. The
+/// receiver sees the end of the table only once its number of rows is in the trail.
 pub(super) struct Sending {
     /// `None` once the end is recorded.
     record: Option<Record>,

@@ -1,9 +1,8 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chrono::Utc;
 use poem_openapi::types::{ParseFromJSON as _, ToJSON as _};
 use server_shared::http::csv::{CsvFile, Table};
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
@@ -11,7 +10,8 @@ use super::{
     event::ExportEvent,
     input::CsvExportInput,
     job::CsvExport,
-    model::{ExportJob, ExportRecord, ExportState, file_key},
+    model::{ExportJob, ExportRecord, ExportState, file_key, files_organization},
+    places::Places,
     repository::{self, FileRow},
     rows::rows,
     sending::Sending,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    database::{Database, DatabaseError, Disclosed, Sealed},
+    database::{Database, DatabaseError, Disclosed, Sealed, WriteTx},
     domain::{appointment, form, patient},
     encryption::OrganizationKeys,
     identity::Caller,
@@ -27,9 +27,6 @@ use crate::{
     integration::s3::Storage,
 };
 
-/// Number of tables that a process sends at once. Each holds a connection and a snapshot for as long as its receiver
-/// takes.
-const SENT_AT_ONCE: usize = 4;
 /// Longest time for which a table is sent. What takes longer is for a job.
 const LONGEST: Duration = Duration::from_mins(10);
 /// Time for which a link to a file is valid.
@@ -38,6 +35,12 @@ const LINK_VALID: Duration = Duration::from_mins(5);
 const TABLE: &str = "exports";
 const REQUEST: &str = "request";
 
+/// Ends the exports into files whose prefixes are among these, because they may hold a person who was erased.
+pub(crate) async fn files_withdraw(tx: &mut WriteTx, prefixes: &[String]) -> Result<(), DatabaseError> {
+    let organizations: Vec<i64> = prefixes.iter().filter_map(|prefix| files_organization(prefix)).collect();
+    repository::files_withdraw(tx, &organizations).await
+}
+
 /// Service for exports of tables.
 #[derive(Clone)]
 pub(crate) struct Service {
@@ -45,19 +48,20 @@ pub(crate) struct Service {
     pub(super) keys: OrganizationKeys,
     pub(super) storage: Storage,
     pub(super) sources: Sources,
-    /// Tables that may still be sent at once.
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 impl Service {
+    /// Builds the service; `connections` is the largest number of connections of a pool.
     pub(crate) fn new(
         database: Database,
         keys: OrganizationKeys,
         storage: Storage,
         (patients, appointments, forms): (patient::Service, appointment::Service, form::Service),
+        connections: u32,
     ) -> Self {
         let sources = Sources { patients, appointments, forms };
-        Self { database, keys, storage, sources, places: Arc::new(Semaphore::new(SENT_AT_ONCE)) }
+        Self { database, keys, storage, sources, places: Places::new(connections) }
     }
 
     /// Sends a table while it is read. The trail has the number of its rows before the first byte leaves, and the
@@ -70,7 +74,7 @@ impl Service {
     ) -> Result<Disclosed<CsvFile>, ExportError> {
         let Wanted { input, entity } = Wanted::check(caller, input)?;
         // Nobody waits for a place: each may be taken for minutes.
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| ExportError::Busy)?;
+        let place = self.places.take(organization).ok_or(ExportError::Busy)?;
         let snapshot = self.database.snapshot(caller);
         let (mut snapshot, source) = self.sources.table(organization, &input, snapshot).await?;
         let planned = source.table.count(&mut snapshot).await?;

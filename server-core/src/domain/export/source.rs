@@ -8,7 +8,7 @@ use super::{
     audit::{AuditColumn, AuditTable},
     error::ExportError,
     event::rows_name,
-    input::{AppointmentsExport, CsvExportInput, FormsExport, PatientsExport},
+    input::{AppointmentsExport, CsvExportInput, FormsExport, PatientsExport, SegmentMembersExport},
     model::ExportEntity,
 };
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
         form::{self, FormColumn, FormFilter},
         patient::{self, PatientColumn, PatientFilter},
         rules::{FieldFaults, InvalidValue},
+        segment::{MemberTable, SegmentMemberColumn},
     },
     identity::{Caller, Permission},
     ids::OrganizationId,
@@ -36,6 +37,8 @@ pub(super) struct Wanted {
 pub(super) struct Source {
     pub(super) table: Arc<dyn Tabular>,
     pub(super) entity: ExportEntity,
+    /// Form template or segment that the rows belong to, as audit entries name it.
+    of: Option<String>,
 }
 
 impl Wanted {
@@ -56,6 +59,10 @@ impl Wanted {
             let readable = |_: &FormColumn| of(Permission::FormRead);
             name_columns(&mut forms.columns, FormColumn::ALL, readable, "/forms", &mut faults);
         }
+        if let Some(members) = &mut input.segment_members {
+            let readable = |column: &SegmentMemberColumn| of(Permission::SegmentRead) && of(column.permission());
+            name_columns(&mut members.columns, SegmentMemberColumn::ALL, readable, "/segment_members", &mut faults);
+        }
         if let Some(audit) = &mut input.audit {
             // The trail is for those who export at all.
             name_columns(&mut audit.columns, AuditColumn::ALL, |_| of(Permission::DataExport), "/audit", &mut faults);
@@ -65,12 +72,14 @@ impl Wanted {
             input.patients.as_ref().map(|_| ExportEntity::Patients),
             input.appointments.as_ref().map(|_| ExportEntity::Appointments),
             input.forms.as_ref().map(|_| ExportEntity::Forms),
+            input.segment_members.as_ref().map(|_| ExportEntity::SegmentMembers),
             input.audit.as_ref().map(|_| ExportEntity::Audit),
         ];
         let mut entities = entities.into_iter().flatten();
         let (entity, another) = (entities.next(), entities.next());
         if entity.is_none() || another.is_some() {
-            faults.add("", "one_of", "must have exactly one of patients, appointments, forms and audit");
+            let message = "must have exactly one of patients, appointments, forms, segment_members and audit";
+            faults.add("", "one_of", message);
         }
         faults.check()?;
         // There is a fault if there is no entity.
@@ -101,15 +110,19 @@ impl Sources {
         };
         let mut snapshot = open.await?;
         let source = if let Some(table) = appointments {
-            Source { table, entity: ExportEntity::Appointments }
+            Source { table, entity: ExportEntity::Appointments, of: None }
         } else if let Some(wanted) = &input.patients {
             let table = self.patients_table(&mut snapshot, organization, wanted).await?;
-            Source { table, entity: ExportEntity::Patients }
+            Source { table, entity: ExportEntity::Patients, of: None }
         } else if let Some(wanted) = &input.forms {
             let table = self.forms_table(&mut snapshot, organization, wanted).await?;
-            Source { table, entity: ExportEntity::Forms }
+            let of = Some(format!("form_template:{}", wanted.form_template_id.0));
+            Source { table, entity: ExportEntity::Forms, of }
+        } else if let Some(wanted) = &input.segment_members {
+            let table = self.members_table(&mut snapshot, organization, wanted).await?;
+            Source { table, entity: ExportEntity::SegmentMembers, of: Some(format!("segment:{}", wanted.segment_id.0)) }
         } else if let Some(wanted) = &input.audit {
-            Source { table: Arc::new(AuditTable(wanted.clone())), entity: ExportEntity::Audit }
+            Source { table: Arc::new(AuditTable(wanted.clone())), entity: ExportEntity::Audit, of: None }
         } else {
             return Err(DatabaseError::Damaged("a request for an export names no entity".to_owned()).into());
         };
@@ -166,13 +179,27 @@ impl Sources {
         let unknown = || InvalidValue::new("/forms/form_template_id", "unknown_reference", message);
         Ok(Arc::new(table.ok_or_else(unknown)?))
     }
+
+    async fn members_table(
+        &self,
+        snapshot: &mut Snapshot,
+        organization: OrganizationId,
+        wanted: &SegmentMembersExport,
+    ) -> Result<Arc<dyn Tabular>, ExportError> {
+        let (segment, columns) = (wanted.segment_id, wanted.columns.clone());
+        let table = MemberTable::of(snapshot, &self.patients, organization, segment, columns).await?;
+        let message = "is no segment of this organization";
+        let unknown = || InvalidValue::new("/segment_members/segment_id", "unknown_reference", message);
+        Ok(Arc::new(table.ok_or_else(unknown)?))
+    }
 }
 
 impl Source {
-    /// Returns the names of an export for audit entries: the entity, the number of rows if it is known, and the columns,
-    /// those of a group once. Values of filters are left out: they may name a person.
+    /// Returns the names of an export for audit entries: the entity, the form template or segment, the number of rows
+    /// if it is known, and the columns, those of a group once. Values of filters are left out: they may name a person.
     pub(super) fn names(&self, rows: Option<u64>) -> Vec<String> {
         let mut names = vec![format!("entity:{}", self.entity.as_str())];
+        names.extend(self.of.clone());
         names.extend(rows.map(rows_name));
         for cell in self.table.header() {
             let name = cell.as_str();

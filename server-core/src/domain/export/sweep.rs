@@ -19,6 +19,8 @@ use crate::{
 const OPERATION: &str = "exports_sweep";
 /// Hours after which nobody sends a table any more: many times longer than one may be sent.
 const SENT_HOURS: i32 = 2;
+/// Hours after which no run of an export that has failed goes on: longer than one reads and stores rows.
+const RUN_HOURS: i32 = 2;
 /// Number of exports and of files that one run ends.
 const BATCH: i64 = 200;
 /// Days for which the row of an export is kept. The trail keeps what it says.
@@ -33,10 +35,13 @@ pub(crate) async fn exports_sweep(database: Database, storage: Storage) -> Resul
     for left in repository::exports_left(across, SENT_HOURS, BATCH).await? {
         ended += u64::from(give_up(&database, &left).await?);
     }
-    for spent in repository::files_spent(across, BATCH).await? {
+    for spent in repository::files_spent(across, RUN_HOURS, BATCH).await? {
         if let Err(error) = delete(&storage, &spent).await {
             tracing::warn!(?error, "the file of an export could not be deleted; it is tried again");
             break;
+        }
+        if !spent.is_settled {
+            continue;
         }
         let (export, caller) = (ExportRecord(spent.id), caller(spent.organization_id));
         let mut tx = database.write(&caller).await?;

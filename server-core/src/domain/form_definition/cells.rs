@@ -96,6 +96,7 @@ fn list(entries: &[AnswerEntry], field: usize, shows: impl Fn(usize, usize) -> b
         let value = entry.values.get(field).and_then(Option::as_ref).filter(|_| shows(place, field));
         value.map_or(Value::Null, FieldValue::to_json)
     };
-    let values: Value = entries.iter().enumerate().map(value).collect();
-    Cell::text(values.to_string())
+    let values: Vec<String> = entries.iter().enumerate().map(|at| value(at).to_string()).collect();
+    // With spaces, so that no number looks like the begin of a formula to spreadsheets that separate cells by commas.
+    Cell::text(format!("[{}]", values.join(", ")))
 }

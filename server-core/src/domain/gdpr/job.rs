@@ -25,7 +25,7 @@ use super::{
 use crate::{
     database::{Database, DatabaseError, WriteTx},
     domain::{
-        member,
+        export, member,
         patient::PatientEvent,
         user::{self, UserEvent},
     },
@@ -274,6 +274,8 @@ impl Run<'_> {
             self.progress.receipt = receipt;
             self.forget_after(&mut tx);
         }
+        // Those that were asked for while the records were erased may have read them before.
+        export::files_withdraw(&mut tx, &self.progress.person.files).await?;
         self.progress.telemetry = self.telemetry_parts();
         self.commit(tx, Stage::Files, self.event().and(left)).await
     }

@@ -21,7 +21,7 @@ pub(crate) use indexes::{indexes_left, indexes_refresh};
 pub(crate) use merge::{absent, check_unmerged, merged_records};
 pub(crate) use model::{CreatePatient, Patient, PatientFilter};
 pub(crate) use service::Service;
-pub(crate) use table::PatientColumn;
+pub(crate) use table::{PatientCells, PatientColumn};
 
 /// Operations on patients.
 pub(crate) type Api = (api::Api, merge::MergeApi);

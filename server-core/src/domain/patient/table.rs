@@ -97,12 +97,17 @@ const KEY: [&str; 3] = [
       where k.organization_id = patients.organization_id and k.id = patients.data_key_id) as wrapped",
 ];
 
-/// Table of the patients that meet a filter.
-pub(crate) struct PatientTable {
+/// Cells of these columns, for a table whose rows are of one patient each.
+pub(crate) struct PatientCells {
     organization: OrganizationId,
     encryption: Arc<Encryption>,
-    search: PatientSearch,
     columns: Vec<PatientColumn>,
+}
+
+/// Table of the patients that meet a filter.
+pub(crate) struct PatientTable {
+    search: PatientSearch,
+    cells: PatientCells,
 }
 
 impl Service {
@@ -116,43 +121,28 @@ impl Service {
         columns: Vec<PatientColumn>,
     ) -> Result<PatientTable, DatabaseError> {
         let search = self.search(tx, organization, filter).await?;
-        Ok(PatientTable { organization, encryption: Arc::clone(&self.encryption), search, columns })
+        Ok(PatientTable { search, cells: self.cells(organization, columns) })
+    }
+
+    /// Returns the cells of columns.
+    pub(crate) fn cells(&self, organization: OrganizationId, columns: Vec<PatientColumn>) -> PatientCells {
+        PatientCells { organization, encryption: Arc::clone(&self.encryption), columns }
     }
 }
 
-impl PatientTable {
+impl PatientCells {
     fn is_sealed(&self) -> bool {
         self.columns.iter().any(|column| column.is_sealed())
     }
 
-    fn list<'c>(&self, snapshot: &'c mut Snapshot) -> Result<List<'c>, DatabaseError> {
-        Ok(searched(snapshot.list()?, &self.search))
-    }
-}
-
-#[async_trait]
-impl Tabular for PatientTable {
-    fn header(&self) -> Vec<Cell> {
-        self.columns.iter().map(|column| Cell::name(column.header())).collect()
+    /// Returns the SQL of everything that the cells are made of, for a statement that reads rows named `patients`.
+    pub(crate) fn sql(&self) -> impl Iterator<Item = &'static str> {
+        let key: &[&'static str] = if self.is_sealed() { &KEY } else { &[] };
+        key.iter().copied().chain(self.columns.iter().map(|column| column.sql()))
     }
 
-    fn batch(&self) -> usize {
-        BATCH
-    }
-
-    async fn count(&self, snapshot: &mut Snapshot) -> Result<i64, DatabaseError> {
-        self.list(snapshot)?.count(Rows::of::<PatientRow>()).await
-    }
-
-    async fn declare(&self, snapshot: &mut Snapshot) -> Result<(), DatabaseError> {
-        let key: &[&str] = if self.is_sealed() { &KEY } else { &[] };
-        let columns = self.columns.iter().map(|column| column.sql());
-        let columns: Vec<&'static str> = key.iter().copied().chain(columns).collect();
-        self.list(snapshot)?.declare(Rows::of::<PatientRow>(), &columns, "id").await
-    }
-
-    fn row(&self, row: &PgRow) -> Result<Vec<Cell>, DatabaseError> {
-        let mut columns = Columns::of(row);
+    /// Makes the cells of a patient from the next columns of a row.
+    pub(crate) fn read(&self, columns: &mut Columns<'_>) -> Result<Vec<Cell>, DatabaseError> {
         // The key of a patient takes longer to open than its values, so it is opened only for a table that shows any.
         let key = if self.is_sealed() {
             let (uid, id): (Uuid, Uuid) = (columns.read()?, columns.read()?);
@@ -177,6 +167,36 @@ impl Tabular for PatientTable {
             });
         }
         Ok(cells)
+    }
+}
+
+impl PatientTable {
+    fn list<'c>(&self, snapshot: &'c mut Snapshot) -> Result<List<'c>, DatabaseError> {
+        Ok(searched(snapshot.list()?, &self.search))
+    }
+}
+
+#[async_trait]
+impl Tabular for PatientTable {
+    fn header(&self) -> Vec<Cell> {
+        self.cells.columns.iter().map(|column| Cell::name(column.header())).collect()
+    }
+
+    fn batch(&self) -> usize {
+        BATCH
+    }
+
+    async fn count(&self, snapshot: &mut Snapshot) -> Result<i64, DatabaseError> {
+        self.list(snapshot)?.count(Rows::of::<PatientRow>()).await
+    }
+
+    async fn declare(&self, snapshot: &mut Snapshot) -> Result<(), DatabaseError> {
+        let columns: Vec<&'static str> = self.cells.sql().collect();
+        self.list(snapshot)?.declare(Rows::of::<PatientRow>(), &columns, "id").await
+    }
+
+    fn row(&self, row: &PgRow) -> Result<Vec<Cell>, DatabaseError> {
+        self.cells.read(&mut Columns::of(row))
     }
 }
 

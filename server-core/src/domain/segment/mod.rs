@@ -14,6 +14,7 @@ mod member_model;
 mod model;
 mod repository;
 mod service;
+mod table;
 mod touched;
 
 pub(crate) use holdings::HOLDINGS;
@@ -22,6 +23,7 @@ pub(crate) use job::{
     patients_follow, profiles_follow, segment_evaluate, segments_follow, segments_sweep, zones_follow,
 };
 pub(crate) use service::Service;
+pub(crate) use table::{MemberTable, SegmentMemberColumn};
 
 /// Operations of segments.
 pub(crate) type Api = (api::Api, member_api::MemberApi);

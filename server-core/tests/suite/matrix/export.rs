@@ -28,6 +28,7 @@ impl World {
         let entity = parameter.pointer.split('/').nth(1).unwrap_or_default();
         let mut table = match entity {
             "forms" => json!({ "columns": ["id"], "form_template_id": published(&self.app.admin()).await.id }),
+            "segment_members" => json!({ "columns": ["patient_id"] }),
             // Ids are unique only within a type.
             "audit" => json!({ "columns": ["id"], "from": in_days(0, 0), "entity_type": "patient" }),
             _ => json!({ "columns": ["id"] }),

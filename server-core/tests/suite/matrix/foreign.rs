@@ -234,7 +234,7 @@ fn outcome(operation: &Operation, parameter: &Parameter) -> Outcome {
         (_, "organization_id" | "slug", Location::Path) => Outcome::Refused(404, "organization_not_found".into()),
         (id, _, Location::Path) => Outcome::Refused(404, not_found(id)),
         ("calendar_search", _, _) | (_, _, Location::Query) => Outcome::Nothing,
-        ("csv_export", name, _) if name != "form_template_id" => Outcome::NoRows,
+        ("csv_export", name, _) if !["form_template_id", "segment_id"].contains(&name) => Outcome::NoRows,
         (_, _, Location::Body) => Outcome::Unknown,
     }
 }

@@ -59,6 +59,10 @@ async fn a_table_is_written_as_rfc_4180_says() {
     assert_eq!(marked.into_body().into_string().await.unwrap(), format!("\u{feff}{expected}"));
     let semicolons = Table { delimiter: Delimiter::Semicolon, ..table(vec![text(["a,b", "c;d"])]) };
     assert_eq!(semicolons.into_body().into_string().await.unwrap(), "first;second\r\na,b;\"c;d\"\r\n");
+    // A spreadsheet that separates cells by commas finds a formula in another cell.
+    let semicolons = Table { delimiter: Delimiter::Semicolon, ..table(vec![text(["a,=1,-2", "1, -2,b"])]) };
+    assert_eq!(semicolons.into_body().into_string().await.unwrap(), "first;second\r\na,'=1,'-2;1, -2,b\r\n");
+    assert_eq!(Cell::text("a,=1").0, "a,=1");
     // Without a row there is the header.
     let empty = table::<Infallible>(Vec::new());
     assert_eq!(empty.into_body().into_string().await.unwrap(), "first,second\r\n");
