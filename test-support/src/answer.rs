@@ -69,11 +69,7 @@ impl Refusal {
 
 /// The envelope of a refused operation; panics unless it has exactly this status and code.
 #[track_caller]
-pub fn refused<T, E: Envelope + Debug>(
-    answer: Result<ResponseValue<T>, Error<E>>,
-    status: u16,
-    code: &str,
-) -> Refusal {
+pub fn refused<T, E: Envelope + Debug>(answer: Result<ResponseValue<T>, Error<E>>, status: u16, code: &str) -> Refusal {
     match answer {
         Err(Error::ErrorResponse(response)) => {
             let refusal = Refusal {

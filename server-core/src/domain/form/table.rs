@@ -173,10 +173,10 @@ impl Tabular for FormTable {
         cells.resize(begin + self.fields.len(), Cell::EMPTY);
         if !row.is_erased() {
             // Nothing is published within the snapshot.
-            let PlacedVersion { version, places } = self
-                .versions
-                .get(&row.summary.form_template_version)
-                .ok_or_else(|| DatabaseError::Damaged(format!("form {} asks a version that there is not", row.summary.uid)))?;
+            let PlacedVersion { version, places } =
+                self.versions.get(&row.summary.form_template_version).ok_or_else(|| {
+                    DatabaseError::Damaged(format!("form {} asks a version that there is not", row.summary.uid))
+                })?;
             for (place, cell) in places.iter().zip(self.answers(&row, version)?) {
                 cells[begin + place] = cell;
             }
