@@ -1622,7 +1622,8 @@ out.*/
             Default::default()
         }
     }
-    /**Request for a table as CSV: exactly one of `patients`, `appointments`, `forms` and `audit`, and the form of the file.
+    /**Request for a table as CSV: exactly one of `patients`, `appointments`, `forms`, `segment_members` and `audit`, and
+the form of the file.
 
 A filter selects the rows that the list of the entity would show with the same filter; without filters, all.*/
     #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, Default, PartialEq)]
@@ -1647,6 +1648,9 @@ as a part of the first header.*/
         ///Patients, in the order of their creation; absent if another entity is exported.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub patients: ::std::option::Option<PatientsExport>,
+        ///Members of a segment, in the order of the patients' ids; absent if another entity is exported.
+        #[serde(skip_serializing_if = "::std::option::Option::is_none")]
+        pub segment_members: ::std::option::Option<SegmentMembersExport>,
     }
     impl CsvExportInput {
         pub fn builder() -> builder::CsvExportInput {
@@ -2204,6 +2208,7 @@ are added once Telemetry has finished its part.*/
 - `patients`: patients
 - `appointments`: appointments and holds
 - `forms`: forms of one template
+- `segment_members`: members of a segment
 - `audit`: entries of the audit trail*/
     #[derive(
         ::serde::Deserialize,
@@ -2224,6 +2229,8 @@ are added once Telemetry has finished its part.*/
         Appointments,
         #[serde(rename = "forms")]
         Forms,
+        #[serde(rename = "segment_members")]
+        SegmentMembers,
         #[serde(rename = "audit")]
         Audit,
     }
@@ -2233,6 +2240,7 @@ are added once Telemetry has finished its part.*/
                 Self::Patients => f.write_str("patients"),
                 Self::Appointments => f.write_str("appointments"),
                 Self::Forms => f.write_str("forms"),
+                Self::SegmentMembers => f.write_str("segment_members"),
                 Self::Audit => f.write_str("audit"),
             }
         }
@@ -2246,6 +2254,7 @@ are added once Telemetry has finished its part.*/
                 "patients" => Ok(Self::Patients),
                 "appointments" => Ok(Self::Appointments),
                 "forms" => Ok(Self::Forms),
+                "segment_members" => Ok(Self::SegmentMembers),
                 "audit" => Ok(Self::Audit),
                 _ => Err("invalid value".into()),
             }
@@ -5875,8 +5884,8 @@ more entries.*/
         ///Complete number of an identity document or health insurance; only its letters and digits are compared.
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub national_id: ::std::option::Option<::std::string::String>,
-        /**Complete telephone number, with any spaces and punctuation. A number without a country prefix is read as a number
-of the organization's country.*/
+        /**Complete telephone number, with any spaces and punctuation. A number without a country prefix is read as a
+number of the organization's country.*/
         #[serde(skip_serializing_if = "::std::option::Option::is_none")]
         pub phone: ::std::option::Option<::std::string::String>,
         /**Words that the name must contain, in any order. Letter case, accents and the shapes of quotes and hyphens make
@@ -7178,6 +7187,113 @@ difference.*/
     }
     impl SegmentMember {
         pub fn builder() -> builder::SegmentMember {
+            Default::default()
+        }
+    }
+    /**Column of a table of the members of a segment.
+
+- `patient_id`: id of the patient
+- `first_name`: first name
+- `last_name`: last name
+- `email`: e-mail address
+- `phone`: telephone number
+- `date_of_birth`: date of birth, as YYYY-MM-DD
+- `address`: postal address
+- `joined_at`: time of the evaluation since which the patient is a member
+- `evaluated_at`: time as of which the members are, the same in each row*/
+    #[derive(
+        ::serde::Deserialize,
+        ::serde::Serialize,
+        Clone,
+        Copy,
+        Debug,
+        Eq,
+        Hash,
+        Ord,
+        PartialEq,
+        PartialOrd
+    )]
+    pub enum SegmentMemberColumn {
+        #[serde(rename = "patient_id")]
+        PatientId,
+        #[serde(rename = "first_name")]
+        FirstName,
+        #[serde(rename = "last_name")]
+        LastName,
+        #[serde(rename = "email")]
+        Email,
+        #[serde(rename = "phone")]
+        Phone,
+        #[serde(rename = "date_of_birth")]
+        DateOfBirth,
+        #[serde(rename = "address")]
+        Address,
+        #[serde(rename = "joined_at")]
+        JoinedAt,
+        #[serde(rename = "evaluated_at")]
+        EvaluatedAt,
+    }
+    impl ::std::fmt::Display for SegmentMemberColumn {
+        fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+            match *self {
+                Self::PatientId => f.write_str("patient_id"),
+                Self::FirstName => f.write_str("first_name"),
+                Self::LastName => f.write_str("last_name"),
+                Self::Email => f.write_str("email"),
+                Self::Phone => f.write_str("phone"),
+                Self::DateOfBirth => f.write_str("date_of_birth"),
+                Self::Address => f.write_str("address"),
+                Self::JoinedAt => f.write_str("joined_at"),
+                Self::EvaluatedAt => f.write_str("evaluated_at"),
+            }
+        }
+    }
+    impl ::std::str::FromStr for SegmentMemberColumn {
+        type Err = self::error::ConversionError;
+        fn from_str(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            match value {
+                "patient_id" => Ok(Self::PatientId),
+                "first_name" => Ok(Self::FirstName),
+                "last_name" => Ok(Self::LastName),
+                "email" => Ok(Self::Email),
+                "phone" => Ok(Self::Phone),
+                "date_of_birth" => Ok(Self::DateOfBirth),
+                "address" => Ok(Self::Address),
+                "joined_at" => Ok(Self::JoinedAt),
+                "evaluated_at" => Ok(Self::EvaluatedAt),
+                _ => Err("invalid value".into()),
+            }
+        }
+    }
+    impl ::std::convert::TryFrom<&str> for SegmentMemberColumn {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: &str,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    impl ::std::convert::TryFrom<::std::string::String> for SegmentMemberColumn {
+        type Error = self::error::ConversionError;
+        fn try_from(
+            value: ::std::string::String,
+        ) -> ::std::result::Result<Self, self::error::ConversionError> {
+            value.parse()
+        }
+    }
+    ///Table of the members of a segment, as its last evaluation has found them.
+    #[derive(::serde::Deserialize, ::serde::Serialize, Clone, Debug, PartialEq)]
+    pub struct SegmentMembersExport {
+        ///Columns in their order; if it is empty, all that the caller's role reads.
+        #[serde(default, skip_serializing_if = "::std::vec::Vec::is_empty")]
+        pub columns: ::std::vec::Vec<SegmentMemberColumn>,
+        ///Id of the segment.
+        pub segment_id: i64,
+    }
+    impl SegmentMembersExport {
+        pub fn builder() -> builder::SegmentMembersExport {
             Default::default()
         }
     }
@@ -13353,6 +13469,10 @@ which also protects answers to fields that a protected answer shows*/
                 ::std::option::Option<super::PatientsExport>,
                 ::std::string::String,
             >,
+            segment_members: ::std::result::Result<
+                ::std::option::Option<super::SegmentMembersExport>,
+                ::std::string::String,
+            >,
         }
         impl ::std::default::Default for CsvExportInput {
             fn default() -> Self {
@@ -13363,6 +13483,7 @@ which also protects answers to fields that a protected answer shows*/
                     delimiter: Ok(Default::default()),
                     forms: Ok(Default::default()),
                     patients: Ok(Default::default()),
+                    segment_members: Ok(Default::default()),
                 }
             }
         }
@@ -13445,6 +13566,22 @@ which also protects answers to fields that a protected answer shows*/
                     });
                 self
             }
+            pub fn segment_members<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<
+                    ::std::option::Option<super::SegmentMembersExport>,
+                >,
+                T::Error: ::std::fmt::Display,
+            {
+                self.segment_members = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!(
+                            "error converting supplied value for segment_members: {e}"
+                        )
+                    });
+                self
+            }
         }
         impl ::std::convert::TryFrom<CsvExportInput> for super::CsvExportInput {
             type Error = super::error::ConversionError;
@@ -13458,6 +13595,7 @@ which also protects answers to fields that a protected answer shows*/
                     delimiter: value.delimiter?,
                     forms: value.forms?,
                     patients: value.patients?,
+                    segment_members: value.segment_members?,
                 })
             }
         }
@@ -13470,6 +13608,7 @@ which also protects answers to fields that a protected answer shows*/
                     delimiter: Ok(value.delimiter),
                     forms: Ok(value.forms),
                     patients: Ok(value.patients),
+                    segment_members: Ok(value.segment_members),
                 }
             }
         }
@@ -28689,6 +28828,68 @@ which also protects answers to fields that a protected answer shows*/
             }
         }
         #[derive(Clone, Debug)]
+        pub struct SegmentMembersExport {
+            columns: ::std::result::Result<
+                ::std::vec::Vec<super::SegmentMemberColumn>,
+                ::std::string::String,
+            >,
+            segment_id: ::std::result::Result<i64, ::std::string::String>,
+        }
+        impl ::std::default::Default for SegmentMembersExport {
+            fn default() -> Self {
+                Self {
+                    columns: Ok(Default::default()),
+                    segment_id: Err("no value supplied for segment_id".to_string()),
+                }
+            }
+        }
+        impl SegmentMembersExport {
+            pub fn columns<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<::std::vec::Vec<super::SegmentMemberColumn>>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.columns = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for columns: {e}")
+                    });
+                self
+            }
+            pub fn segment_id<T>(mut self, value: T) -> Self
+            where
+                T: ::std::convert::TryInto<i64>,
+                T::Error: ::std::fmt::Display,
+            {
+                self.segment_id = value
+                    .try_into()
+                    .map_err(|e| {
+                        format!("error converting supplied value for segment_id: {e}")
+                    });
+                self
+            }
+        }
+        impl ::std::convert::TryFrom<SegmentMembersExport>
+        for super::SegmentMembersExport {
+            type Error = super::error::ConversionError;
+            fn try_from(
+                value: SegmentMembersExport,
+            ) -> ::std::result::Result<Self, super::error::ConversionError> {
+                Ok(Self {
+                    columns: value.columns?,
+                    segment_id: value.segment_id?,
+                })
+            }
+        }
+        impl ::std::convert::From<super::SegmentMembersExport> for SegmentMembersExport {
+            fn from(value: super::SegmentMembersExport) -> Self {
+                Self {
+                    columns: Ok(value.columns),
+                    segment_id: Ok(value.segment_id),
+                }
+            }
+        }
+        #[derive(Clone, Debug)]
         pub struct SegmentPreview {
             examples: ::std::result::Result<
                 ::std::vec::Vec<super::SegmentExample>,
@@ -35638,18 +35839,19 @@ let response = client.gdpr_job_get()
     }
     /**Export a table as CSV
 
-Sends patients, appointments, forms of one template or entries of the audit trail as one file (RFC 4180, UTF-8)
-of any number of rows. All rows are of one moment, that of the request. The file is sent while it is read: if
-something fails meanwhile, the connection breaks off, so that a part is never taken for the whole. The audit
-trail has the number of rows before the first of them is sent, and the number of those that were sent
-afterwards.
+Sends patients, appointments, forms of one template, members of a segment or entries of the audit trail as one
+file (RFC 4180, UTF-8) of any number of rows. All rows are of one moment, that of the request. The file is sent
+while it is read: if something fails meanwhile, the connection breaks off, so that a part is never taken for
+the whole. The audit trail has the number of rows before the first of them is sent, and the number of those that
+were sent afterwards.
 
 Text that people have written begins with an apostrophe where a spreadsheet would run it as a formula; numbers,
 dates and telephone numbers in E.164 are as they are. Times are in UTC. Each request is an export of its own,
 also with the same `Idempotency-Key`.
 
 A transfer that takes longer than ten minutes breaks off; use `export_job_create` for what takes longer than a
-minute. Answers 503 `exports_busy` while too many tables are being sent.
+minute. Answers 503 `exports_busy` while too many tables are being sent, and 400 `http_version_too_old` in
+HTTP/1.0, in which an answer that breaks off looks like a complete one.
 
 Sends a `POST` request to `/v1/export/csv`
 

@@ -2291,18 +2291,19 @@ export const gdprJobGet = <ThrowOnError extends boolean = true>(options: Options
 /**
  * Export a table as CSV
  *
- * Sends patients, appointments, forms of one template or entries of the audit trail as one file (RFC 4180, UTF-8)
- * of any number of rows. All rows are of one moment, that of the request. The file is sent while it is read: if
- * something fails meanwhile, the connection breaks off, so that a part is never taken for the whole. The audit
- * trail has the number of rows before the first of them is sent, and the number of those that were sent
- * afterwards.
+ * Sends patients, appointments, forms of one template, members of a segment or entries of the audit trail as one
+ * file (RFC 4180, UTF-8) of any number of rows. All rows are of one moment, that of the request. The file is sent
+ * while it is read: if something fails meanwhile, the connection breaks off, so that a part is never taken for
+ * the whole. The audit trail has the number of rows before the first of them is sent, and the number of those that
+ * were sent afterwards.
  *
  * Text that people have written begins with an apostrophe where a spreadsheet would run it as a formula; numbers,
  * dates and telephone numbers in E.164 are as they are. Times are in UTC. Each request is an export of its own,
  * also with the same `Idempotency-Key`.
  *
  * A transfer that takes longer than ten minutes breaks off; use `export_job_create` for what takes longer than a
- * minute. Answers 503 `exports_busy` while too many tables are being sent.
+ * minute. Answers 503 `exports_busy` while too many tables are being sent, and 400 `http_version_too_old` in
+ * HTTP/1.0, in which an answer that breaks off looks like a complete one.
  */
 export const csvExport = <ThrowOnError extends boolean = true>(options: Options<CsvExportData, ThrowOnError>) => options.client.post<CsvExportResponses, CsvExportErrors, ThrowOnError, 'data'>({
     responseStyle: 'data',

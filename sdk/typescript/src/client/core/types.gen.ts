@@ -1222,7 +1222,8 @@ export type CreateWaitlistEntry = {
 /**
  * CsvExportInput
  *
- * Request for a table as CSV: exactly one of `patients`, `appointments`, `forms` and `audit`, and the form of the file.
+ * Request for a table as CSV: exactly one of `patients`, `appointments`, `forms`, `segment_members` and `audit`, and
+ * the form of the file.
  *
  * A filter selects the rows that the list of the entity would show with the same filter; without filters, all.
  */
@@ -1239,6 +1240,10 @@ export type CsvExportInput = {
      * Forms of one template, in the order of their creation; absent if another entity is exported.
      */
     forms?: FormsExport;
+    /**
+     * Members of a segment, in the order of the patients' ids; absent if another entity is exported.
+     */
+    segment_members?: SegmentMembersExport;
     /**
      * Entries of the audit trail about requests to this service, in the order of time; absent if another entity is
      * exported.
@@ -1725,9 +1730,10 @@ export type ExportDelimiter = 'comma' | 'semicolon';
  * - `patients`: patients
  * - `appointments`: appointments and holds
  * - `forms`: forms of one template
+ * - `segment_members`: members of a segment
  * - `audit`: entries of the audit trail
  */
-export type ExportEntity = 'patients' | 'appointments' | 'forms' | 'audit';
+export type ExportEntity = 'patients' | 'appointments' | 'forms' | 'segment_members' | 'audit';
 
 /**
  * ExportJob
@@ -4428,8 +4434,8 @@ export type PatientsExport = {
      */
     email?: string;
     /**
-     * Complete telephone number, with any spaces and punctuation. A number without a country prefix is read as a number
-     * of the organization's country.
+     * Complete telephone number, with any spaces and punctuation. A number without a country prefix is read as a
+     * number of the organization's country.
      */
     phone?: string;
     /**
@@ -5438,6 +5444,37 @@ export type SegmentMember = {
      * Time of the evaluation since which the patient is a member.
      */
     joined_at: string;
+};
+
+/**
+ * Column of a table of the members of a segment.
+ *
+ * - `patient_id`: id of the patient
+ * - `first_name`: first name
+ * - `last_name`: last name
+ * - `email`: e-mail address
+ * - `phone`: telephone number
+ * - `date_of_birth`: date of birth, as YYYY-MM-DD
+ * - `address`: postal address
+ * - `joined_at`: time of the evaluation since which the patient is a member
+ * - `evaluated_at`: time as of which the members are, the same in each row
+ */
+export type SegmentMemberColumn = 'patient_id' | 'first_name' | 'last_name' | 'email' | 'phone' | 'date_of_birth' | 'address' | 'joined_at' | 'evaluated_at';
+
+/**
+ * SegmentMembersExport
+ *
+ * Table of the members of a segment, as its last evaluation has found them.
+ */
+export type SegmentMembersExport = {
+    /**
+     * Id of the segment.
+     */
+    segment_id: number;
+    /**
+     * Columns in their order; if it is empty, all that the caller's role reads.
+     */
+    columns?: Array<SegmentMemberColumn>;
 };
 
 /**
