@@ -76,7 +76,9 @@ impl CoreApp {
         for (table, column) in columns {
             // Values that belong to no organization are sealed for organization 0.
             let sql = format!(
-                "select coalesce((to_jsonb(t) ->> 'organization_id')::bigint, 0), uid::text, {column} from {table} t
+                "select coalesce((to_jsonb(t) ->> 'organization_id')::bigint, 0),
+                        coalesce(to_jsonb(t) ->> 'uid', to_jsonb(t) ->> 'id'), {column}
+                 from {table} t
                  where {column} is not null"
             );
             let rows: Vec<(i64, String, Vec<u8>)> =

@@ -21,7 +21,7 @@ async fn now(admin: &Actor, id: Uuid) -> ExportJob {
 }
 
 /// Waits until an export has this state.
-async fn ended(admin: &Actor, id: Uuid, state: ExportState) -> ExportJob {
+pub(crate) async fn ended(admin: &Actor, id: Uuid, state: ExportState) -> ExportJob {
     until("the export has ended", 3 * CoreApp::PATIENCE, || async {
         let job = now(admin, id).await;
         (job.state == state).then_some(job)
@@ -71,8 +71,8 @@ async fn a_file_holds_what_an_answer_would() {
 async fn many(app: &CoreApp) {
     let patient = app.patient_create(&app.admin(), "Ann", "Lee").await.id;
     let sql = "insert into patients (organization_id, uid, data_key_id, first_name, last_name)
-               select p.organization_id, gen_random_uuid(), p.data_key_id, 'Ann', repeat('x', 400) || n
-               from patients p, generate_series(1, 50000) n where p.id = $1";
+               select p.organization_id, gen_random_uuid(), p.data_key_id, 'Ann', repeat('x', 94) || n
+               from patients p, generate_series(1, 200000) n where p.id = $1";
     sqlx::query(sql).bind(patient).execute(&mut app.owner().await).await.unwrap();
 }
 
@@ -85,8 +85,8 @@ async fn a_large_file_is_stored_in_parts() {
     assert!(job.bytes.unwrap() > 2 * 8 * 1024 * 1024, "it has more than two parts");
     let (status, file) = downloaded(&job).await;
     assert_eq!((status, i64::try_from(file.len()).unwrap()), (200, job.bytes.unwrap()));
-    assert!(file.ends_with("x50000\r\n"));
-    assert_eq!(file.lines().count(), 50_002);
+    assert!(file.ends_with("x200000\r\n"));
+    assert_eq!(file.lines().count(), 200_002);
     assert_eq!(app.count("select count(*) from exports where upload_id is not null").await, 0);
 }
 

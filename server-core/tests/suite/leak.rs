@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     custom_field::field,
+    export::wanted,
     form::{opened, save, saved},
     form_submit::{asked, filled, sign, template},
     form_template::{custom_field, pinned},
@@ -114,6 +115,8 @@ async fn a_dump_of_the_database_holds_no_value_in_clear() {
     field(&admin, "patient", "health", json!({ "field_type": "long_text", "phi": true })).await;
     set(&admin, Of::Patient(patient.id), 0, json!({ "health": "planted-clinical-note" })).await;
     forms(&app, patient.id).await;
+    let of_patient = wanted(json!({ "patients": { "email": "planted-email@example.org" } }));
+    granted(admin.export_job_create().body(of_patient).send().await, 202);
     let record = app.patient_record().await.id;
     let body = BeginImpersonation { minutes: None, reason: "planted-contact".to_owned() };
     granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201);
@@ -138,6 +141,7 @@ async fn a_dump_of_the_database_holds_no_value_in_clear() {
     let planted_in = [
         "appointment_series.title_encrypted",
         "appointments.title_encrypted",
+        "exports.request_encrypted",
         "form_voids.reason_encrypted",
         "forms.content_encrypted",
         "forms.document_encrypted",

@@ -292,6 +292,7 @@ async fn cores_tables_withstand() {
         granted(admin.patient_impersonate().patient_id(record).body(body).send().await, 201);
         crate::profile::noted(&admin, record).await;
         crate::segment::rows_add(&admin).await;
+        crate::export::exported(&admin, serde_json::json!({ "patients": { "columns": ["id"] } })).await;
         granted(admin.calendar_feed_create().send().await, 201);
         let body = ConnectUser { email: Some("new@example.org".to_owned()), user_id: None, role: MemberRole::Staff };
         granted(admin.member_connect().organization_id(organization.id).body(body).send().await, 201);

@@ -85,6 +85,7 @@ async fn seed(app: &CoreApp) -> (i64, i64) {
         crate::profile::noted(&admin, patient).await;
     }
     crate::segment::rows_add(&admin).await;
+    crate::export::exported(&admin, serde_json::json!({ "patients": { "columns": ["id"] } })).await;
     crate::waitlist::settled(app).await;
     let begin = restartix_sdk::core::types::BeginImpersonation { minutes: None, reason: "A test".to_owned() };
     granted(admin.patient_impersonate().patient_id(own).body(begin).send().await, 201);

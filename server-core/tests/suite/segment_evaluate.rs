@@ -79,13 +79,13 @@ async fn who_came_and_went_is_answered_and_kept() {
 async fn a_change_is_noticed_within_a_minute_and_by_nothing_else() {
     let app = CoreApp::start().await;
     let (admin, staff) = (app.admin(), app.staff());
-    let smokes = field(&admin, "patient", "smokes", json!({ "field_type": "boolean" })).await;
+    let habit = field(&admin, "patient", "smokes", json!({ "field_type": "boolean" })).await;
     let form = template(&admin, &[asked("hours", "integer", false)], &[]).await;
     let [first] = patients(&app, ["First"]).await;
     let booked = |op: &str, count: i64| json!({ "op": op, "appointments": { "measure": "count" }, "value": count });
     let of_form = json!({ "op": "greater", "form": { "form_template_id": form.id, "key": "hours" }, "value": 3 });
     let everyone = evaluated(&admin, everybody()).await;
-    let smokers = evaluated(&admin, of_field(smokes.id, "equals", json!(true))).await;
+    let smokers = evaluated(&admin, of_field(habit.id, "equals", json!(true))).await;
     let visitors = evaluated(&admin, booked("greater", 0)).await;
     let busy = evaluated(&admin, of_form).await;
     let quiet =

@@ -1,7 +1,10 @@
 //! Random rules over 1,000 random patients: an evaluation finds the same members as a naive evaluation in Rust, and a
 //! dry run counts them and those who are left out as missing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use chrono::{DateTime, Days, Months, NaiveDate, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
@@ -67,7 +70,7 @@ struct Naive {
 
 impl Naive {
     fn day(&self, text: &str) -> NaiveDate {
-        let today = self.now.with_timezone(&self.zone).date_naive();
+        let today = self.now.with_timezone(&self.zone).naive_local().date();
         let Some(distance) = text.strip_prefix("today") else { return text.parse().unwrap() };
         if distance.is_empty() {
             return today;
@@ -117,7 +120,7 @@ impl Naive {
         let last = all.iter().rfind(|(_, at)| *at <= self.now);
         let next = all.iter().find(|(_, at)| *at > self.now);
         let at = |found: Option<&&(&str, DateTime<Utc>)>| {
-            found.map(|(_, at)| json!(at.with_timezone(&self.zone).date_naive().to_string()))
+            found.map(|(_, at)| json!(at.with_timezone(&self.zone).naive_local().date().to_string()))
         };
         match rule["appointments"]["measure"].as_str().unwrap() {
             "count" => Some(json!(all.len())),
@@ -246,7 +249,8 @@ impl Names {
 /// Returns a random patient.
 fn person(id: i64, now: DateTime<Utc>, random: &mut Random) -> Person {
     let mut person = Person { id, has_email: random.rarely(), ..Person::default() };
-    let day = |days: usize| (now - TimeDelta::days(10) + TimeDelta::days(i64::try_from(days).unwrap())).date_naive();
+    let day =
+        |days: usize| (now - TimeDelta::days(10) + TimeDelta::days(i64::try_from(days).unwrap())).naive_utc().date();
     let given: [(&'static str, Value); 6] = [
         ("weight", json!(random.below(6))),
         ("smokes", json!(random.rarely())),
@@ -279,7 +283,8 @@ async fn store(app: &CoreApp, people: &[Person], names: &Names) {
     let mut sql = String::from("set session_replication_role = replica;");
     for person in people {
         let id = person.id;
-        sql += &format!(
+        write!(
+            sql,
             "insert into patients (id, organization_id, uid, data_key_id, first_name, last_name, name_folded, name_sort,
                                    name_keys_version, indexes_version, email_encrypted)
              overriding system value
@@ -288,7 +293,8 @@ async fn store(app: &CoreApp, people: &[Person], names: &Names) {
              from patients where organization_id = {home} order by id limit 1;
              insert into profiles (organization_id, entity, patient_id) values ({home}, 'patient', {id});",
             person.has_email
-        );
+        )
+        .unwrap();
         for (key, value) in &person.values {
             let (column, literal) = match value {
                 Value::Number(number) => ("number_value", number.to_string()),
@@ -297,27 +303,32 @@ async fn store(app: &CoreApp, people: &[Person], names: &Names) {
                 Value::String(text) if *key == "seen" => ("date_value", format!("'{text}'")),
                 other => ("text_value", format!("'{}'", other.as_str().unwrap())),
             };
-            sql += &format!(
+            write!(
+                sql,
                 "insert into profile_values (organization_id, uid, entity, patient_id, custom_field_id, key,
                                              field_version, phi, data_key_id, {column}, changed_in)
                  select {home}, gen_random_uuid(), 'patient', {id}, {}, '{key}', 1, false, data_key_id, {literal}, 1
                  from patients where id = {id};",
                 names.fields[key]
-            );
+            )
+            .unwrap();
         }
         for (status, at) in &person.appointments {
             let at = at.to_rfc3339();
             // Of a specialist of its own each, so that none overlaps another.
-            sql += &format!(
+            write!(
+                sql,
                 "insert into appointments (organization_id, status, started_at, ended_at, block, specialist_id,
                                            patient_id)
                  values ({home}, '{status}', '{at}', '{at}'::timestamptz + interval '1 minute',
                          tstzrange('{at}', '{at}'::timestamptz + interval '1 minute'), {specialist} + {id}, {id});"
-            );
+            )
+            .unwrap();
         }
         for (place, (hours, void)) in person.forms.iter().enumerate() {
             let submitted = format!("now() - interval '10 days' + interval '{place} days'");
-            sql += &format!(
+            write!(
+                sql,
                 "with form as (
                      insert into forms (organization_id, uid, patient_id, data_key_id, form_template_id,
                                         form_template_version, name, language, status, document_encrypted, submitted_at)
@@ -333,7 +344,8 @@ async fn store(app: &CoreApp, people: &[Person], names: &Names) {
                 form = names.form,
                 number = hours.unwrap_or_default(),
                 answered = hours.is_some(),
-            );
+            )
+            .unwrap();
         }
     }
     app.database.superuser().await.execute(AssertSqlSafe(sql)).await.unwrap();

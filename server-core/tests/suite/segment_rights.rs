@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use futures_util::StreamExt as _;
-use restartix_sdk::core::types::JobState;
 use serde_json::json;
-use test_support::{Actor, CoreApp, eventually, granted, in_days, refused};
+use test_support::{Actor, ClerkApi, CoreApp, eventually, granted, in_days, refused};
 
 use crate::{
     custom_field::{field, field_of},
+    gdpr::{clinic, finished},
     profile::{Of, set},
     segment::{attribute, create, evaluate, evaluated, everybody, get, members, of_field, patients, rewrite},
     segment_evaluate::settled,
@@ -127,9 +127,10 @@ async fn members_that_are_shown_are_in_the_trail() {
 
 #[tokio::test]
 async fn an_erasure_and_an_export_reach_memberships_and_history() {
-    let app = CoreApp::start().await;
-    let admin = app.admin();
-    let [kept, erased] = patients(&app, ["Kept", "Erased"]).await;
+    let clerk = ClerkApi::start([]).await;
+    let clinic = clinic(&clerk).await;
+    let (app, admin) = (&clinic.core, clinic.core.admin());
+    let [kept, erased] = patients(app, ["Kept", "Erased"]).await;
     let id = evaluated(&admin, everybody()).await;
     let mut stream = granted(admin.gdpr_patient_export().patient_id(erased).send().await, 200).into_inner();
     let mut document = Vec::new();
@@ -140,10 +141,7 @@ async fn an_erasure_and_an_export_reach_memberships_and_history() {
     assert!(document.contains("segment_members") && document.contains("segment_history"), "{document}");
 
     let asked = granted(admin.gdpr_patient_erase().patient_id(erased).send().await, 202);
-    eventually("the patient is erased", 3 * CoreApp::PATIENCE, || async {
-        granted(admin.gdpr_job_get().job_id(asked.job_id).send().await, 200).status == JobState::Succeeded
-    })
-    .await;
+    finished(&admin, asked.job_id).await;
     let left = "select (select count(*) from segment_members) + (select count(*) from segment_history)";
     assert_eq!(app.count(left).await, 2, "those of the other patient");
     evaluate(&admin, id).await;
@@ -154,9 +152,10 @@ async fn an_erasure_and_an_export_reach_memberships_and_history() {
 
 #[tokio::test]
 async fn an_erasure_waits_for_an_evaluation_that_has_begun() {
-    let app = CoreApp::start().await;
-    let admin = app.admin();
-    let [erased] = patients(&app, ["Erased"]).await;
+    let clerk = ClerkApi::start([]).await;
+    let clinic = clinic(&clerk).await;
+    let (app, admin) = (&clinic.core, clinic.core.admin());
+    let [erased] = patients(app, ["Erased"]).await;
     let id = create(&admin, everybody()).await.id;
     evaluate(&admin, id).await;
     let mut evaluating = app.owner().await;
@@ -171,9 +170,6 @@ async fn an_erasure_waits_for_an_evaluation_that_has_begun() {
     })
     .await;
     sqlx::raw_sql("commit").execute(&mut evaluating).await.unwrap();
-    eventually("the patient is erased", 3 * CoreApp::PATIENCE, || async {
-        granted(admin.gdpr_job_get().job_id(asked.job_id).send().await, 200).status == JobState::Succeeded
-    })
-    .await;
+    finished(&admin, asked.job_id).await;
     assert_eq!(app.count("select count(*) from segment_members").await, 0);
 }

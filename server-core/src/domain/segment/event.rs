@@ -56,8 +56,11 @@ impl Event for SegmentEvent {
 
     fn of(&self) -> SegmentId {
         match self {
-            Self::Created(id) | Self::Deleted(id) | Self::Invalidated(id) => *id,
-            Self::Updated { id, .. } | Self::Evaluated { id, .. } => *id,
+            Self::Created(id)
+            | Self::Deleted(id)
+            | Self::Invalidated(id)
+            | Self::Updated { id, .. }
+            | Self::Evaluated { id, .. } => *id,
         }
     }
 

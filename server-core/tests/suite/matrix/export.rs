@@ -1,10 +1,11 @@
 //! Requests for exports of tables.
 
+use restartix_sdk::core::types::ExportState;
 use serde_json::{Value, json};
 use test_support::{Fixture, Parameter, granted, in_days};
 
 use super::fixture::World;
-use crate::{export::wanted, form_template::published};
+use crate::{export::wanted, export_file::ended, form_template::published};
 
 /// Returns the body that exports the patient of the home clinic.
 fn of_patient() -> Value {
@@ -16,8 +17,10 @@ impl World {
         Some(match operation {
             "csv_export" | "export_job_create" => Fixture::default().body(of_patient()),
             "export_job_get" => {
-                let job = self.app.admin().export_job_create().body(wanted(of_patient())).send().await;
-                Fixture::default().with("job_id", &granted(job, 202).id)
+                let admin = self.app.admin();
+                let job = granted(admin.export_job_create().body(wanted(of_patient())).send().await, 202);
+                // Its end would be seen as a change by the request.
+                Fixture::default().with("job_id", &ended(&admin, job.id, ExportState::Succeeded).await.id)
             }
             _ => return None,
         })

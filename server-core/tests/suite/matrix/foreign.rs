@@ -4,8 +4,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use reqwest::Method;
 use restartix_sdk::core::types::{
-    AppointmentTemplate, ConnectUser, CreateApiKey, CreateAppointmentSeries, CreatePatient, HoldAppointment,
-    MemberRole, Patient, Scope,
+    AppointmentTemplate, ConnectUser, CreateApiKey, CreateAppointmentSeries, CreatePatient, ExportState,
+    HoldAppointment, MemberRole, Patient, Scope,
 };
 use serde_json::{Value, json};
 use test_support::{Answer, Contents, CoreApp, Fixture, Location, Operation, Parameter, granted, in_days};
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     export::wanted,
+    export_file::ended,
     form::opened,
     form_template::{create, definition, scale},
     form_template_publish::publish,
@@ -124,7 +125,8 @@ impl Foreign {
         publish(&admin, &form).await;
         let form_id = opened(&admin, form.id, patient.id).await.id;
         let export = wanted(json!({ "patients": { "columns": ["id"] } }));
-        let export = admin.export_job_create().body(export).send().await;
+        let export = granted(admin.export_job_create().body(export).send().await, 202);
+        let export = ended(&admin, export.id, ExportState::Succeeded).await;
         let mut foreign = Self {
             organization_id: away.id,
             slug: away.slug.clone(),
@@ -140,7 +142,7 @@ impl Foreign {
             impersonation_id: granted(begun, 201).impersonation.id,
             invitation_id: invited.id,
             job_id: planned(&admin, gone).await,
-            export_id: granted(export, 202).id,
+            export_id: export.id,
             form_id,
             segment_id: crate::segment::create(&admin, everybody()).await.id,
             patient,
@@ -168,21 +170,19 @@ impl Foreign {
             "organization_id" => json!(self.organization_id),
             "clerk_organization_id" => json!("org_hidden"),
             "slug" => json!(self.slug),
-            "user_id" => json!(self.user_id),
+            "user_id" | "actor_user_id" => json!(self.user_id),
             "invitation_id" => json!(self.invitation_id),
             "patient_id" | "merged_patient_id" => json!(self.patient.id),
             "specialist_id" | "specialist_ids" => json!(self.specialist_id),
             "appointment_id" => json!(self.appointment_id),
             "appointment_series_id" => json!(self.series_id),
-            "uid" => json!(self.appointment_uid),
+            // No request has the id of an appointment.
+            "uid" | "request_id" => json!(self.appointment_uid),
             "api_key_id" => json!(self.api_key_id),
             "impersonation_id" => json!(self.impersonation_id),
             "job_id" if operation == "export_job_get" => json!(self.export_id),
             "job_id" => json!(self.job_id),
-            "actor_user_id" => json!(self.user_id),
             "entity_id" => json!(self.patient.id.to_string()),
-            // No request has the id of an appointment.
-            "request_id" => json!(self.appointment_uid),
             "form_id" => json!(self.form_id),
             "segment_id" => json!(self.segment_id),
             "search" => json!(MARK),

@@ -161,7 +161,7 @@ impl KnownForm {
 impl Known {
     /// Returns the present day in the organization.
     pub(in crate::domain::segment) fn today(&self) -> NaiveDate {
-        self.now.with_timezone(&self.zone).date_naive()
+        self.now.with_timezone(&self.zone).naive_local().date()
     }
 
     /// Returns the moment at which the next day begins in the organization.

@@ -118,7 +118,7 @@ impl Leaf {
                 sql.push(") as truth from profile_values v where v.organization_id = $1 and v.entity = 'patient'");
                 sql.push(" and v.custom_field_id = ").bind(id.0);
                 sql.push(" and v.field_version = any (").bind(versions.clone()).push(") and v.");
-                sql.push(*column).push(" is not null");
+                sql.push(column).push(" is not null");
                 only(sql, " and v.owner_id = ", of);
             }
             Subject::Count { filter, from, until } => {
@@ -139,7 +139,7 @@ impl Leaf {
                     .number(number)
                     .push(" as leaf, case when a.");
                 // A value that the appointment lacks is missing, and not that of another appointment.
-                sql.push(*column).push(" is not null then (");
+                sql.push(column).push(" is not null then (");
                 self.test.write(sql, &["a.", *column]);
                 sql.push(") end as truth");
                 filter.write(sql, of);
@@ -156,7 +156,7 @@ impl Leaf {
                 sql.bind(key.as_str())
                     .push(" and a.group_key is null and a.entry is null and a.is_score = ")
                     .bind(*is_score);
-                sql.push(" and a.").push(*column).push(" is not null) as truth from (");
+                sql.push(" and a.").push(column).push(" is not null) as truth from (");
                 latest(sql, *template, of);
                 sql.push(") l where l.version = any (").bind(versions.clone()).push(")");
             }

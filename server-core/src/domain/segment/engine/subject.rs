@@ -46,7 +46,7 @@ impl<'k> Checker<'k> {
             return Some(Found { subject: Subject::Attribute("p.created_at"), kind: Kind::Moment, may_miss: false });
         }
         if let Some((_, expression)) = ATTRIBUTES.iter().find(|(known, _)| *known == name) {
-            return Some(Found { subject: Subject::Attribute(*expression), kind: Kind::Boolean, may_miss: false });
+            return Some(Found { subject: Subject::Attribute(expression), kind: Kind::Boolean, may_miss: false });
         }
         if SEALED.contains(&name) {
             self.faults.add(at, "protected", PROTECTED);

@@ -111,14 +111,17 @@ fn refused(rule: Value, pointer: &str, broken: &str) {
     assert_eq!(faults(rule), [(pointer.to_owned(), broken.to_owned())], "{shown}");
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 fn of_field(id: i64, op: &str, value: Value) -> Value {
     json!({ "op": op, "custom_field": { "custom_field_id": id }, "value": value })
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 fn of_form(key: &str, op: &str, value: Value) -> Value {
     json!({ "op": op, "form": { "form_template_id": FORM, "key": key }, "value": value })
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "takes what json! makes")]
 fn of_appointments(measure: &str, op: &str, value: Value) -> Value {
     json!({ "op": op, "appointments": { "measure": measure }, "value": value })
 }

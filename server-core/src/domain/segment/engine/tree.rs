@@ -122,7 +122,7 @@ impl Compiled {
         let verdict = self.explain_node(&self.root, truths, &mut results);
         if verdict != Some(true) {
             let by_place = results.iter().map(|(at, result)| (at.as_str(), *result)).collect();
-            self.blame(&self.root, true, &by_place, &mut failing);
+            blame(&self.root, true, &by_place, &mut failing);
         }
         Explained { verdict, results, failing }
     }
@@ -153,21 +153,21 @@ impl Compiled {
         let truth = truths.get(&(place + 1)).copied().flatten().or(leaf.absent);
         if leaf.reversed { reversed(truth) } else { truth }
     }
+}
 
-    /// Collects the conditions for which a rule has another result than `wanted`.
-    fn blame(&self, node: &Node, wanted: bool, results: &BTreeMap<&str, Option<bool>>, failing: &mut Vec<String>) {
-        if results.get(node.at.as_str()).copied().flatten() == Some(wanted) {
-            return;
-        }
-        match &node.part {
-            Part::And(parts) | Part::Or(parts) => {
-                for part in parts {
-                    self.blame(part, wanted, results, failing);
-                }
+/// Collects the conditions for which a rule has another result than `wanted`.
+fn blame(node: &Node, wanted: bool, results: &BTreeMap<&str, Option<bool>>, failing: &mut Vec<String>) {
+    if results.get(node.at.as_str()).copied().flatten() == Some(wanted) {
+        return;
+    }
+    match &node.part {
+        Part::And(parts) | Part::Or(parts) => {
+            for part in parts {
+                blame(part, wanted, results, failing);
             }
-            Part::Not(part) => self.blame(part, !wanted, results, failing),
-            Part::Leaf(_) => failing.push(node.at.clone()),
         }
+        Part::Not(part) => blame(part, !wanted, results, failing),
+        Part::Leaf(_) => failing.push(node.at.clone()),
     }
 }
 

@@ -145,7 +145,9 @@ impl NewRule {
         let mut forms: Vec<i64> = referred.forms.iter().map(|form| form.template.0).collect();
         forms.dedup();
         referred.fields.iter().for_each(|id| new.refer([Some(id.0), None, None, None]));
-        forms.into_iter().for_each(|id| new.refer([None, Some(id), None, None]));
+        for id in forms {
+            new.refer([None, Some(id), None, None]);
+        }
         referred.appointment_templates.iter().for_each(|id| new.refer([None, None, Some(id.0), None]));
         referred.segments.iter().for_each(|id| new.refer([None, None, None, Some(id.0)]));
         new

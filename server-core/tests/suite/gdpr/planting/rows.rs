@@ -46,6 +46,14 @@ fn people(app: &CoreApp) -> Vec<String> {
                                           happened_at)
              values ({home}, {SEGMENT}, {PATIENT}, 'joined', 1, 1, '1971-01-01 00:00:01.700222+00')"
         ),
+        // A file may hold anybody of the clinic.
+        format!(
+            "insert into exports (id, organization_id, entity, as_file, state, request_encrypted, file_name,
+                                  requested_by_user_id, created_at, finished_at, expires_at)
+             values ('00700231-0000-4000-8000-000000700231', {home}, 'patients', true, 'succeeded',
+                     'planted-export-request', 'planted-export.csv', {USER}, '1971-01-01 00:00:01.700231+00', now(),
+                     '2999-01-01 00:00:01.700232+00')"
+        ),
         // The person works here, too, and has a specialist record.
         format!(
             "insert into specialists (organization_id, user_id, name, name_folded, name_sort, name_keys_version, title,

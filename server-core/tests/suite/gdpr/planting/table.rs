@@ -37,15 +37,17 @@ const BOOKED: After = Stays("the clinic's record of its own work: a time booked 
 const TRAIL: After = Stays("retained: the trail");
 const ACCOUNTABLE: After = Stays("retained: who acted as a patient");
 const OWN: After = Stays("of a program or of work, which is nobody's any more");
+const WITHDRAWN: After = Stays("of an export whose file is gone");
 const OTHER: After = Stays("of somebody else's invitation, which nobody is said to have made");
 const OTHERS: After = Stays("of another patient's appointment, which nobody is said to have moved");
 
 /// Columns whose values can't be unique; their rows are found by other columns.
-pub(super) const CLOSED: [(&str, &str, &str); 21] = [
+pub(super) const CLOSED: [(&str, &str, &str); 22] = [
     ("forms", "status", "one of four states"),
     ("form_answers", "boolean_value", "yes or no"),
     ("form_changes", "kind", "one of seven kinds"),
     ("segment_history", "kind", "joined or left"),
+    ("exports", "entity", "one of five tables"),
     ("invitations", "kind", "one of three kinds"),
     ("invitations", "role", "one of four roles"),
     ("invitations", "status", "one of four states"),
@@ -328,6 +330,22 @@ pub(super) const PLANTINGS: &[Planting] = &[
             ("created_at", "01.700187", Nowhere),
             ("updated_at", "01.700188", Nowhere),
         ],
+    ),
+    (
+        "exports",
+        "organization:organization_id",
+        &[
+            ("id", "00700231-0000-4000-8000-000000700231", WITHDRAWN),
+            ("file_name", "planted-export.csv", WITHDRAWN),
+            ("created_at", "01.700231", WITHDRAWN),
+            ("expires_at", "01.700232", WITHDRAWN),
+            ("request_encrypted", "planted-export-request", Nowhere),
+        ],
+    ),
+    (
+        "exports",
+        "user:requested_by_user_id",
+        &[("requested_by_user_id", "$USER", NotThere), ("created_at", "01.700231", WITHDRAWN)],
     ),
     (
         "segment_members",
