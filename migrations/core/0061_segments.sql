@@ -86,17 +86,17 @@ create index segment_references_appointment_idx on segment_references (organizat
 create index segment_references_referred_idx on segment_references (organization_id, referred_segment_id)
     where referred_segment_id is not null;
 
--- Members as of the last evaluation. Patients are no foreign key: checking it would lock the row of every patient, and
--- write all of them. Rows of patients stay for good, and segments_patient_hold() sees to erasures.
+-- Members as of the last evaluation. Neither segments nor patients are foreign keys. An evaluation writes up to a row
+-- for each patient and holds the row of the segment: checking its key took as long as finding the patients, and checking
+-- that of patients would lock, and write, the row of each. segment_rows_delete() ends the rows of a segment; rows of
+-- patients stay for good, and segments_patient_hold() sees to erasures.
 create table segment_members (
     id bigint generated always as identity primary key,
     organization_id bigint not null,
     segment_id bigint not null,
     patient_id bigint not null,
     joined_at timestamptz not null,
-    constraint segment_members_patient_key unique (organization_id, segment_id, patient_id),
-    constraint segment_members_segment_fkey foreign key (organization_id, segment_id)
-        references segments (organization_id, id) on delete cascade
+    constraint segment_members_patient_key unique (organization_id, segment_id, patient_id)
 );
 create index segment_members_patient_idx on segment_members (organization_id, patient_id, segment_id);
 
@@ -109,12 +109,21 @@ create table segment_history (
     kind text not null check (kind in ('joined', 'left')),
     evaluation bigint not null,
     rule_version integer not null,
-    happened_at timestamptz not null,
-    constraint segment_history_segment_fkey foreign key (organization_id, segment_id)
-        references segments (organization_id, id) on delete cascade
+    happened_at timestamptz not null
 );
 create index segment_history_segment_idx on segment_history (organization_id, segment_id, id);
 create index segment_history_patient_idx on segment_history (organization_id, patient_id, segment_id, id);
+
+-- Members and history go with their segment. An evaluation under way is waited for, as it holds the row of the segment.
+create function segment_rows_delete() returns trigger
+language plpgsql security definer set search_path = pg_catalog, public as $$
+begin
+    delete from segment_members where organization_id = old.organization_id and segment_id = old.id;
+    delete from segment_history where organization_id = old.organization_id and segment_id = old.id;
+    return null;
+end $$;
+revoke execute on function segment_rows_delete() from public;
+create trigger segments_rows_delete after delete on segments for each row execute function segment_rows_delete();
 
 -- Ids of the segments that tell the context's role nothing but what it may read anyway: none whose rule reads a custom
 -- field that is not for the role, and for specialists, who see no appointments of others, none that reads appointments;

@@ -77,6 +77,8 @@ pub(in crate::domain::segment) async fn segment_swap(
     sql.push("came as (insert into segment_members (organization_id, segment_id, patient_id, joined_at) select $1, ");
     sql.bind(id).push("::bigint, d.patient_id, ").bind(now).push("::timestamptz ");
     sql.push("from (select j.patient_id from judged j where j.verdict except select s.patient_id from standing s) d ");
+    // In the order of the index.
+    sql.push("order by d.patient_id ");
     sql.push("returning patient_id), ");
     // Compared with a hash table. An array of those who leave could get a plan that searches it for each member instead
     // of the index for each element: until version 16, PostgreSQL takes such arrays to be short.
