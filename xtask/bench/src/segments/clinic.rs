@@ -121,7 +121,7 @@ impl Clinic {
         };
         let script = format!("{members} vacuum (analyze) segment_members, segment_history, segments;");
         database::seed(&self.setup, &[("segment", self.segment)], &script).await?;
-        Ok(())
+        check::forwarded(&self.setup).await
     }
 
     /// Waits until no job evaluates the segment, and sees to it that none does within the next hours, so that its
