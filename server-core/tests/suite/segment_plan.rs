@@ -77,7 +77,7 @@ async fn an_evaluation_compares_members_by_a_hash_table_and_reads_by_indexes_wha
         let gone = nodes(&shown).into_iter().find(|node| node["Operation"] == "Delete").expect("who leaves is deleted");
         let filters: Vec<&str> = nodes(gone).into_iter().filter_map(|node| node["Filter"].as_str()).collect();
         assert!(filters.iter().any(|filter| filter.contains("hashed SubPlan")), "{filters:?}\n{gone:#}");
-        // Who comes is the difference of two sets.
+        // Those who come are the difference of two sets.
         let kinds: Vec<&str> = nodes(&shown).into_iter().filter_map(|node| node["Node Type"].as_str()).collect();
         assert!(kinds.contains(&"SetOp"), "{kinds:?}\n{shown:#}");
     }
