@@ -3,7 +3,7 @@
 //! This starts PostgreSQL (durable), Valkey, S3 and the issuer, and stops them whatever happens; `xtask-bench` does the
 //! rest. Nothing else runs beside what is measured: no Telemetry and no ClickHouse. `--telemetry` measures Telemetry
 //! instead, and starts ClickHouse as well; `--forms` measures only the processor time of a save of a form, `--exports`
-//! only exports of tables.
+//! only exports of tables, `--segments` only evaluations of a segment.
 
 mod check;
 mod telemetry;
@@ -86,6 +86,10 @@ pub(crate) struct Options {
     /// replace that section of the report.
     #[arg(long, conflicts_with_all = ["scale", "beside", "stack_only", "telemetry", "forms", "check"])]
     exports: bool,
+    /// Measure evaluations of a segment of a clinic with 100,000 patients, by the number of members that they swap, and
+    /// nothing else; replace that section of the report.
+    #[arg(long, conflicts_with_all = ["scale", "beside", "stack_only", "telemetry", "forms", "exports", "check"])]
+    segments: bool,
     /// Compare the ratios with those of the committed BENCHMARKS.md instead of writing it; fail, and name the row, if
     /// one is lower in two runs.
     #[arg(long, conflicts_with_all = ["quick", "beside", "stack_only", "scale"])]
@@ -302,14 +306,15 @@ fn measure(options: &Options, setup: &Path, report: &Path) -> Result<()> {
     if let Some(sizes) = &options.scale {
         command.arg("--scale").arg(sizes.iter().map(u32::to_string).collect::<Vec<_>>().join(","));
     }
-    if options.telemetry {
-        command.arg("--telemetry");
-    }
-    if options.forms {
-        command.arg("--forms");
-    }
-    if options.exports {
-        command.arg("--exports");
+    for (name, is_asked) in [
+        ("--telemetry", options.telemetry),
+        ("--forms", options.forms),
+        ("--exports", options.exports),
+        ("--segments", options.segments),
+    ] {
+        if is_asked {
+            command.arg(name);
+        }
     }
     let mut child = command
         .current_dir(paths::checkout())

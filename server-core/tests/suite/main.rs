@@ -98,6 +98,7 @@ mod scale;
 mod schedule;
 mod segment;
 mod segment_evaluate;
+mod segment_plan;
 mod segment_property;
 mod segment_rights;
 mod segment_scale;

@@ -31,11 +31,12 @@ async fn become_members(admin: &Actor, id: i64, expected: &[i64]) {
     eventually(format!("the members are {expected:?}"), FRESH, || async { members(admin, id).await == expected }).await;
 }
 
-/// Waits until no job of segments is open.
+/// Waits until no job of segments is open, and no sweep under way, which may enqueue one.
 pub(crate) async fn settled(app: &CoreApp) {
     let open = "select count(*) from jobs
-                where kind in ('segments_follow', 'segment_evaluate') and state in ('queued', 'running')";
-    eventually("segments are fresh", CoreApp::PATIENCE, || async { app.count(open).await == 0 }).await;
+                where kind in ('segments_follow', 'segment_evaluate') and state in ('queued', 'running')
+                   or kind = 'segments_sweep' and state = 'running'";
+    eventually("segments are fresh", FRESH, || async { app.count(open).await == 0 }).await;
 }
 
 /// Waits until a segment is invalid.

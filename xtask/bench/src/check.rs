@@ -37,26 +37,25 @@ pub(crate) async fn seed(setup: &Setup, people: u32) -> Result<u64> {
 /// housekeeping does once after each start, and vacuums the tables as autovacuum would, so that this work is not
 /// measured.
 pub(crate) async fn settled(setup: &Setup) -> Result<()> {
-    let limit = Instant::now() + Duration::from_mins(1);
     let left = "select (select count(*) from appointments where title <> '')
                      + (select count(*) from patients where name_keys_version is null or indexes_version is null)
                      + (select count(*) from users where name_keys_version is null);";
-    while numbers(&psql::run(setup, &setup.database_url, &[], left).await?)? != [0] {
-        if Instant::now() > limit {
-            bail!("Core has not brought the rows of the seed into form within a minute: see the log of server-core");
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    none_left(setup, left, "the rows of the seed are not in form").await?;
     psql::run(setup, &setup.database_url, &[], "vacuum (analyze) appointments, patients, users;").await?;
     Ok(())
 }
 
 /// Waits until no audit row is left to be forwarded.
 pub(crate) async fn forwarded(setup: &Setup) -> Result<()> {
+    none_left(setup, "select count(*) from audit_outbox;", "audit rows are still not forwarded").await
+}
+
+/// Waits until the number that a query prints is 0. Fails after a minute, and names what Core has not done by then.
+pub(crate) async fn none_left(setup: &Setup, query: &str, missing: &str) -> Result<()> {
     let limit = Instant::now() + Duration::from_mins(1);
-    while numbers(&psql::run(setup, &setup.database_url, &[], "select count(*) from audit_outbox;").await?)? != [0] {
+    while numbers(&psql::run(setup, &setup.database_url, &[], query).await?)? != [0] {
         if Instant::now() > limit {
-            bail!("audit rows are still not forwarded after a minute");
+            bail!("{missing} after a minute: see the log of server-core");
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -5,6 +5,7 @@
 
 mod beside;
 mod check;
+mod database;
 mod exports;
 mod forms;
 mod http;
@@ -13,12 +14,14 @@ mod load;
 mod machine;
 mod measure;
 mod naive;
+mod person;
 mod process;
 mod psql;
 mod report;
 mod requests;
 mod scale;
 mod sections;
+mod segments;
 mod server;
 mod setup;
 mod telemetry;
@@ -34,6 +37,7 @@ use crate::measure::Plan;
 use crate::setup::Setup;
 
 #[derive(Debug, Parser)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
 #[command(about = "Core against naive pgbench, on a stack that `cargo xtask bench` has started")]
 struct Arguments {
     /// The file that describes the stack.
@@ -66,6 +70,9 @@ struct Arguments {
     /// Measure exports of tables beside `COPY`, and nothing else.
     #[arg(long)]
     exports: bool,
+    /// Measure evaluations of a segment of a large clinic, and nothing else.
+    #[arg(long)]
+    segments: bool,
 }
 
 // One thread, like pgbench: the client must not take both cores from the server.
@@ -103,6 +110,10 @@ async fn run(arguments: &Arguments) -> Result<()> {
         let exports = exports::run(&setup, arguments.rounds).await?;
         print!("\n{}", exports::table(&exports));
         sections::replaced(&before, &exports::section(arguments.rounds, &exports))
+    } else if arguments.segments {
+        let segments = segments::run(&setup, arguments.rounds).await?;
+        print!("\n{}", segments::table(&segments));
+        sections::replaced(&before, &segments::section(arguments.rounds, &segments))
     } else if arguments.forms {
         let forms = forms::run(&setup, plan).await?;
         print!("\n{}", forms::table(&forms));
@@ -110,13 +121,15 @@ async fn run(arguments: &Arguments) -> Result<()> {
     } else {
         // Without pgbench this fails at once, not after a minute.
         naive::program(&setup)?;
-        // Saves are measured first: their database is a copy of Core's, which is empty until then.
+        // Saves and segments are measured first: their databases are copies of Core's, which is empty until then.
         let forms = forms::run(&setup, plan).await?;
+        let segments = segments::run(&setup, plan.rounds).await?;
         let results = measure::run(&setup, plan).await?;
         let machine = machine::describe(&setup, load_before).await?;
-        println!("\n{}\n{}", report::tables(&results), forms::table(&forms));
+        println!("\n{}\n{}\n{}", report::tables(&results), forms::table(&forms), segments::table(&segments));
         let document = sections::kept(&before, &report::document(plan, &machine, &results));
-        sections::replaced(&document, &forms::section(plan, &forms))
+        let document = sections::replaced(&document, &forms::section(plan, &forms));
+        sections::replaced(&document, &segments::section(plan.rounds, &segments))
     };
     std::fs::write(&arguments.report, document)?;
     eprintln!("written to {}", arguments.report.display());

@@ -4,18 +4,18 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::{Value, json};
+use serde::de::IgnoredAny;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::interval;
 
-use super::{ROWS, SEALED_ROWS, Turn};
-use crate::http::Connection;
-use crate::process;
+use super::{DATABASE, ROWS, SEALED_ROWS, Turn};
+use crate::person::Person;
 use crate::server::Server;
 use crate::setup::Setup;
-use crate::{check, psql};
+use crate::{check, database, process, psql};
 
 /// Interval at which the memory of the server is read.
 const SAMPLE: Duration = Duration::from_millis(20);
@@ -71,22 +71,14 @@ impl Clinic {
     /// Creates a database with both clinics and starts a server on it.
     pub(super) async fn fill(setup: &Setup, telemetry_url: &str) -> Result<Self> {
         eprintln!("==> filling clinics with {ROWS} and {SEALED_ROWS} patients");
-        let create = "create database exports template restartix owner restartix;
-                      grant connect on database exports to restartix_app;";
-        psql::run(setup, &setup.superuser_url, &[], create).await?;
-        let setup = setup.of_database("exports")?;
-        check::clinics(&setup, &setup.superuser_url, 2).await?;
-        let script = include_str!("../../sql/exports-clinic.sql");
-        psql::run(&setup, &setup.superuser_url, &[], script).await.context("cannot seed")?;
+        let setup = database::create(setup, DATABASE).await?;
+        database::administer(&setup).await?;
         let server = Server::start(&setup, telemetry_url).await?;
         let clinic = Self { setup, server };
         clinic.patients_create(1, 1).await?;
-        let names = include_str!("../../sql/scale-names.sql");
-        psql::run(&clinic.setup, &clinic.setup.superuser_url, &[("patients", ROWS)], names)
-            .await
-            .context("cannot seed")?;
+        database::patients_copy(&clinic.setup, ROWS).await?;
         clinic.patients_create(2, SEALED_ROWS).await?;
-        psql::run(&clinic.setup, &clinic.setup.superuser_url, &[], "vacuum (analyze);").await?;
+        database::seed(&clinic.setup, &[], "vacuum (analyze);").await?;
         check::settled(&clinic.setup).await?;
         check::forwarded(&clinic.setup).await?;
         Ok(clinic)
@@ -94,7 +86,8 @@ impl Clinic {
 
     /// Creates patients with sealed values in a clinic, one after the other.
     async fn patients_create(&self, organization: u32, count: u32) -> Result<()> {
-        let mut connection = Connection::connect(&self.server.address).await?;
+        let person = self.person(organization)?;
+        let mut connection = person.connect().await?;
         for number in 0..count {
             let body = json!({
                 "first_name": "Ada",
@@ -104,21 +97,14 @@ impl Clinic {
                 "date_of_birth": "1980-02-29",
                 "address": "1 Example Street, 10115 Berlin",
             });
-            let request = self.request("/v1/patients", organization, &body)?;
-            let status = connection.call(request.as_bytes()).await?;
-            ensure!(status == 201, "a patient was answered {status}");
+            let _: IgnoredAny = person.ask(&mut connection, "POST", "/v1/patients", &body).await?;
         }
         Ok(())
     }
 
-    fn request(&self, path: &str, organization: u32, body: &Value) -> Result<String> {
-        let (address, body) = (&self.server.address, body.to_string());
-        Ok(format!(
-            "POST {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: xtask-bench\r\nAuthorization: Bearer {}\r\n\
-             X-Organization-Id: {organization}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.setup.token(organization)?,
-            body.len()
-        ))
+    /// Returns the administrator of a clinic.
+    fn person(&self, organization: u32) -> Result<Person> {
+        Person::new(&self.setup, &self.server, organization, organization)
     }
 
     /// Exports a table and copies it, in an order that changes from round to round.
@@ -139,7 +125,7 @@ impl Clinic {
     async fn export(&self, table: Table) -> Result<Turn> {
         let (columns, _) = table.columns();
         let body = json!({ "patients": { "columns": columns } });
-        let request = self.request("/v1/export/csv", table.organization(), &body)?;
+        let request = self.person(table.organization())?.request("POST", "/v1/export/csv", &body);
         let idle = process::memory(self.server.pid)?;
         let mut stream = TcpStream::connect(&self.server.address).await?;
         let (mut most, mut samples) = (idle, interval(SAMPLE));

@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::database;
 use crate::exports::clinic::{Clinic, Table};
-use crate::psql;
 use crate::setup::Setup;
 use crate::telemetry::{self, Acknowledged};
 
 pub(crate) use report::{section, table};
 
+/// Name of the database.
+const DATABASE: &str = "exports";
 /// Patients of the large clinic, whose values share a key and are mostly empty.
 const ROWS: u32 = 1_000_000;
 /// Patients of the small clinic, each with sealed values and a key of its own.
@@ -92,7 +94,6 @@ pub(crate) async fn run(setup: &Setup, rounds: u32) -> Result<Results> {
         }
     }
     clinic.stop().await?;
-    // Nothing must be left to vacuum while something else is measured.
-    psql::run(setup, &setup.superuser_url, &[], "drop database exports with (force);").await?;
+    database::discard(setup, DATABASE).await?;
     Ok(results)
 }

@@ -2,18 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use chrono::{SubsecRound as _, TimeDelta, Utc};
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value, json};
 
-use super::{FIELDS, Turn};
+use super::{DATABASE, FIELDS, Turn};
 use crate::http::Connection;
 use crate::measure::Used;
+use crate::person::{Person, Row, item};
 use crate::server::Server;
 use crate::setup::Setup;
-use crate::{check, psql};
+use crate::{check, database};
 
 /// Kind of write.
 #[derive(Clone, Copy, Debug)]
@@ -38,37 +37,16 @@ pub(super) struct Clinic {
     written: u64,
 }
 
-/// Parts of an answer that the next write refers to.
-#[derive(Clone, Copy, Debug, Deserialize)]
-struct Row {
-    id: u64,
-    version: u64,
-}
-
-/// A person of the clinic who sends requests.
-#[derive(Debug)]
-struct Person {
-    /// `host:port` of Core.
-    address: String,
-    /// Header lines of every request.
-    headers: String,
-}
-
 impl Clinic {
     /// Creates a database with a clinic, starts a server on it, and creates an appointment and a form.
     pub(super) async fn open(setup: &Setup, telemetry_url: &str) -> Result<Self> {
-        let create = "create database forms template restartix owner restartix;
-                      grant connect on database forms to restartix_app;";
-        psql::run(setup, &setup.superuser_url, &[], create).await?;
-        let setup = setup.of_database("forms")?;
-        check::clinics(&setup, &setup.superuser_url, 2).await?;
-        let script = include_str!("../../sql/forms-clinic.sql");
-        let specialist = psql::run(&setup, &setup.superuser_url, &[], script).await.context("cannot seed")?;
+        let setup = database::create(setup, DATABASE).await?;
+        let specialist = database::seed(&setup, &[], include_str!("../../sql/forms-clinic.sql")).await?;
         let specialist: u64 = specialist.trim().parse().context("forms-clinic.sql printed no id")?;
         let server = Server::start(&setup, telemetry_url).await?;
         check::settled(&setup).await?;
 
-        let (staff, admin) = (Person::new(&setup, &server, 1)?, Person::new(&setup, &server, 2)?);
+        let (staff, admin) = (Person::new(&setup, &server, 1, 1)?, Person::new(&setup, &server, 2, 1)?);
         let connection = &mut staff.connect().await?;
         let body = json!({ "first_name": "Ada", "last_name": "Sample" });
         let patient: Row = staff.ask(connection, "POST", "/v1/patients", &body).await?;
@@ -82,12 +60,8 @@ impl Clinic {
         });
         let appointment: Row = staff.ask(connection, "POST", "/v1/appointments", &booking).await?;
 
-        let body = json!({ "name": "Large", "definition": definition() });
-        let template: Row = admin.ask(connection, "POST", "/v1/form-templates", &body).await?;
-        let path = format!("/v1/form-templates/{}/publish", template.id);
-        let body = json!({ "version": template.version });
-        let _: IgnoredAny = admin.ask(connection, "POST", &path, &body).await?;
-        let body = json!({ "form_template_id": template.id, "patient_id": patient.id });
+        let template = admin.template(connection, "Large", &definition()).await?;
+        let body = json!({ "form_template_id": template, "patient_id": patient.id });
         let form: Row = staff.ask(connection, "POST", "/v1/forms", &body).await?;
         Ok(Self { setup, server, staff, booking, appointment, form, written: 0 })
     }
@@ -136,50 +110,9 @@ impl Clinic {
     }
 }
 
-impl Person {
-    /// Returns the person with token `number`, as somebody of organization 1.
-    fn new(setup: &Setup, server: &Server, number: u32) -> Result<Self> {
-        let address = server.address.clone();
-        let headers = format!(
-            "Host: {address}\r\nUser-Agent: xtask-bench\r\nAccept: application/json\r\nAuthorization: Bearer {}\r\n\
-             X-Organization-Id: 1\r\nContent-Type: application/json\r\n",
-            setup.token(number)?
-        );
-        Ok(Self { address, headers })
-    }
-
-    async fn connect(&self) -> Result<Connection> {
-        Connection::connect(&self.address).await
-    }
-
-    /// Sends a request and returns what it reads of its answer; fails unless a `POST` is answered 201, others 200.
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        connection: &mut Connection,
-        method: &str,
-        path: &str,
-        body: &Value,
-    ) -> Result<T> {
-        let body = body.to_string();
-        let (headers, length) = (&self.headers, body.len());
-        let request = format!("{method} {path} HTTP/1.1\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
-        let status = connection.call(request.as_bytes()).await?;
-        let expected = if method == "POST" { 201 } else { 200 };
-        if status != expected {
-            let said = String::from_utf8_lossy(connection.body()).chars().take(500).collect::<String>();
-            bail!("{method} {path} was answered {status}, not {expected}: {said}");
-        }
-        serde_json::from_slice(connection.body()).with_context(|| format!("the answer of {method} {path}"))
-    }
-}
-
 /// Returns the definition of a template: two sections of protected texts.
 fn definition() -> Value {
-    let item = |number: usize| {
-        let field = json!({ "field_type": "text", "label": key(number), "phi": true });
-        json!({ "key": key(number), "field": { "definition": field } })
-    };
-    let items: Vec<Value> = (0..FIELDS).map(item).collect();
+    let items: Vec<Value> = (0..FIELDS).map(|number| item(&key(number), "text", true)).collect();
     let sections: Vec<Value> = items
         .chunks(FIELDS / 2)
         .enumerate()

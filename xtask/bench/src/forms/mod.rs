@@ -10,15 +10,17 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::database;
 use crate::forms::clinic::{Clinic, Kind};
 use crate::measure::{Plan, Used};
-use crate::psql;
 use crate::report::micros_each;
 use crate::setup::Setup;
 use crate::telemetry::{self, Acknowledged};
 
 pub(crate) use report::{section, table};
 
+/// Name of the database.
+const DATABASE: &str = "forms";
 /// Number of fields of the form.
 const FIELDS: usize = 300;
 
@@ -67,7 +69,6 @@ pub(crate) async fn run(setup: &Setup, plan: Plan) -> Result<Results> {
         }
     }
     clinic.stop().await?;
-    // Nothing must be left to vacuum while something else is measured.
-    psql::run(setup, &setup.superuser_url, &[], "drop database forms with (force);").await?;
+    database::discard(setup, DATABASE).await?;
     Ok(results)
 }

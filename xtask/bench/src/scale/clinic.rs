@@ -11,7 +11,7 @@ use super::{PATIENTS, SPECIALISTS};
 use crate::http::Connection;
 use crate::server::Server;
 use crate::setup::Setup;
-use crate::{check, psql};
+use crate::{check, database, psql};
 
 /// Appointments that one statement inserts, so that progress shows.
 const BATCH: u32 = 100_000;
@@ -40,31 +40,24 @@ impl Clinic {
     pub(super) async fn fill(setup: &Setup, appointments: u32, telemetry_url: &str) -> Result<Self> {
         let started = Instant::now();
         eprintln!("==> filling a clinic with {appointments} appointments and {PATIENTS} patients");
-        let create = "create database scale_:size template restartix owner restartix;
-                      grant connect on database scale_:size to restartix_app;";
-        psql::run(setup, &setup.superuser_url, &[("size", appointments)], create).await?;
-        let setup = setup.of_database(&format!("scale_{appointments}"))?;
+        let setup = database::create(setup, &format!("scale_{appointments}")).await?;
         let variables = [("patients", PATIENTS), ("specialists", SPECIALISTS)];
-        let seed = async |variables: &[(&str, u32)], script: &str| {
-            psql::run(&setup, &setup.superuser_url, variables, script).await.context("cannot seed")
-        };
-        check::clinics(&setup, &setup.superuser_url, 2).await?;
-        seed(&variables, include_str!("../../sql/scale-clinic.sql")).await?;
+        database::seed(&setup, &variables, include_str!("../../sql/scale-clinic.sql")).await?;
         let server = Server::start(&setup, telemetry_url).await?;
         let today = Utc::now().with_time(NaiveTime::MIN).single().context("a day has a midnight in UTC")?;
         let asker = Asker::new(&setup, &server, Scene { appointments, today }, (0, 0))?;
         // Its data key is real, as the page of a list opens it.
         let patient = r#"{"first_name":"Ada","last_name":"Sample"}"#;
         asker.send(&mut asker.connect().await?, &Ask::Post("/v1/patients", patient.to_owned())).await?;
-        seed(&variables, include_str!("../../sql/scale-names.sql")).await?;
+        database::patients_copy(&setup, PATIENTS).await?;
         for from in (0..appointments).step_by(usize::try_from(BATCH)?) {
             let to = from.saturating_add(BATCH).min(appointments);
             let [patients, specialists] = variables;
             let variables = [patients, specialists, ("from", from), ("to", to)];
-            seed(&variables, include_str!("../../sql/scale-appointments.sql")).await?;
+            database::seed(&setup, &variables, include_str!("../../sql/scale-appointments.sql")).await?;
             eprintln!("    {to} appointments after {} s", started.elapsed().as_secs());
         }
-        seed(&[], "vacuum (analyze);").await?;
+        database::seed(&setup, &[], "vacuum (analyze);").await?;
         check::settled(&setup).await?;
         Ok(Self { setup, server, asker })
     }
