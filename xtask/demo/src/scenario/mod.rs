@@ -78,7 +78,7 @@ async fn play(run: &Run, cast: &cast::Cast, report: &mut Report) -> Option<()> {
     let form = report.step(Step::Visit, clinic.visit_book(&draft, &mut trail)).await?;
     let form = report.step(Step::FormFill, clinic.form_fill(&form, &mut trail)).await?;
     let form = report.step(Step::FormSign, clinic.form_sign(&form, &mut trail)).await?;
-    report.step(Step::FormAmend, clinic.form_amend(&form, &mut trail)).await?;
+    Box::pin(report.step(Step::FormAmend, clinic.form_amend(&form, &mut trail))).await?;
     let booked = report.step(Step::Booking, clinic.book(specialty, specialist, patient.id, &mut trail)).await?;
     report.step(Step::DoubleBooking, clinic.book_again(&booked, &mut trail)).await?;
     report.step(Step::Stranger, clinic.stranger(&booked)).await?;
