@@ -6,19 +6,16 @@ use bytes::Bytes;
 use poem::{Endpoint, Response, endpoint::make_sync, http::header};
 use poem_openapi::OpenApiService;
 
-use super::document::Document;
-
 /// Policy of the page, which is one file with its scripts inside: it may load nothing from elsewhere.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
                            img-src data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// Returns the endpoint of Swagger UI, which loads nothing else. The page has some megabytes, so it is made at the
 /// first request for it.
-pub fn page(document: &Document) -> impl Endpoint<Output = Response> + 'static {
-    let specification = document.text().to_owned();
+pub fn page(specification: Bytes) -> impl Endpoint<Output = Response> + 'static {
     let html = OnceLock::new();
     make_sync(move |_| {
-        let html = html.get_or_init(|| Bytes::from(swagger_ui(&specification)));
+        let html = html.get_or_init(|| Bytes::from(swagger_ui(&String::from_utf8_lossy(&specification))));
         Response::builder()
             .content_type("text/html; charset=utf-8")
             .header(header::CONTENT_SECURITY_POLICY, PAGE_POLICY)
@@ -27,9 +24,8 @@ pub fn page(document: &Document) -> impl Endpoint<Output = Response> + 'static {
 }
 
 /// Returns the endpoint of the specification as JSON.
-pub fn specification(document: &Document) -> impl Endpoint<Output = Response> + 'static {
-    let text = Bytes::from(document.text().to_owned());
-    make_sync(move |_| Response::builder().content_type("application/json").body(text.clone()))
+pub fn specification(specification: Bytes) -> impl Endpoint<Output = Response> + 'static {
+    make_sync(move |_| Response::builder().content_type("application/json").body(specification.clone()))
 }
 
 /// Makes the page. poem-openapi puts its own specification into it; that of an empty service is put there and replaced.

@@ -85,6 +85,8 @@ impl HeaderValue {
 pub struct Document {
     text: String,
     value: Value,
+    /// Names of the schemas of request bodies and of all that they refer to.
+    of_requests: BTreeSet<String>,
 }
 
 /// A specification that contradicts itself or the declarations of the service; a fault of the program.
@@ -98,29 +100,34 @@ impl Document {
         let service = OpenApiService::new(Shape::<T>(PhantomData), info.title, info.version)
             .description(info.description)
             .server("/");
-        let raw = service.spec();
         let mut value: Value =
-            serde_json::from_str(&raw).map_err(|error| DocumentFault(vec![format!("not JSON: {error}")]))?;
+            serde_json::from_str(&service.spec()).map_err(|error| DocumentFault(vec![format!("not JSON: {error}")]))?;
+        drop(service);
         let operations = operations::<T>();
-        finish(&mut value, info, &operations);
+        let of_requests = finish(&mut value, info, &operations);
         let mut faults = faults(&value, info);
         faults.extend(operations.iter().flat_map(|operation| operation.marks.faults(operation.id)));
         if !faults.is_empty() {
             return Err(DocumentFault(faults));
         }
         let text = format!("{value:#}\n");
-        Ok(Self { text, value })
+        Ok(Self { text, value, of_requests })
     }
 
     /// Checks that every schema can be compiled; a service compiles each only when it needs it.
     pub fn checked(self) -> Result<Self, DocumentFault> {
-        self.schemas().check().map_err(|fault| DocumentFault(vec![fault]))?;
+        Schemas::of(&self.value, |_| true).check().map_err(|fault| DocumentFault(vec![fault]))?;
         Ok(self)
     }
 
     /// Returns the text that is printed, served and committed.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Returns the text, and frees the rest: a tree of ten times its size.
+    pub fn into_text(self) -> String {
+        self.text
     }
 
     /// Returns the texts of requests for which the specification states no allowed characters, as `Schema/field` and
@@ -132,7 +139,7 @@ impl Document {
 
     /// Returns the validators for the request bodies.
     pub fn schemas(&self) -> Schemas {
-        Schemas::of(&self.value)
+        Schemas::of(&self.value, |name| self.of_requests.contains(name))
     }
 
     /// Returns every path with its methods, for `Allow`.
@@ -190,20 +197,21 @@ impl<T: OpenApi> OpenApi for Shape<T> {
     }
 }
 
-fn finish(document: &mut Value, info: &Info, operations: &[Operation]) {
+/// Mends the specification and adds what the declarations state. Returns the names of the schemas of request bodies.
+fn finish(document: &mut Value, info: &Info, operations: &[Operation]) -> BTreeSet<String> {
     document["openapi"] = json!("3.0.3");
     document["info"]["license"] = json!({ "name": "MIT OR Apache-2.0", "url": "https://spdx.org/licenses/MIT.html" });
     mend(document);
     copy_types_to_nullable(document);
-    close_request_schemas(document);
-    let Some(paths) = document["paths"].as_object_mut() else { return };
-    for (path, item) in paths {
+    let of_requests = close_request_schemas(document);
+    for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         for method in METHODS {
             if let Some(operation) = item.get_mut(method).and_then(Value::as_object_mut) {
                 finish_operation(operation, path, method, info, operations);
             }
         }
     }
+    of_requests
 }
 
 fn finish_operation(

@@ -53,9 +53,12 @@ pub struct Schemas {
 }
 
 impl Schemas {
-    /// Takes the schemas under `components/schemas` of the finished document.
-    pub fn of(document: &Value) -> Self {
-        let mut schemas = document.pointer("/components/schemas").cloned().unwrap_or_else(|| json!({}));
+    /// Takes those schemas under `components/schemas` of the finished document that `taken` tells by their names. Most
+    /// schemas are of answers, which nothing is checked against.
+    pub fn of(document: &Value, taken: impl Fn(&str) -> bool) -> Self {
+        let all = document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten();
+        let taken = all.filter(|(name, _)| taken(name)).map(|(name, schema)| (name.clone(), schema.clone()));
+        let mut schemas = Value::Object(taken.collect());
         json_schema(&mut schemas);
         name_items(&mut schemas);
         let mut shells = schemas.clone();

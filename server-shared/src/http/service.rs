@@ -2,6 +2,7 @@
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use ipnet::IpNet;
 use poem::{Endpoint, EndpointExt, Response, Route, endpoint::BoxEndpoint};
 use poem_openapi::{OpenApi, OpenApiService};
@@ -59,19 +60,21 @@ pub struct Frame {
 pub fn endpoint<T: OpenApi + 'static>(api: T, frame: Frame) -> Result<BoxEndpoint<'static, Response>, DocumentFault> {
     let document = Document::of::<T>(&frame.info)?;
     let schemas = Arc::new(document.schemas());
+    let unrouted = Unrouted::new(&document);
+    let specification = Bytes::from(document.into_text());
     let edge = frame.edge;
     let cors = Cors::new(edge.cors_allowed_origins.into_iter().map(|origin| origin.0));
     let per_address =
         AddressLimit::new(frame.limiter, edge.rate_limit_per_address, edge.rate_limit_scale, cors.clone());
     let operations = Operations::new(api, frame.gate, frame.info.headers, frame.limits);
     let routes = Route::new()
-        .at("/docs", poem::get(docs::page(&document)))
-        .at("/openapi.json", poem::get(docs::specification(&document)))
+        .at("/docs", poem::get(docs::page(specification.clone())))
+        .at("/openapi.json", poem::get(docs::specification(specification)))
         .at("/metrics", poem::get(frame.metrics.endpoint(frame.metrics_token)))
         .nest("/", OpenApiService::new(operations, frame.info.title, frame.info.version));
     Ok(routes
         .data(schemas)
-        .with(Unrouted::new(&document))
+        .with(unrouted)
         .with(AttackBlocker::new(frame.on_blocked))
         .with(cors)
         .with(per_address)

@@ -102,8 +102,8 @@ pub(super) fn copy_types_to_nullable(document: &mut Value) {
 }
 
 /// Forbids additional fields in every object that a request body can contain, as the server does, and U+0000 in its
-/// texts, which can't be stored.
-pub(super) fn close_request_schemas(document: &mut Value) {
+/// texts, which can't be stored. Returns the names of the schemas of request bodies and of all that they refer to.
+pub(super) fn close_request_schemas(document: &mut Value) -> BTreeSet<String> {
     let mut pending: Vec<String> = Vec::new();
     if let Some(paths) = document["paths"].as_object() {
         for operation in paths.values().filter_map(Value::as_object).flat_map(Map::values) {
@@ -127,6 +127,7 @@ pub(super) fn close_request_schemas(document: &mut Value) {
             });
         }
     }
+    closed
 }
 
 /// Adds the pattern that excludes U+0000, which PostgreSQL's text can't hold, to a text of a request. A text with a
