@@ -81,12 +81,13 @@ impl HeaderValue {
 }
 
 /// A finished specification: the text that is printed, served and committed, and its value.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Document {
     text: String,
     value: Value,
     /// Names of the schemas of request bodies and of all that they refer to.
     of_requests: BTreeSet<String>,
+    operations: Vec<Operation>,
 }
 
 /// A specification that contradicts itself or the declarations of the service; a fault of the program.
@@ -111,7 +112,7 @@ impl Document {
             return Err(DocumentFault(faults));
         }
         let text = format!("{value:#}\n");
-        Ok(Self { text, value, of_requests })
+        Ok(Self { text, value, of_requests, operations })
     }
 
     /// Checks that every schema can be compiled; a service compiles each only when it needs it.
@@ -125,9 +126,9 @@ impl Document {
         &self.text
     }
 
-    /// Returns the text, and frees the rest: a tree of ten times its size.
-    pub fn into_text(self) -> String {
-        self.text
+    /// Returns the text and the operations, and frees the rest: a tree of ten times the text's size.
+    pub fn into_parts(self) -> (String, Vec<Operation>) {
+        (self.text, self.operations)
     }
 
     /// Returns the texts of requests for which the specification states no allowed characters, as `Schema/field` and

@@ -156,15 +156,22 @@ pub fn operations<T: OpenApi>() -> Vec<Operation> {
 /// Tuple of APIs in which every endpoint knows its operation.
 pub struct Operations<T> {
     api: T,
+    known: Vec<Operation>,
     gate: Arc<dyn Gate>,
     headers: &'static [HeaderParameter],
     limits: Arc<Limits>,
 }
 
 impl<T: OpenApi> Operations<T> {
-    /// Wraps `api`; `gate` admits callers of secured operations and reads `headers`.
-    pub fn new(api: T, gate: Arc<dyn Gate>, headers: &'static [HeaderParameter], limits: Limits) -> Self {
-        Self { api, gate, headers, limits: Arc::new(limits) }
+    /// Wraps `api`, whose operations are `known`; `gate` admits callers of secured operations and reads `headers`.
+    pub fn new(
+        api: T,
+        known: Vec<Operation>,
+        gate: Arc<dyn Gate>,
+        headers: &'static [HeaderParameter],
+        limits: Limits,
+    ) -> Self {
+        Self { api, known, gate, headers, limits: Arc::new(limits) }
     }
 
     /// Adds the headers that the gate reads to those that `operation` declares.
@@ -187,8 +194,8 @@ impl<T: OpenApi> OpenApi for Operations<T> {
         T::register(registry);
     }
 
-    fn add_routes(self, table: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {
-        let mut known: HashMap<(String, Method), Arc<Operation>> = operations::<T>()
+    fn add_routes(mut self, table: &mut HashMap<String, HashMap<Method, BoxEndpoint<'static>>>) {
+        let mut known: HashMap<(String, Method), Arc<Operation>> = std::mem::take(&mut self.known)
             .into_iter()
             .map(|operation| {
                 ((route_pattern(&operation.path), operation.method.clone()), self.with_headers_of_gate(operation))

@@ -61,12 +61,13 @@ pub fn endpoint<T: OpenApi + 'static>(api: T, frame: Frame) -> Result<BoxEndpoin
     let document = Document::of::<T>(&frame.info)?;
     let schemas = Arc::new(document.schemas());
     let unrouted = Unrouted::new(&document);
-    let specification = Bytes::from(document.into_text());
+    let (text, known) = document.into_parts();
+    let specification = Bytes::from(text);
     let edge = frame.edge;
     let cors = Cors::new(edge.cors_allowed_origins.into_iter().map(|origin| origin.0));
     let per_address =
         AddressLimit::new(frame.limiter, edge.rate_limit_per_address, edge.rate_limit_scale, cors.clone());
-    let operations = Operations::new(api, frame.gate, frame.info.headers, frame.limits);
+    let operations = Operations::new(api, known, frame.gate, frame.info.headers, frame.limits);
     let routes = Route::new()
         .at("/docs", poem::get(docs::page(specification.clone())))
         .at("/openapi.json", poem::get(docs::specification(specification)))
