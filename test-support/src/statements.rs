@@ -68,13 +68,16 @@ impl Statements {
     }
 
     /// Returns the statements of the service's two roles since the last reset, without those of tasks in the
-    /// background, each with the pages that a call of it read.
+    /// background, each with the pages that a call of it read: of the role for which it read more, since a task of the
+    /// owner may leave an audit entry beside a request that leaves many.
     pub async fn reads(&mut self) -> Vec<(String, i64)> {
-        let sql = r"select regexp_replace(query, '\s+', ' ', 'g'), ((shared_blks_hit + shared_blks_read) / calls)::bigint
+        let sql = r"select regexp_replace(query, '\s+', ' ', 'g') as statement,
+                           max((shared_blks_hit + shared_blks_read) / calls)::bigint
                     from pg_stat_statements
                     where dbid = (select oid from pg_database where datname = current_database())
                       and calls > 0 and userid in ($1::text::regrole, $2::text::regrole)
-                      and query !~ '(jobs|audit_outbox|LISTEN)'";
+                      and query !~ '(jobs|audit_outbox|LISTEN)'
+                    group by statement";
         let rows =
             sqlx::query_as(sql).bind(self.kind.app()).bind(self.kind.owner()).fetch_all(&mut self.connection).await;
         rows.expect("the superuser may read statistics")
