@@ -110,7 +110,7 @@ impl Clinic {
     /// Exports a table and copies it, in an order that changes from round to round.
     pub(super) async fn turn(&self, table: Table, round: u32) -> Result<Turn> {
         let mut copied = Duration::ZERO;
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             copied = self.copy(table).await?;
         }
         let mut turn = self.export(table).await?;

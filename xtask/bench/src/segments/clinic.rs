@@ -39,11 +39,12 @@ struct Evaluation {
 /// Numbers of patients in an answer. A preview changes none.
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Counts {
-    member_count: u64,
-    #[serde(default)]
-    joined_count: u64,
-    #[serde(default)]
-    left_count: u64,
+    #[serde(rename = "member_count")]
+    members: u64,
+    #[serde(rename = "joined_count", default)]
+    joined: u64,
+    #[serde(rename = "left_count", default)]
+    left: u64,
 }
 
 impl Clinic {
@@ -89,9 +90,9 @@ impl Clinic {
         check::forwarded(&self.setup).await?;
         let mut used = Used::default();
         used.add(before, Used::now(&self.setup, self.server.pid)?);
-        let members = counts.member_count;
+        let members = counts.members;
         ensure!(
-            members > 0 && (counts.joined_count, counts.left_count) == case.changes(members),
+            members > 0 && (counts.joined, counts.left) == case.changes(members),
             "the members of {case:?} are not as expected: {counts:?}"
         );
         Ok(Turn { time, used, members })
