@@ -8,6 +8,7 @@ mod page;
 mod payload;
 mod profile;
 mod report;
+mod segment;
 mod trail;
 mod visit;
 
@@ -81,6 +82,8 @@ async fn play(run: &Run, cast: &cast::Cast, report: &mut Report) -> Option<()> {
     Box::pin(report.step(Step::FormAmend, clinic.form_amend(&form, &mut trail))).await?;
     let booked = report.step(Step::Booking, clinic.book(specialty, specialist, patient.id, &mut trail)).await?;
     report.step(Step::DoubleBooking, clinic.book_again(&booked, &mut trail)).await?;
+    let segment = report.step(Step::Segment, clinic.segment_create(&draft, &patient, &mut trail)).await?;
+    report.step(Step::Export, clinic.segment_export(segment, &patient)).await?;
     report.step(Step::Stranger, clinic.stranger(&booked)).await?;
 
     let page = page::Page::new(run, cast);

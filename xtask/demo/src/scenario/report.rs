@@ -47,6 +47,8 @@ steps! {
     FormAmend: "specialist amends it", "another form, signed by both; the first one stays";
     Booking: "front desk books an appointment", "201, scheduled, at that time, found by its uid";
     DoubleBooking: "front desk books the time again", "409 slot_taken, nothing was booked";
+    Segment: "admin groups patients by a rule", "a protected answer 422, the patient a member, explained";
+    Export: "admin exports the members", "200, a table with the patient's row";
     Stranger: "another clinic's admin looks", "404 for appointment, patient and clinic";
     OwnRecord: "patient's page opens its record", "the patient's own, without clinical notes";
     NoConsent: "patient's page has no consent", "analytics, media and pose are withheld";
