@@ -1,5 +1,10 @@
 //! `POST /v1/export/csv`: tables as CSV, of one moment, sent while they are read.
 
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
 use futures_util::StreamExt as _;
 use reqwest::{Method, Response};
 use restartix_sdk::core::types::{CreatePatient, CsvExportInput, Scope};
@@ -60,6 +65,24 @@ pub(crate) async fn exported(actor: &Actor, value: Value) -> String {
         document.extend_from_slice(&chunk.unwrap());
     }
     String::from_utf8(document).unwrap()
+}
+
+/// Program that reads a table from its input as Excel writes it, and returns it as JSON.
+const READER: &str = r"
+import csv, io, json, sys
+table = io.TextIOWrapper(sys.stdin.buffer, encoding='utf-8-sig', newline='')
+print(json.dumps(list(csv.reader(table, dialect='excel', delimiter=sys.argv[1], strict=True))))
+";
+
+/// Reads a table with Python's reader of what Excel writes.
+fn read_by_python(document: &str, delimiter: &str) -> Vec<Vec<String>> {
+    let mut reader = Command::new("python3");
+    reader.args(["-I", "-c", READER, delimiter]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut reader = reader.spawn().expect("python3 is installed");
+    reader.stdin.take().unwrap().write_all(document.as_bytes()).unwrap();
+    let read = reader.wait_with_output().unwrap();
+    assert!(read.status.success(), "it reads the table to its end");
+    serde_json::from_slice(&read.stdout).unwrap()
 }
 
 /// Exports a table and returns its rows, the header first.
@@ -174,6 +197,10 @@ async fn a_table_of_patients_is_read_back_as_it_is() {
     assert_eq!(shown(&rows[1], &["id", "uid", "user_id"]), [full.id.to_string(), full.uid.to_string(), String::new()]);
     assert_eq!(shown(&rows[2], &["id", "first_name", "last_name"]), [bare.id.to_string().as_str(), "Șerban", "北京"]);
     assert_eq!(rows.len(), 3, "deleted patients are in no list");
+    for (delimiter, name) in [(",", "comma"), (";", "semicolon")] {
+        let wanted = json!({ "patients": {}, "delimiter": name, "byte_order_mark": true });
+        assert_eq!(read_by_python(&exported(&app.admin(), wanted).await, delimiter), rows);
+    }
 }
 
 #[tokio::test]
