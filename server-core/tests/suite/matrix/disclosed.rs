@@ -18,7 +18,10 @@ const WHO: [&str; 4] = ["admin", "staff", "specialist", "patient"];
 /// Returns the ids of the records in an answer: those of a list, or the single one. Returns `None` for an export of all
 /// data of a person, whose entries have tests of their own.
 fn shown(answer: &Value) -> Option<Vec<String>> {
-    let id = |record: &Value| record.get("id").or_else(|| record.get("user_id")).map(ToString::to_string);
+    let id = |record: &Value| {
+        let id = record.get("id").or_else(|| record.get("user_id"))?;
+        Some(id.as_str().map_or_else(|| id.to_string(), str::to_owned))
+    };
     match answer["data"].as_array() {
         Some(records) => records.iter().map(id).collect(),
         None => id(answer).map(|id| vec![id]),
