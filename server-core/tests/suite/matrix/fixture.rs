@@ -388,14 +388,16 @@ pub(super) fn not_found(operation: &str) -> Cow<'static, str> {
         ("me", _) => "invitation_not_found".into(),
         ("specialist", _) => "specialist_not_found".into(),
         ("custom", _) => "custom_field_not_found".into(),
-        ("patient", "patient_profile" | "patient_prefill" | "patient_segment")
-        | ("segment", "segment_explain")
-        | ("gdpr", "gdpr_patient") => "patient_not_found".into(),
+        ("patient", "patient_profile" | "patient_prefill" | "patient_segment") | ("gdpr", "gdpr_patient") => {
+            "patient_not_found".into()
+        }
         ("appointment", "appointment_template" | "appointment_series") => format!("{noun}_not_found").into(),
         ("appointment" | "video", _) => "appointment_not_found".into(),
         ("form", "form_history" | "form_write_back") => "form_not_found".into(),
         // A version is looked up by its template.
         ("form", _) if operation == "form_template_version_list" => "form_template_not_found".into(),
+        // A rule is explained for a patient.
+        ("segment", _) if operation == "segment_explain" => "patient_not_found".into(),
         ("segment", _) => "segment_not_found".into(),
         ("gdpr", "gdpr_user") => "user_not_found".into(),
         ("gdpr", _) => "erasure_not_found".into(),
