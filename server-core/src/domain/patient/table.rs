@@ -24,6 +24,9 @@ use crate::{
 
 /// Number of patients that are in memory together. A record has at most some 90 KiB, mostly much less.
 const BATCH: usize = 200;
+/// The same without sealed columns: at most 1 KiB each. The fewer batches, the less often the database and the service
+/// wait for each other.
+const BATCH_IN_THE_CLEAR: usize = 2_000;
 
 table_columns! {
     /// Column of a table of patients.
@@ -135,6 +138,11 @@ impl PatientCells {
         self.columns.iter().any(|column| column.is_sealed())
     }
 
+    /// Returns the number of rows that are in memory together.
+    pub(crate) fn batch(&self) -> usize {
+        if self.is_sealed() { BATCH } else { BATCH_IN_THE_CLEAR }
+    }
+
     /// Returns the SQL of everything that the cells are made of, for a statement that reads rows named `patients`.
     pub(crate) fn sql(&self) -> impl Iterator<Item = &'static str> {
         let key: &[&'static str] = if self.is_sealed() { &KEY } else { &[] };
@@ -183,7 +191,7 @@ impl Tabular for PatientTable {
     }
 
     fn batch(&self) -> usize {
-        BATCH
+        self.cells.batch()
     }
 
     async fn count(&self, snapshot: &mut Snapshot) -> Result<i64, DatabaseError> {

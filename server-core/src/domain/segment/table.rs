@@ -16,8 +16,6 @@ use crate::{
     ids::{OrganizationId, SegmentId},
 };
 
-/// Number of members that are in memory together, with what their records show.
-const BATCH: usize = 200;
 /// Column of the membership; it comes first.
 const JOINED_AT: &str = "joined_at";
 /// Members with the records of their patients, which columns of patients are read from.
@@ -118,7 +116,7 @@ impl Tabular for MemberTable {
     }
 
     fn batch(&self) -> usize {
-        BATCH
+        self.patients.batch()
     }
 
     async fn count(&self, snapshot: &mut Snapshot) -> Result<i64, DatabaseError> {
