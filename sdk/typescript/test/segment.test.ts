@@ -40,7 +40,7 @@ test('a segment finds the patients of its rule, and its members are exported', {
   const members = await segmentMemberList({ client, path });
   assert.deepEqual(members.data.map((member) => member.patient_id), [many.id]);
   for (const [patient, result] of [[few, 'false'], [many, 'true'], [none, 'missing']] as const) {
-    const explained = await segmentExplain({ client, path: { ...path, patient_id: patient.id } });
+    const explained = await segmentExplain({ client, path, query: { patient_id: patient.id } });
     assert.equal(explained.result, result);
   }
 
