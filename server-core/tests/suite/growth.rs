@@ -184,7 +184,12 @@ impl Walked<'_> {
                         called.insert(key);
                     }
                 }
-                if !called.iter().any(|key| before.get(key).is_some_and(|before| too_much(*before, reads[key]))) {
+                let is_wrong = |key: &(String, String)| {
+                    let before = before.get(key);
+                    before.is_some_and(|before| too_much(*before, reads[key]))
+                        && !is_known(&line(&key.0, &key.1), reads[key])
+                };
+                if !called.iter().any(is_wrong) {
                     break;
                 }
             }
@@ -228,6 +233,11 @@ fn known() -> impl Iterator<Item = (i64, &'static str)> {
         let (most, beginning) = line.split_once(' ').unwrap();
         (most.parse().unwrap(), beginning)
     })
+}
+
+/// Tells whether the file allows the statement of this line to read this many buffers.
+fn is_known(line: &str, buffers: i64) -> bool {
+    known().any(|(most, beginning)| line.starts_with(beginning) && buffers <= most)
 }
 
 #[tokio::test]
@@ -275,7 +285,7 @@ async fn statements_read_no_more_after_a_clinic_has_grown() {
     assert!(compared > 500, "{compared} statements of the operations were counted in both sizes");
     let mut wrong = String::new();
     for (line, (before, after)) in &grown {
-        if !known().any(|(most, beginning)| line.starts_with(beginning) && *after <= most) {
+        if !is_known(line, *after) {
             let _ = writeln!(wrong, "{line}\n    reads {after} buffers instead of {before}");
         }
     }
