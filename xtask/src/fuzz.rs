@@ -19,7 +19,7 @@ use crate::{test, tools};
 use report::Report;
 
 /// The longest that one service may take; Core takes several minutes.
-const LONGEST_RUN: Duration = Duration::from_mins(25);
+const LONGEST_RUN: Duration = Duration::from_mins(15);
 
 /// Minimum number of requests to both services together.
 const CASES_WANTED: usize = 2_000;

@@ -53,11 +53,16 @@ pub struct Schemas {
 }
 
 impl Schemas {
-    /// Takes those schemas under `components/schemas` of the finished document that `taken` tells by their names. Most
+    /// Takes all schemas under `components/schemas` of the finished document.
+    pub fn all(document: &Value) -> Self {
+        Self::of(document, |_| true)
+    }
+
+    /// Takes the schemas under `components/schemas` whose names `wanted` accepts; they must refer to no others. Most
     /// schemas are of answers, which nothing is checked against.
-    pub fn of(document: &Value, taken: impl Fn(&str) -> bool) -> Self {
+    pub fn of(document: &Value, wanted: impl Fn(&str) -> bool) -> Self {
         let all = document.pointer("/components/schemas").and_then(Value::as_object).into_iter().flatten();
-        let taken = all.filter(|(name, _)| taken(name)).map(|(name, schema)| (name.clone(), schema.clone()));
+        let taken = all.filter(|(name, _)| wanted(name)).map(|(name, schema)| (name.clone(), schema.clone()));
         let mut schemas = Value::Object(taken.collect());
         json_schema(&mut schemas);
         name_items(&mut schemas);

@@ -4,8 +4,7 @@ use super::{MOST_VALUES, Schemas, VALUES_TO_SPARE};
 use crate::error::FieldFault;
 
 fn schemas() -> Schemas {
-    Schemas::of(
-        &json!({ "components": { "schemas": {
+    Schemas::all(&json!({ "components": { "schemas": {
         "Person": {
             "type": "object", "additionalProperties": false, "required": ["name", "age"],
             "properties": {
@@ -27,9 +26,7 @@ fn schemas() -> Schemas {
                 "items": { "type": "string" }
             }
         }
-    } } }),
-        |_| true,
-    )
+    } } }))
 }
 
 fn found(name: &str, value: &Value) -> Vec<(String, String)> {
@@ -106,20 +103,17 @@ fn the_largest_body_follows_from_the_schema() {
     assert_eq!(schemas.most_values("Person"), 9 + 2 + VALUES_TO_SPARE);
     let batch = 1 + (1 + 500 * 9) + (1 + 300 * 3) + 1;
     assert_eq!(schemas.most_values("Batch"), batch + batch / 4 + VALUES_TO_SPARE);
-    let open = Schemas::of(
-        &json!({ "components": { "schemas": {
+    let open = Schemas::all(&json!({ "components": { "schemas": {
         "Open": { "type": "object", "additionalProperties": true },
         "Endless": { "type": "array", "items": { "$ref": "#/components/schemas/Endless" } },
-    } } }),
-        |_| true,
-    );
+    } } }));
     assert_eq!((open.most_values("Open"), open.most_values("Endless")), (MOST_VALUES, MOST_VALUES));
 }
 
 #[test]
 fn a_schema_that_is_none_is_found_by_checking_all() {
     schemas().check().unwrap();
-    let broken = Schemas::of(&json!({ "components": { "schemas": { "Broken": { "type": 7 } } } }), |_| true);
+    let broken = Schemas::all(&json!({ "components": { "schemas": { "Broken": { "type": 7 } } } }));
     assert!(broken.check().unwrap_err().contains("Broken"));
 }
 
@@ -138,8 +132,7 @@ fn messages_never_repeat_the_value() {
 
 #[test]
 fn a_text_must_fit_in_its_form_too() {
-    let schemas = Schemas::of(
-        &json!({ "components": { "schemas": {
+    let schemas = Schemas::all(&json!({ "components": { "schemas": {
         "Named": {
             "type": "object",
             "properties": {
@@ -147,9 +140,7 @@ fn a_text_must_fit_in_its_form_too() {
                 "code": { "type": "string", "format": "line", "minLength": 2 }
             }
         }
-    } } }),
-        |_| true,
-    );
+    } } }));
     // A letter that is three when it is composed.
     let value = json!({ "names": ["\u{fb2c}\u{fb2c}", " Ann"], "code": " a " });
     assert_eq!(schemas.faults("Named", &value).unwrap().count(), 0);
