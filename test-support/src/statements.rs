@@ -76,7 +76,7 @@ impl Statements {
                     from pg_stat_statements
                     where dbid = (select oid from pg_database where datname = current_database())
                       and calls > 0 and userid in ($1::text::regrole, $2::text::regrole)
-                      and query !~ '(jobs|audit_outbox|LISTEN)'
+                      and query !~ '(jobs|audit_outbox|LISTEN|update segments s set due_at|from standing)'
                     group by statement";
         let rows =
             sqlx::query_as(sql).bind(self.kind.app()).bind(self.kind.owner()).fetch_all(&mut self.connection).await;
