@@ -35,8 +35,9 @@ test('a segment finds the patients of its rule, and its members are exported', {
   await assert.rejects(wrong, { status: 422, code: 'validation_failed' });
   const segment = await segmentCreate({ client, body: { name, rule } });
   const path = { segment_id: segment.id };
+  // The job that follows a new rule may be faster, and then this evaluation changes nothing.
   const evaluation = await segmentEvaluate({ client, path });
-  assert.deepEqual([evaluation.state, evaluation.changes?.joined], ['valid', [many.id]]);
+  assert.equal(evaluation.state, 'valid');
   const members = await segmentMemberList({ client, path });
   assert.deepEqual(members.data.map((member) => member.patient_id), [many.id]);
   for (const [patient, result] of [[few, 'false'], [many, 'true'], [none, 'missing']] as const) {
