@@ -11,6 +11,7 @@ mod operations;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::stack::paths;
 use crate::tools;
@@ -121,6 +122,9 @@ fn typescript_client(service: Service, root: &Path) -> Result<()> {
             // Its crash logs would land in the checkout.
             command.arg("--no-log-file").current_dir(out);
             tools::run(&mut command, "openapi-ts")?;
+            let sdk = out.join("sdk.gen.ts");
+            let spec = serde_json::from_slice(&std::fs::read(root.join(format!("openapi/{}.json", service.name)))?)?;
+            std::fs::write(&sdk, blobs(&std::fs::read_to_string(&sdk)?, &spec))?;
             // The vendored client's comment links to a package's page; the package's name says as much.
             let types = out.join("client/types.gen.ts");
             let text = std::fs::read_to_string(&types)?;
@@ -130,6 +134,25 @@ fn typescript_client(service: Service, root: &Path) -> Result<()> {
     })
 }
 
+/// Lets operations that answer with any bytes return a `Blob`, as their types say; of a media type `text/…` the client
+/// would make a string.
+fn blobs(sdk: &str, spec: &Value) -> String {
+    let mut made = String::with_capacity(sdk.len());
+    let mut is_blob = false;
+    for line in sdk.lines() {
+        if let Some(named) = line.strip_prefix("export const ") {
+            let name = named.split(' ').next().unwrap_or_default();
+            is_blob = operations::binary(spec).any(|id| id.replace('_', "").eq_ignore_ascii_case(name));
+        }
+        made.push_str(line);
+        made.push('\n');
+        if is_blob && line.starts_with("    url: ") {
+            made.push_str("    parseAs: 'blob',\n");
+        }
+    }
+    made
+}
+
 /// `{@link <address> `<package>`}` → `` `<package>` ``.
 fn package_link_drop(line: &str) -> String {
     match (line.find("{@link "), line.find(" `@"), line.find("`}")) {
@@ -137,5 +160,26 @@ fn package_link_drop(line: &str) -> String {
             format!("{}{}{}", &line[..start], &line[name + 1..=end], &line[end + 2..])
         }
         _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn answers_of_any_bytes_are_blobs() {
+        let answer = |content: Value| json!({ "responses": { "200": { "content": content } } });
+        let mut table = answer(json!({ "text/csv": { "schema": { "type": "string", "format": "binary" } } }));
+        table["operationId"] = json!("csv_export");
+        let mut feed = answer(json!({ "text/calendar": { "schema": { "type": "string" } } }));
+        feed["operationId"] = json!("calendar_feed_get");
+        let spec = json!({ "paths": { "/t": { "post": table }, "/f": { "get": feed } } });
+        let sdk = "export const calendarFeedGet = <T>() => get({\n    url: '/f',\n});\n\n\
+                   export const csvExport = <T>() => post({\n    url: '/t',\n    ...options\n});\n";
+        let expected = sdk.replace("    url: '/t',\n", "    url: '/t',\n    parseAs: 'blob',\n");
+        assert_eq!(blobs(sdk, &spec), expected);
     }
 }

@@ -29,6 +29,18 @@ pub(super) fn index(spec: &Value) -> Result<String> {
     Ok(text)
 }
 
+/// Returns the ids of the operations that answer with any bytes.
+pub(super) fn binary(spec: &Value) -> impl Iterator<Item = &str> {
+    let items = spec["paths"].as_object().into_iter().flat_map(|paths| paths.values());
+    let operations = items.filter_map(Value::as_object).flat_map(|item| item.values());
+    let answers_bytes = |operation: &&Value| {
+        let answers = operation["responses"].as_object().into_iter().flat_map(|answers| answers.values());
+        let mut contents = answers.filter_map(|answer| answer["content"].as_object()).flat_map(|types| types.values());
+        contents.any(|content| content["schema"]["format"] == "binary")
+    };
+    operations.filter(answers_bytes).filter_map(|operation| operation["operationId"].as_str())
+}
+
 /// The schemes any one of which lets a caller in: `bearer | api_key`, or `public`.
 fn security(operation: &Value) -> String {
     let Some(alternatives) = operation["security"].as_array().filter(|list| !list.is_empty()) else {

@@ -2309,6 +2309,7 @@ export const csvExport = <ThrowOnError extends boolean = true>(options: Options<
     responseStyle: 'data',
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/v1/export/csv',
+    parseAs: 'blob',
     ...options,
     headers: {
         'Content-Type': 'application/json',
