@@ -18,8 +18,9 @@ use crate::stack::wait::stop_wanted;
 use crate::{test, tools};
 use report::Report;
 
-/// The longest that one service may take; Core takes several minutes.
-const LONGEST_RUN: Duration = Duration::from_mins(15);
+/// The longest time in which schemathesis may end no operation. How long all of them take grows with the specification
+/// and its schemas.
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// Minimum number of requests to both services together.
 const CASES_WANTED: usize = 2_000;
@@ -123,7 +124,7 @@ fn fuzz(service: &str, stack: &Stack, options: &Options) -> Result<Report> {
     let output = fs::File::create(&log)?;
     let mut process =
         command.stdout(output.try_clone()?).stderr(output).spawn().context("cannot start schemathesis")?;
-    let status = wait(&mut process).with_context(|| format!("its log is {}", log.display()))?;
+    let status = wait(&mut process, &events).with_context(|| format!("its log is {}", log.display()))?;
 
     let text = fs::read_to_string(&events)
         .with_context(|| format!("schemathesis ({status}) left no report; its log is {}", log.display()))?;
@@ -138,17 +139,29 @@ fn fuzz(service: &str, stack: &Stack, options: &Options) -> Result<Report> {
     Ok(report)
 }
 
-/// Waits for schemathesis, but not for ever: a service that stops answering must not stop a build.
-fn wait(process: &mut Child) -> Result<ExitStatus> {
-    let deadline = Instant::now() + LONGEST_RUN;
+/// Waits for schemathesis for as long as its report grows: a service that stops answering must not stop a build.
+fn wait(process: &mut Child, report: &Path) -> Result<ExitStatus> {
+    let mut grown = (0, Instant::now());
     loop {
         if let Some(status) = process.try_wait()? {
             return Ok(status);
         }
-        if Instant::now() > deadline || stop_wanted() {
+        // There is no file before the first event.
+        let length = fs::metadata(report).map_or(0, |file| file.len());
+        if length != grown.0 {
+            grown = (length, Instant::now());
+        }
+        let has_stopped = grown.1.elapsed() > LONGEST_PAUSE;
+        if has_stopped || stop_wanted() {
             process.kill()?;
             process.wait()?;
-            bail!("schemathesis was stopped: it ran for {} minutes or was interrupted", LONGEST_RUN.as_secs() / 60);
+            if has_stopped {
+                bail!(
+                    "schemathesis was stopped: it had ended no operation for {} minutes",
+                    LONGEST_PAUSE.as_secs() / 60
+                );
+            }
+            bail!("schemathesis was interrupted");
         }
         std::thread::sleep(Duration::from_millis(100));
     }
