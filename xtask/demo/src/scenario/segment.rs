@@ -40,7 +40,8 @@ impl Morning<'_> {
         Ok(segment.id)
     }
 
-    /// The admin exports the members: the patient has a row, with a telephone number as it is.
+    /// The admin exports the members: the patient has a row. Its telephone number has spaces, so it is a text and not a
+    /// number in E.164, and a plus sign before it would run in a spreadsheet.
     pub(super) async fn segment_export(&self, segment: i64, patient: &Patient) -> Result<()> {
         let admin = &self.cast.admin;
         let body = json!({
@@ -61,8 +62,8 @@ impl Morning<'_> {
         let table = String::from_utf8(table).context("csv_export: expected UTF-8")?;
         ensure!(table.starts_with("patient_id;last_name;phone\r\n"), "csv_export: expected a header, got {table:.40}");
         let phone = patient.phone.as_deref().unwrap_or_default();
-        let row = format!("{};{};{phone}", patient.id, patient.last_name);
-        ensure!(table.split("\r\n").any(|line| line == row), "csv_export: expected the row {row:?}");
+        let row = format!("{};{};'{phone}", patient.id, patient.last_name);
+        ensure!(table.split("\r\n").any(|line| line == row), "csv_export: expected the row {row:?}, got {table:?}");
         Ok(())
     }
 }
