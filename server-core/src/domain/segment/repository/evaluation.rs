@@ -248,9 +248,11 @@ pub(in crate::domain::segment) async fn segments_due(
     Ok(due.into_iter().map(|row| (row.organization_id, row.id)).collect())
 }
 
-/// Makes the segments of an organization due that read what was changed and are not due already; returns their number.
-/// Those whose evaluation has failed are tried again at the time that was set then: a change of a row makes no rule
-/// faster.
+/// Makes the segments of an organization due that read what was changed; returns their number. Those whose evaluation
+/// has failed are tried again at the time that was set then: a change of a row makes no rule faster.
+///
+/// Writes those that are due already, too: an evaluation that has read before the change and ends after it compares the
+/// time, and leaves the segment due.
 pub(in crate::domain::segment) async fn segments_mark(
     across: &Across,
     organization: OrganizationId,
@@ -260,29 +262,24 @@ pub(in crate::domain::segment) async fn segments_mark(
     let done = sqlx::query!(
         r#"
         update segments s set due_at = now()
+        -- in an array, in the order in which everybody locks several segments; a row that an evaluation has locked is
+        -- waited for, because that one may not have seen the change
         where s.organization_id = $1 and s.id = any(array(
-            select l.id
-            -- in the order in which everybody locks several segments; a row that an evaluation has locked is waited
-            -- for, because that one may not have seen the change, and read as that one leaves it
-            from (select d.id, d.due_at
-                  from segments d
-                  where d.organization_id = $1
-                    and (d.faults -> 0 ->> 'rule' in ('too_slow', 'evaluation_failed')) is not true
-                    and ($2::text is null or $2 = any(d.sources))
-                    and ($3::bigint is null
-                         or exists (select from segment_references r
-                                    where r.organization_id = $1 and r.segment_id = d.id and r.custom_field_id = $3))
-                    and ($4::bigint is null
-                         or exists (select from segment_references r
-                                    where r.organization_id = $1 and r.segment_id = d.id and r.form_template_id = $4))
-                    and ($5::bigint is null
-                         or exists (select from segment_references r
-                                    where r.organization_id = $1 and r.segment_id = d.id
-                                      and r.referred_segment_id = $5))
-                  order by d.id
-                  for no key update
-                  offset 0) l
-            where l.due_at > now()))
+            select d.id from segments d
+            where d.organization_id = $1
+              and (d.faults -> 0 ->> 'rule' in ('too_slow', 'evaluation_failed')) is not true
+              and ($2::text is null or $2 = any(d.sources))
+              and ($3::bigint is null
+                   or exists (select from segment_references r
+                              where r.organization_id = $1 and r.segment_id = d.id and r.custom_field_id = $3))
+              and ($4::bigint is null
+                   or exists (select from segment_references r
+                              where r.organization_id = $1 and r.segment_id = d.id and r.form_template_id = $4))
+              and ($5::bigint is null
+                   or exists (select from segment_references r
+                              where r.organization_id = $1 and r.segment_id = d.id and r.referred_segment_id = $5))
+            order by d.id
+            for no key update))
         "#,
         organization.0,
         source,
