@@ -3,6 +3,7 @@
 
 mod definition;
 mod kind;
+mod operand;
 mod option;
 mod rules;
 #[cfg(test)]
@@ -12,6 +13,9 @@ mod value;
 
 pub(crate) use definition::FieldDefinition;
 pub(crate) use kind::FieldType;
+pub(crate) use operand::{
+    OperandFault, boolean_operand, number_operand, option_operand, string_operand, text_operand, time_operand,
+};
 pub(crate) use option::FieldOption;
 pub(crate) use rules::FieldValidation;
 pub(crate) use translation::FieldTranslation;

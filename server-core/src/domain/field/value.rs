@@ -319,7 +319,7 @@ fn day(text: &str) -> Option<NaiveDate> {
 }
 
 /// Parses a time of day, with or without seconds; a leap second is none.
-fn time(text: &str) -> Option<NaiveTime> {
+pub(super) fn time(text: &str) -> Option<NaiveTime> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
     let format = match text.len() {
         5 => "%H:%M",

@@ -1,12 +1,8 @@
 //! Kinds of values, the operators that apply to them, and their operands.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use rust_decimal::Decimal;
+use chrono::NaiveDate;
 use serde_json::Value;
-use server_shared::{
-    http::document::LARGEST_INTEGER,
-    value::{DecimalNumber, Moment, folded},
-};
+use server_shared::value::Moment;
 
 use super::{
     day,
@@ -17,16 +13,13 @@ use super::{
 use crate::{
     domain::{
         appointment::AppointmentStatus,
-        field::{FieldDefinition, FieldType},
+        field::{
+            FieldDefinition, FieldType, OperandFault, boolean_operand, number_operand, option_operand, string_operand,
+            text_operand, time_operand,
+        },
     },
     ids::AppointmentTemplateId,
 };
-
-/// Maximum number of characters of a text operand.
-const LONGEST: usize = 500;
-
-/// Broken rule of an operand, and its message.
-type Fault = (&'static str, &'static str);
 
 /// Way in which values are compared.
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +102,7 @@ impl<'a> Kind<'a> {
     }
 
     /// Returns the test that compares a value with one operand.
-    pub(super) fn compared(self, op: SegmentOp, value: &Value, known: &Known) -> Result<Test, Fault> {
+    pub(super) fn compared(self, op: SegmentOp, value: &Value, known: &Known) -> Result<Test, OperandFault> {
         let comparison = match op {
             SegmentOp::NotEquals => Comparison::NotEqual,
             SegmentOp::Less => Comparison::Less,
@@ -127,7 +120,7 @@ impl<'a> Kind<'a> {
     }
 
     /// Returns the test that looks for a value among several.
-    pub(super) fn one_of(self, values: &[Value], known: &Known) -> Result<Test, Vec<(usize, Fault)>> {
+    pub(super) fn one_of(self, values: &[Value], known: &Known) -> Result<Test, Vec<(usize, OperandFault)>> {
         let (mut operands, mut days, mut faults) = (Vec::new(), Vec::new(), Vec::new());
         for (index, value) in values.iter().enumerate() {
             match self.given(value, known) {
@@ -143,21 +136,10 @@ impl<'a> Kind<'a> {
         Ok(Test::OneOf { operands, ranges: days.into_iter().map(|day| known.range(day)).collect() })
     }
 
-    fn given(self, value: &Value, known: &Known) -> Result<Given, Fault> {
-        let text = |message| value.as_str().ok_or(("type", message));
+    fn given(self, value: &Value, known: &Known) -> Result<Given, OperandFault> {
         Ok(match self {
-            Self::Text => {
-                let given = text("must be a text")?;
-                let key = folded(given);
-                if key.is_empty() || given.chars().count() > LONGEST || given.contains('\0') {
-                    return Err(("length", "must have 1 to 500 characters, and not only blanks and accents"));
-                }
-                Given::Plain(Operand::Text(given.to_owned()))
-            }
-            Self::Number => {
-                let message = "must be a whole number, or a decimal number as text, e.g. \"1.5\"";
-                Given::Plain(Operand::Number(number(value).ok_or(("type", message))?))
-            }
+            Self::Text => Given::Plain(Operand::Text(text_operand(value)?.to_owned())),
+            Self::Number => Given::Plain(Operand::Number(number_operand(value)?)),
             Self::Count => {
                 let message = "must be a whole number from 0 to 1,000,000";
                 let count = value.as_i64().ok_or(("type", message))?;
@@ -166,33 +148,26 @@ impl<'a> Kind<'a> {
                 }
                 Given::Plain(Operand::Whole(count))
             }
-            Self::Boolean => Given::Plain(Operand::Boolean(value.as_bool().ok_or(("type", "must be true or false"))?)),
+            Self::Boolean => Given::Plain(Operand::Boolean(boolean_operand(value)?)),
             Self::Date => {
                 let message = "must be a day, as YYYY-MM-DD or like today-30d";
-                let day = day::day(text(message)?, known.today()).ok_or(("format", message))?;
+                let day = day::day(string_operand(value, message)?, known.today()).ok_or(("format", message))?;
                 Given::Plain(Operand::Date(day))
             }
-            Self::Time => {
-                let message = "must be a time of day, as HH:MM or HH:MM:SS";
-                Given::Plain(Operand::Time(time(text(message)?).ok_or(("format", message))?))
-            }
+            Self::Time => Given::Plain(Operand::Time(time_operand(value)?)),
             Self::Moment => {
                 let message = "must be a day, as YYYY-MM-DD or like today-30d, or a moment of RFC 3339";
-                let text = text(message)?;
+                let text = string_operand(value, message)?;
                 match day::day(text, known.today()) {
                     Some(day) => Given::Day(day),
-                    None => Given::Plain(Operand::Moment(moment(text).ok_or(("format", message))?)),
+                    None => Given::Plain(Operand::Moment(Moment::parse(text).ok_or(("format", message))?.get())),
                 }
             }
-            Self::Choice(definition) => {
-                Given::Plain(Operand::Key(option(definition, text("must be the key of an option of the field")?)?))
-            }
-            Self::Choices(definition) => {
-                Given::Option(option(definition, text("must be the key of an option of the field")?)?)
-            }
+            Self::Choice(definition) => Given::Plain(Operand::Key(option_operand(definition, value)?)),
+            Self::Choices(definition) => Given::Option(option_operand(definition, value)?),
             Self::Status(statuses) => {
                 let message = "must be one of the statuses that count";
-                let status = text(message)?;
+                let status = string_operand(value, message)?;
                 if !statuses.iter().any(|known| status_text(*known) == status) {
                     return Err(("option", message));
                 }
@@ -226,37 +201,4 @@ pub(super) fn status_text(status: AppointmentStatus) -> &'static str {
         AppointmentStatus::Cancelled => "cancelled",
         AppointmentStatus::NoShow => "no_show",
     }
-}
-
-fn option(definition: &FieldDefinition, key: &str) -> Result<String, Fault> {
-    match definition.option(key) {
-        Some(option) => Ok(option.key.as_str().to_owned()),
-        None => Err(("option", "must be the key of an option of the field")),
-    }
-}
-
-/// Reads a number without a float: a rule is stored, and a float has several forms.
-fn number(value: &Value) -> Option<Decimal> {
-    match value {
-        Value::String(text) => DecimalNumber::parse(text).map(DecimalNumber::get),
-        Value::Number(number) => {
-            let whole = number.as_i64().filter(|whole| (-LARGEST_INTEGER..=LARGEST_INTEGER).contains(whole))?;
-            Some(Decimal::from(whole))
-        }
-        _ => None,
-    }
-}
-
-fn time(text: &str) -> Option<NaiveTime> {
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
-    let format = match text.len() {
-        5 => "%H:%M",
-        8 if !text.ends_with("60") => "%H:%M:%S",
-        _ => return None,
-    };
-    is_plain.then(|| NaiveTime::parse_from_str(text, format).ok()).flatten()
-}
-
-fn moment(text: &str) -> Option<DateTime<Utc>> {
-    Moment::parse(text).map(Moment::get)
 }
