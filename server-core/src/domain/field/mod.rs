@@ -19,4 +19,4 @@ pub(crate) use operand::{
 pub(crate) use option::FieldOption;
 pub(crate) use rules::FieldValidation;
 pub(crate) use translation::FieldTranslation;
-pub(crate) use value::FieldValue;
+pub(crate) use value::{FieldValue, YEARS, calendar_day};

@@ -12,7 +12,7 @@ use server_shared::{
 use super::{FieldDefinition, FieldType, FieldValidation};
 
 /// Years that a day may be in.
-pub(super) const YEARS: std::ops::RangeInclusive<i32> = 1850..=9999;
+pub(crate) const YEARS: std::ops::RangeInclusive<i32> = 1850..=9999;
 /// More characters than a body holds: the field's own bound applies after the text is in its form.
 const ANY: usize = 4 * 1024 * 1024;
 const DATE: &str = "%Y-%m-%d";
@@ -312,10 +312,13 @@ fn decimal(value: &Value) -> Option<DecimalNumber> {
 }
 
 /// Parses a day of ten characters; chrono alone accepts signs and years of other lengths.
-fn day(text: &str) -> Option<NaiveDate> {
+pub(crate) fn calendar_day(text: &str) -> Option<NaiveDate> {
     let is_plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    let day = is_plain.then(|| NaiveDate::parse_from_str(text, DATE).ok()).flatten()?;
-    YEARS.contains(&day.year()).then_some(day)
+    is_plain.then(|| NaiveDate::parse_from_str(text, DATE).ok()).flatten()
+}
+
+fn day(text: &str) -> Option<NaiveDate> {
+    calendar_day(text).filter(|day| YEARS.contains(&day.year()))
 }
 
 /// Parses a time of day, with or without seconds; a leap second is none.

@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 
-use chrono::NaiveDate;
 use serde_json::Value;
 use server_shared::value::{Moment, folded};
 
 use super::expression::Comparable;
 use crate::domain::{
     field::{
-        FieldDefinition, FieldType, OperandFault, boolean_operand, number_operand, option_operand, string_operand,
-        text_operand, time_operand,
+        FieldDefinition, FieldType, OperandFault, boolean_operand, calendar_day, number_operand, option_operand,
+        string_operand, text_operand, time_operand,
     },
     form_definition::condition::ConditionOp,
 };
@@ -81,7 +80,7 @@ impl<'a> Kind<'a> {
             Self::Boolean => Comparable::Boolean(boolean_operand(value)?),
             Self::Date => {
                 let message = "must be a day, as YYYY-MM-DD";
-                Comparable::Date(date(string_operand(value, message)?).ok_or(("format", message))?)
+                Comparable::Date(calendar_day(string_operand(value, message)?).ok_or(("format", message))?)
             }
             Self::Time => Comparable::Time(time_operand(value)?),
             Self::Moment => {
@@ -95,9 +94,4 @@ impl<'a> Kind<'a> {
             Self::Opaque => return Err(("not_applicable", "does not apply to fields of this type")),
         })
     }
-}
-
-fn date(text: &str) -> Option<NaiveDate> {
-    let is_plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    is_plain.then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()).flatten()
 }

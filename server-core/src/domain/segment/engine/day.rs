@@ -6,8 +6,8 @@ use chrono::{
 };
 use chrono_tz::Tz;
 
-/// Years that a day of a rule may be in.
-const YEARS: std::ops::RangeInclusive<i32> = 1850..=9999;
+use crate::domain::field::{YEARS, calendar_day};
+
 /// Largest number of digits of a distance from today.
 const MOST_DIGITS: usize = 4;
 
@@ -17,14 +17,9 @@ pub(super) fn day(text: &str, today: NaiveDate) -> Option<NaiveDate> {
     let day = match text.strip_prefix("today") {
         Some("") => Some(today),
         Some(distance) => moved(today, distance),
-        None => absolute(text),
+        None => calendar_day(text),
     };
     day.filter(|day| YEARS.contains(&day.year()))
-}
-
-fn absolute(text: &str) -> Option<NaiveDate> {
-    let is_plain = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    is_plain.then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()).flatten()
 }
 
 fn moved(today: NaiveDate, distance: &str) -> Option<NaiveDate> {
